@@ -1,0 +1,133 @@
+"""What the command lines of the five packages share: lazy commands, one-line errors, exit codes, documents as arguments.
+
+Exit codes: 0 yes or done; 1 a negative answer, or a domain error with stdout empty; 2 usage; 70 a bug
+(sysexits.h, EX_SOFTWARE), whose traceback `--debug` shows.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from resources.errors import InputError, ResourcesError
+
+EXIT_BUG = 70
+LARGEST_DOCUMENT = 64 * 1024 * 1024  # bytes; no request or inventory of a real machine comes near
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, so that `--help` stays fast.
+
+    lazy: command name -> ("module:attribute", one line of help for the listing).
+    errors: the domain errors of the package; each ends the command with one line on stderr and the
+        error's `exit_code` (1 where it has none).
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        lazy: Mapping[str, tuple[str, str]] | None = None,
+        errors: Sequence[type[Exception]] = (),
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("context_settings", {}).setdefault("help_option_names", ["-h", "--help"])
+        super().__init__(*args, **kwargs)
+        self.lazy = dict(lazy or {})
+        self.errors = (ResourcesError, *errors)
+        self.params.append(click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.lazy, *(name for name in super().list_commands(ctx) if name not in self.lazy)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self.lazy[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self.lazy[cmd_name][0]} is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = []
+        for name in self.list_commands(ctx):
+            if name in self.lazy:
+                rows.append((name, self.lazy[name][1]))
+            elif command := super().get_command(ctx, name):
+                rows.append((name, command.get_short_help_str()))
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        debug = bool(ctx.params.pop("debug", False))
+        try:
+            return super().invoke(ctx)
+        except self.errors as error:
+            _stop(ctx, error, str(error), int(getattr(error, "exit_code", 1)), debug)
+        except BrokenPipeError:
+            # The reader of our output has gone (`| head`): nobody is left to be told.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(1)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last line of defence says that it is a bug
+            text = f"bug: {type(error).__name__}: {error} (please report it; --debug shows where)"
+            _stop(ctx, error, text, EXIT_BUG, debug)
+
+
+def _stop(ctx: click.Context, error: Exception, text: str, code: int, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exception(error)
+    click.echo(f"{ctx.info_name}: {' '.join(text.split())}", err=True)
+    ctx.exit(code)
+
+
+def read_argument(argument: str, what: str = "document") -> str:
+    """The text of an argument that is `-` (stdin) or a file. Raises InputError that names the file."""
+    try:
+        if argument == "-":
+            data = sys.stdin.buffer.read(LARGEST_DOCUMENT + 1)
+        else:
+            with Path(argument).open("rb") as file:
+                data = file.read(LARGEST_DOCUMENT + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"can't read the {what} {argument!r}: {why}") from None
+    if len(data) > LARGEST_DOCUMENT:
+        raise InputError(f"the {what} {argument!r} is larger than {LARGEST_DOCUMENT // 2**20} MiB")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"the {what} {argument!r} is not UTF-8 text (byte {error.start})") from None
+
+
+def one_stdin(*arguments: str | None) -> None:
+    """Raise a usage error where more than one argument wants stdin."""
+    if sum(argument == "-" for argument in arguments) > 1:
+        raise click.UsageError("'-' (stdin) can be given once only")
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--json` option, the same everywhere."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def echo_json(value: Any, *, lines: bool = False) -> None:
+    """One JSON object on stdout: indented, or as one line of JSON Lines."""
+    click.echo(json.dumps(value, indent=None if lines else 2, ensure_ascii=False, allow_nan=False))
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
+    """A plain table: columns as wide as their widest cell, two spaces between, no trailing space."""
+    cells = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
