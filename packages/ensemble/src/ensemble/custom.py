@@ -35,20 +35,17 @@ class Functions:
 
     def call(self, label: str, arguments: Mapping[str, Any]) -> Returned:
         """Call a function. Raises CustomError with the file and line at which it failed."""
-        file = self._document.file
+        file, line = self._document.file, 0
         try:
             function = self._find(label)
-            file = getattr(getattr(function, "__code__", None), "co_filename", file)
-            returned = self._check(function(**arguments))
+            if code := getattr(function, "__code__", None):
+                file, line = code.co_filename, code.co_firstlineno
+            return self._check(function(**arguments))
         except CustomError:
             raise
-        except SpecError as error:
-            line = _last_line(error, file) or getattr(getattr(function, "__code__", None), "co_firstlineno", 0)
-            raise CustomError(f"{label} gave what can't be done: {error}", file, line) from error
-        except (Exception, SystemExit) as error:
-            text = " ".join(f"{type(error).__name__}: {error}".split())
-            raise CustomError(f"{label} failed: {text}", file, _last_line(error, file)) from error
-        return returned
+        except BaseException as error:  # noqa: BLE001 - whatever a user's function raises is that action's failure
+            text = str(error) if isinstance(error, SpecError) else f"{type(error).__name__}: {error}"
+            raise CustomError(f"{label}: {' '.join(text.split())}", file, _last_line(error, file) or line) from error
 
     def _find(self, label: str) -> Function:
         if "." in label:

@@ -120,7 +120,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, init=False)
 class JobGroup:
-    """count jobs of one command, each with `nodes`, `tasks` (one core each) and a limit of `duration` seconds (0: none)."""
+    """count jobs of one command, each with `nodes`, `tasks` (a core each), at most `duration` seconds (0: no limit)."""
 
     name: str
     command: str
@@ -161,7 +161,7 @@ class JobGroup:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole file. heartbeat: seconds between heartbeat events (0: none). custom: Python source, from `custom_line` on."""
+    """A whole file. heartbeat: seconds between two (0: none). custom: Python source, from line `custom_line` on."""
 
     file: str
     jobs: Mapping[str, JobGroup]

@@ -226,7 +226,7 @@ class Engine:
         job.ended = True
         how = outcome(status, job.exception)
         updated = [self.metrics.increment(job.group, "finished"), self.metrics.increment(job.group, how)]
-        if job.started is not None and status is not None:
+        if job.started is not None and how in ("success", "failed"):  # else it was cut short
             updated.append(self.metrics.add(job.group, "duration", event.time - job.started))
         if how != "success" and not (how == "cancelled" and job.cancelling):
             self._fail(event.job, job, how, status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -132,9 +133,7 @@ class _Checker:
         if not isinstance(entries, list):
             self.wrong((key,), f"{key} is a list")
             return []
-        read = [
-            (index, self._try((key, index), lambda entry=entry: kind(entry))) for index, entry in enumerate(entries)
-        ]
+        read = [(index, self._try((key, index), partial(kind, entry))) for index, entry in enumerate(entries)]
         return [(index, value) for index, value in read if value is not None]
 
     def _try(self, path: tuple[str | int, ...], read: Callable[[], T]) -> T | None:
@@ -142,7 +141,9 @@ class _Checker:
             return read()
         except SpecError as error:
             keys = tuple(error.key.split(".")) if error.key and error.key != path[-1] else ()
-            self.wrong((*path, *keys), str(error), at_key="unknown key" in error.message)
+            unknown = error.message.startswith("unknown key")
+            text = str(error) if unknown or error.message.startswith("it ") else error.message
+            self.wrong((*path, *keys), text, at_key=unknown)
             return None
 
     def _text(self, key: str) -> str:

@@ -139,7 +139,7 @@ def _exact(statistic: str, ordered: list[float]) -> float:
 
 
 class Metrics:
-    """The metrics of a run, read by name: `metrics.get("mean.sleep-duration")`, `metrics.get("count.sleep.success")`."""
+    """The metrics of a run by name: `metrics.get("mean.sleep-duration")`, `metrics.get("count.sleep.success")`."""
 
     __slots__ = ("counts", "series")
 

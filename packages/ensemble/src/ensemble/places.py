@@ -88,8 +88,8 @@ def _plain(node: yaml.Node, path: Path, loader: yaml.SafeLoader, places: Places)
         return data
     if isinstance(node, yaml.SequenceNode):
         return [_plain(entry, (*path, index), loader, places) for index, entry in enumerate(node.value)]
-    if node.style in ("|", ">"):
+    if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
         places.blocks[path] = node.start_mark.line + 1
     if node.tag in _NUMBER_TAGS and ":" in node.value:
         return node.value  # 1:00:00 is a time here, not the base-60 number of YAML 1.1
-    return loader.construct_object(node)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node)

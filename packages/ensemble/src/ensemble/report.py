@@ -70,9 +70,8 @@ class TextReport:
         if result.failed > SHOWN_FAILURES:
             self.note(f"and {result.failed - SHOWN_FAILURES} more that did not succeed")
         for rule in result.never_met:
-            self.note(
-                f"never met: {rule.shown}{f' {rule.when}' if rule.when else ''} -> {rule.action.name} {rule.action.label}"
-            )
+            wanted = f"{rule.shown} {rule.when or ''}".strip()
+            self.note(f"never met: {wanted} -> {rule.action.name} {rule.action.label}")
         for group, counts in end_counts(self.engine).items():
             self.note(f"{group}: " + ", ".join(f"{number} {what}" for what, number in counts.items()))
 
@@ -129,7 +128,7 @@ class LiveReport(TextReport):
 
 
 class JsonReport:
-    """One JSON object a line, each with its `type`: event, trigger, submit, cancel, terminate, custom, error, stopping, end."""
+    """One JSON object a line. `type`: event, trigger, submit, cancel, terminate, custom, error, stopping, end."""
 
     def __init__(self, document: Document, engine: Engine) -> None:
         self.engine = engine

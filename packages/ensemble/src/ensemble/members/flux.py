@@ -10,11 +10,19 @@ No module of the instance is loaded, removed or set.
 from __future__ import annotations
 
 import asyncio
+import importlib
+import json
 import os
+import signal
+import sys
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ensemble.errors import MemberError
@@ -27,15 +35,19 @@ INSTALL = (
 )
 
 
+def _bindings() -> Any:
+    """The module flux, with flux.job in it. Raises MemberError that says what to install."""
+    try:
+        importlib.import_module("flux.job")
+    except ImportError as error:
+        raise MemberError("flux", INSTALL.format(error)) from None
+    return sys.modules["flux"]
+
+
 def _open() -> Any:
     """A new handle. Raises MemberError that says what is missing."""
     try:
-        import flux
-        import flux.job  # noqa: F401 - part of what must be importable
-    except ImportError as error:
-        raise MemberError("flux", INSTALL.format(error)) from None
-    try:
-        return flux.Flux()
+        return _bindings().Flux()
     except OSError as error:
         raise MemberError("flux", f"no Flux instance can be reached: {error.strerror or error}") from None
 
@@ -74,8 +86,8 @@ class FluxMember(Member):
 
     async def open(self, emit: Callable[[Event], None], lost: Callable[[Exception], None]) -> None:
         loop = asyncio.get_running_loop()
-        self._emit = lambda event: loop.call_soon_threadsafe(emit, event)
-        self._lost = lambda error: loop.call_soon_threadsafe(lost, error)
+        self._call: Callable[..., object] = loop.call_soon_threadsafe
+        self._tell, self._tell_lost = emit, lost
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         if self.options.outputs:
             self.options.outputs.mkdir(parents=True, exist_ok=True)
@@ -86,16 +98,16 @@ class FluxMember(Member):
 
     async def submit(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            self._order(lambda handle, job=job: self._submit(handle, job))
+            self._order(partial(self._submit, job))
 
     async def cancel(self, names: Sequence[str]) -> None:
         for name in names:
-            self._order(lambda handle, name=name: self._cancel(handle, name))
+            self._order(partial(self._cancel, name))
 
     async def close(self) -> None:
         if not self._thread.is_alive():
             return
-        self._order(lambda handle: handle.reactor_stop())
+        self._order(self._finish)
         await asyncio.to_thread(self._thread.join, 2)
         for fd in self._wake:
             os.close(fd)
@@ -104,21 +116,17 @@ class FluxMember(Member):
 
     def _order(self, order: Callable[[Any], None]) -> None:
         self._orders.append(order)
-        try:
+        with suppress(BlockingIOError):  # the pipe is full of wake-up calls already
             os.write(self._wake[1], b"x")
-        except BlockingIOError:
-            pass  # the pipe is full of wake-up calls already
 
     def _react(self, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[None]) -> None:
         try:
             handle = _open()
-            from flux.constants import FLUX_POLLIN
-            from flux.job import JournalConsumer
-
-            journal = JournalConsumer(handle, full=False)
+            flux = _bindings()
+            journal = flux.job.JournalConsumer(handle, full=False)
             journal.set_callback(self._journal)
             journal.start()
-            watcher = handle.fd_watcher_create(self._wake[0], lambda *_: self._obey(handle), FLUX_POLLIN)
+            watcher = handle.fd_watcher_create(self._wake[0], lambda *_: self._obey(handle), flux.constants.FLUX_POLLIN)
             watcher.start()
         except (MemberError, OSError) as error:
             failure = error if isinstance(error, MemberError) else MemberError("flux", f"no journal: {error}")
@@ -128,17 +136,15 @@ class FluxMember(Member):
         try:
             handle.reactor_run()
         except Exception as error:  # noqa: BLE001 - whatever ends the reactor ends the run, with its reason
-            self._lost(MemberError("flux", f"the connection was lost: {error}"))
+            self._call(self._tell_lost, MemberError("flux", f"the connection was lost: {error}"))
 
     def _obey(self, handle: Any) -> None:
         os.read(self._wake[0], 65536)
         while self._orders:
             self._orders.popleft()(handle)
 
-    def _submit(self, handle: Any, job: Job) -> None:
-        import flux.job
-
-        group = job.group
+    def _submit(self, job: Job, handle: Any) -> None:
+        flux, group = _bindings(), job.group
         spec = flux.job.JobspecV1.from_command(
             list(group.argv),
             num_tasks=group.tasks,
@@ -146,7 +152,7 @@ class FluxMember(Member):
             cores_per_task=1,
             duration=float(group.duration),
             environment=dict(os.environ),
-            cwd=group.workdir or os.getcwd(),
+            cwd=group.workdir or str(Path.cwd()),
             name=group.name,
         )
         spec.setattr("attributes.user.group", group.name)
@@ -157,27 +163,38 @@ class FluxMember(Member):
         future = flux.job.submit_async(handle, spec)
         future.then(self._submitted, job.name)
 
-    def _submitted(self, future: Any, name: str) -> None:
-        import time
+    def _finish(self, handle: Any) -> None:
+        """Cancel what still runs, and leave the reactor when all the answers are there."""
+        ids = set(self._ids.values())
+        if not ids:
+            handle.reactor_stop()
 
+        def answered(future: Any, jobid: int) -> None:
+            _ignore(future)
+            ids.discard(jobid)
+            if not ids:
+                handle.reactor_stop()
+
+        for jobid in list(ids):
+            _bindings().job.cancel_async(handle, jobid).then(answered, jobid)
+
+    def _submitted(self, future: Any, name: str) -> None:
         try:
             future.get_id()
         except OSError as error:
             refused = {"type": "submit", "severity": 0, "note": f"Flux refused it: {error.strerror or error}"}
-            self._emit(Event("exception", time.time(), name, refused))
-            self._emit(Event("clean", time.time(), name))
+            self._call(self._tell, Event("exception", time.time(), name, refused))
+            self._call(self._tell, Event("clean", time.time(), name))
 
-    def _cancel(self, handle: Any, name: str) -> None:
-        import flux.job
-
+    def _cancel(self, name: str, handle: Any) -> None:
         if name in self._ids:
-            flux.job.cancel_async(handle, self._ids[name]).then(_ignore)
+            _bindings().job.cancel_async(handle, self._ids[name]).then(_ignore)
         elif name not in self._last:
             self._cancelled.add(name)
 
     def _journal(self, entry: Any) -> None:
         if entry is None:
-            self._lost(MemberError("flux", "the journal ended"))
+            self._call(self._tell_lost, MemberError("flux", "the journal ended"))
             return
         if entry.name == "submit":
             mine = _ours(entry.jobspec)
@@ -187,7 +204,7 @@ class FluxMember(Member):
             self._ids[name] = entry.jobid
             self._last[name] = str(entry.jobid.f58)
             if name in self._cancelled:
-                self._order(lambda handle: self._cancel(handle, name))
+                self._order(partial(self._cancel, name))
         job = self._names.get(entry.jobid)
         if job is None:
             return
@@ -197,7 +214,7 @@ class FluxMember(Member):
             context = dict(entry.context)
             if entry.name == "submit":
                 context["id"] = str(entry.jobid.f58)
-            self._emit(Event(entry.name, entry.timestamp, job, context))
+            self._call(self._tell, Event(entry.name, entry.timestamp, job, context))
 
 
 def _ours(jobspec: Any) -> dict[str, str]:
@@ -216,13 +233,7 @@ def _ignore(future: Any) -> None:
 
 def watch() -> None:
     """Print every event of every job on the instance, from its start, until interrupted. Raises MemberError."""
-    import json
-    import sys
-
-    handle = _open()
-    from flux.job import JournalConsumer
-
-    journal = JournalConsumer(handle, full=True, include_sentinel=True).start()
+    journal = _bindings().job.JournalConsumer(_open(), full=True, include_sentinel=True).start()
     while (entry := journal.poll()) is not None:
         if entry.is_empty():
             sys.stderr.write("The history ends here; what follows happens now.\n")
@@ -234,15 +245,13 @@ def watch() -> None:
 
 
 def _main() -> int:
-    import sys
-
+    for number in (signal.SIGINT, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)  # poll() waits in C, where Python's handlers don't run
     try:
         watch()
     except MemberError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except KeyboardInterrupt:
-        return 0
     return 0
 
 
