@@ -43,7 +43,7 @@ class Functions:
             return self._check(function(**arguments))
         except CustomError:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever a user's function raises is that action's failure
+        except BaseException as error:
             text = str(error) if isinstance(error, SpecError) else f"{type(error).__name__}: {error}"
             raise CustomError(f"{label}: {' '.join(text.split())}", file, _last_line(error, file) or line) from error
 

@@ -123,6 +123,7 @@ def test_validate_json_of_a_valid_file(ensemble: Run, examples: Path) -> None:
 
 
 JOBS = """\
+member: local
 jobs:
   - {name: bad, command: sh -c 'echo oh >&2; exit 3'}
   - {name: huge, command: 'true', tasks: 100000}
@@ -164,7 +165,7 @@ custom: |
     path = document(text)
     done = ensemble("run", path)
     assert done.returncode == 1
-    assert f"{path}:11: f failed: ZeroDivisionError: division by zero" in done.stderr
+    assert f"{path}:12: f: ZeroDivisionError: division by zero" in done.stderr
     assert "fine: 1 submitted, 1 finished, 1 success" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -187,8 +188,7 @@ def test_debug_tells_the_events_on_stderr(ensemble: Run, document: Write) -> Non
     assert "alloc" not in done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("where", ["jobs", "custom"])
+@pytest.mark.parametrize(("number", "where"), [(signal.SIGINT, "jobs"), (signal.SIGTERM, "custom")])
 def test_a_signal_stops_in_order_within_five_seconds(
     document: Write, tmp_path: Path, number: signal.Signals, where: str
 ) -> None:
