@@ -74,6 +74,8 @@ class Functions:
         for item in value if isinstance(value, (list, tuple)) else [] if value is None else [value]:
             if isinstance(item, Rule):
                 named = item.groups()
+                if item.trigger == "start" or (item.trigger == "heartbeat" and not self._document.heartbeat):
+                    raise SpecError(f"a rule on {item.trigger} would never fire any more")
                 returned.rules.append(item)
             elif isinstance(item, Action):
                 named = [("label", item.label)] if item.name in ("submit", "cancel") else []

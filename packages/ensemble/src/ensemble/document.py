@@ -6,6 +6,7 @@ custom functions write them the same way. All raise SpecError that names the key
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 from collections.abc import Mapping
@@ -54,6 +55,10 @@ class Action:
             raise SpecError("terminate ends the whole ensemble; to end one group write cancel", "label")
         if "value" in given and name != "custom":
             raise SpecError(f"value is for custom actions; {name} takes none", "value")
+        try:
+            json.dumps(given.get("value"), allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            raise SpecError("value is what JSON can say: numbers, texts, lists and mappings", "value") from None
         _set(self, name=name, label=label, value=given.get("value"))
         _set(self, repetitions=_count(given, "repetitions", 1, least=1), backoff=_count(given, "backoff", 0))
 

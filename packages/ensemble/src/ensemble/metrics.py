@@ -12,8 +12,8 @@ from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from math import isfinite
-from statistics import fmean, median, quantiles, variance
+from math import fsum, isfinite
+from statistics import fmean, median
 from typing import Any
 
 from ensemble.errors import SpecError
@@ -70,19 +70,21 @@ def did_you_mean(word: str, known: tuple[str, ...] | list[str]) -> str:
 class Series:
     """The values of one thing over time. NaN and infinities are left out."""
 
-    __slots__ = ("_sorted", "_streams", "_values", "count")
+    __slots__ = ("_known", "_sorted", "_streams", "_values", "count")
 
     def __init__(self) -> None:
         self.count = 0
         self._values: list[float] = []
         self._sorted: list[float] = []
         self._streams: dict[str, Any] | None = None
+        self._known: dict[str, float] = {}  # statistics since the last update: many rules may read one
 
     def update(self, value: float) -> bool:
         """Take a value in; False where it is no finite number and was left out."""
         if not isfinite(value):
             return False
         self.count += 1
+        self._known.clear()
         if self._streams is not None:
             for stream in self._streams.values():
                 stream.update(value)
@@ -99,9 +101,10 @@ class Series:
             return self.count
         if not self.count:
             return None
-        if self._streams is not None:
-            return float(self._streams[statistic].get())
-        return _exact(statistic, self._sorted)
+        if statistic not in self._known:
+            streams = self._streams
+            self._known[statistic] = float(streams[statistic].get()) if streams else _exact(statistic, self._sorted)
+        return self._known[statistic]
 
     def _stream(self) -> None:
         # Imported here: river brings numpy and scipy, and most runs never need it.
@@ -126,16 +129,22 @@ def _exact(statistic: str, ordered: list[float]) -> float:
         case "mean":
             return fmean(ordered)
         case "variance":
-            return variance(ordered) if len(ordered) > 1 else 0.0
+            mean = fmean(ordered)
+            return fsum((value - mean) ** 2 for value in ordered) / (len(ordered) - 1) if len(ordered) > 1 else 0.0
         case "mad":
             middle = median(ordered)
             return median(abs(value - middle) for value in ordered)
         case "iqr":
-            if len(ordered) == 1:
-                return 0.0
-            quartiles = quantiles(ordered, n=4, method="inclusive")
-            return quartiles[2] - quartiles[0]
+            return _quantile(ordered, 3) - _quantile(ordered, 1)
     raise ValueError(f"no statistic {statistic!r}")
+
+
+def _quantile(ordered: list[float], quarters: int) -> float:
+    """Interpolated between the two nearest values, as `statistics.quantiles(..., method="inclusive")` has it."""
+    place, rest = divmod(quarters * (len(ordered) - 1), 4)
+    if not rest:
+        return ordered[place]
+    return (ordered[place] * (4 - rest) + ordered[place + 1] * rest) / 4
 
 
 class Metrics:

@@ -11,7 +11,8 @@ from ensemble.errors import FileError, Problem
 Path = tuple[str | int, ...]
 DEEPEST = 50  # levels; an ensemble file has five
 LARGEST = 100_000  # values; aliases of aliases make a small file large
-_NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
+_NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_DATE_TAG = "tag:yaml.org,2002:timestamp"
 
 
 class Places:
@@ -90,6 +91,6 @@ def _plain(node: yaml.Node, path: Path, loader: yaml.SafeLoader, places: Places)
         return [_plain(entry, (*path, index), loader, places) for index, entry in enumerate(node.value)]
     if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
         places.blocks[path] = node.start_mark.line + 1
-    if node.tag in _NUMBER_TAGS and ":" in node.value:
+    if node.tag == _DATE_TAG or (node.tag in _NUMBER_TAGS and ":" in node.value):
         return node.value  # 1:00:00 is a time here, not the base-60 number of YAML 1.1
     return loader.construct_object(node)

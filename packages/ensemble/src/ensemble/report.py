@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,9 @@ class LiveReport(TextReport):
 
         self._console = Console(highlight=False)
         columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress: Progress = Progress(*columns, console=self._console, transient=True)
+        self._progress: Progress = Progress(
+            *columns, console=self._console, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
         self._bars: dict[str, TaskID] = {}
         self._progress.start()
 
@@ -102,7 +105,10 @@ class LiveReport(TextReport):
         self._console.print(text, style=style or None, markup=False, soft_wrap=True, emoji=False)
 
     def note(self, text: str) -> None:
-        self._console.print(text, style="dim", markup=False, soft_wrap=True, emoji=False)
+        if sys.stderr.isatty():
+            self.line(text, "dim")  # above the bars, which it would break otherwise
+        else:
+            super().note(text)
 
     def command(self, command: Command) -> None:
         super().command(command)

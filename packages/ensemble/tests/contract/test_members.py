@@ -150,7 +150,7 @@ def test_flux_leaves_other_jobs_alone_and_stops_in_order(flux: list[str], tmp_pa
         ensemble() {{ exec {sys.executable} -c 'from ensemble.cli import main; main()' "$@"; }}
         (ensemble run --json {examples}/terminate.yaml) > {tmp_path}/run.jsonl
         echo rc=$?
-        ensemble run --member flux {tmp_path}/long.yaml & run=$!
+        ensemble run --member flux {tmp_path}/long.yaml & run=$!  # its function asks the handle, too
         while ! flux jobs -no {{name}} | grep -q long; do sleep 0.1; done
         kill -TERM $run; wait $run; echo rc=$?
         kill $watch
@@ -159,7 +159,11 @@ def test_flux_leaves_other_jobs_alone_and_stops_in_order(flux: list[str], tmp_pa
         """
     )
     (tmp_path / "long.yaml").write_text(
-        "jobs: [{name: long, command: sleep 299}]\nrules: [{trigger: start, action: {name: submit, label: long}}]\n"
+        "jobs: [{name: long, command: sleep 299}]\n"
+        "rules: [{trigger: start, action: {name: custom, label: f}}]\n"
+        "custom: |\n"
+        "  def f(*, handle, **kwargs):\n"
+        "      return Action(name='submit', label='long') if handle.attr_get('size') == '2' else None\n"
     )
     started = time.monotonic()
     done = subprocess.run([*flux, "bash", str(script)], capture_output=True, text=True, timeout=60)

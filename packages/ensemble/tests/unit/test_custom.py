@@ -52,6 +52,8 @@ def test_what_can_be_returned(body: str, actions: list[Action], rules: list[Rule
         ("def f(**kwargs):\n    return Action(name='submit', label='ecko')", 4, "no group of jobs is named 'ecko'"),
         ("def f(**kwargs):\n    return Action(name='submit', lable='echo')", 5, "did you mean 'label'"),
         ("def f(**kwargs):\n    return Action(name='submit', label='echo', repetitions=2)", 4, "are for rules"),
+        ("def f(**kwargs):\n    return Action(name='custom', label='f', value=object())", 5, "what JSON can say"),
+        ("def f(**kwargs):\n    return Rule(trigger='start', action=Action(name='terminate'))", 4, "never fire"),
         ("def f():\n    return None", 4, "unexpected keyword"),
         ("import sys\ndef f(**kwargs):\n    sys.exit(3)", 6, "SystemExit"),
         ("f = 3", 0, "custom has no function 'f'"),

@@ -112,6 +112,11 @@ START = "rules:\n- {trigger: start, action: {name: submit, label: sleep}}\n"
         (JOBS, "x:1:1: there are no rules"),
         ("", "an ensemble file is a mapping"),
         ("- 1", "an ensemble file is a mapping"),
+        (JOBS + "rules:\n- {trigger: start, action: {name: custom, label: f, value: .inf}}", "what JSON can say"),
+        (
+            JOBS + "rules:\n- {trigger: start, action: {name: custom, label: f, value: !!binary aGk=}}",
+            "what JSON can say",
+        ),
         ("a: [", "no valid YAML"),
         ("a: !!python/object:os.system x", "no valid YAML"),
         ("a: \x00", "no valid YAML"),

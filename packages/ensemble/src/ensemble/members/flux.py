@@ -144,6 +144,12 @@ class FluxMember(Member):
             self._orders.popleft()(handle)
 
     def _submit(self, job: Job, handle: Any) -> None:
+        try:
+            _bindings().job.submit_async(handle, self._jobspec(job)).then(self._submitted, job.name)
+        except (OSError, ValueError, TypeError) as error:
+            self._refused(job.name, error)
+
+    def _jobspec(self, job: Job) -> Any:
         flux, group = _bindings(), job.group
         spec = flux.job.JobspecV1.from_command(
             list(group.argv),
@@ -160,8 +166,7 @@ class FluxMember(Member):
         if self.options.outputs:
             spec.stdout = str(self.options.outputs.absolute() / f"{job.name}.out")
             spec.stderr = str(self.options.outputs.absolute() / f"{job.name}.err")
-        future = flux.job.submit_async(handle, spec)
-        future.then(self._submitted, job.name)
+        return spec
 
     def _finish(self, handle: Any) -> None:
         """Cancel what still runs, and leave the reactor when all the answers are there."""
@@ -182,9 +187,13 @@ class FluxMember(Member):
         try:
             future.get_id()
         except OSError as error:
-            refused = {"type": "submit", "severity": 0, "note": f"Flux refused it: {error.strerror or error}"}
-            self._call(self._tell, Event("exception", time.time(), name, refused))
-            self._call(self._tell, Event("clean", time.time(), name))
+            self._refused(name, error)
+
+    def _refused(self, name: str, error: Exception) -> None:
+        note = f"Flux refused it: {getattr(error, 'strerror', None) or error}"
+        context = {"type": "submit", "severity": 0, "note": " ".join(note.split())}
+        self._call(self._tell, Event("exception", time.time(), name, context))
+        self._call(self._tell, Event("clean", time.time(), name))
 
     def _cancel(self, name: str, handle: Any) -> None:
         if name in self._ids:

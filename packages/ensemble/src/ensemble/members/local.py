@@ -12,13 +12,14 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from resources import Cores, InfeasibleRequest, InsufficientResources, Nodes, Pool, Tasks
+from resources import Cores, InfeasibleRequest, InsufficientResources, Nodes, Pool, Resource, Tasks
 
 from ensemble.errors import MemberError
 from ensemble.events import Event
@@ -46,7 +47,8 @@ class LocalMember(Member):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self._waiting: dict[str, Job] = {}
+        self._waiting: OrderedDict[str, Job] = OrderedDict()  # a dict would get slower at its front
+        self._needs: dict[str, Resource] = {}  # by group
         self._runs: dict[str, _Run] = {}
 
     @classmethod
@@ -97,10 +99,13 @@ class LocalMember(Member):
         self._send(Event(event, self._epoch + time.monotonic(), job, context))
 
     def _schedule(self) -> None:
-        for job in list(self._waiting.values()):
-            need = Nodes(job.group.nodes) & Tasks(job.group.tasks) & Cores(1)
+        while self._waiting:
+            job = next(iter(self._waiting.values()))
+            group = job.group
+            if group.name not in self._needs:
+                self._needs[group.name] = Nodes(group.nodes) & Tasks(group.tasks) & Cores(1)
             try:
-                granted = self.pool.alloc(need)
+                granted = self.pool.alloc(self._needs[group.name])
             except InsufficientResources:
                 return  # first come, first served: what waits behind it waits too
             except InfeasibleRequest as error:
