@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from ensemble.custom import Functions, Returned
@@ -18,7 +18,8 @@ from ensemble.errors import CustomError
 from ensemble.events import Event
 from ensemble.member import Job, Member
 
-STOP_WITHIN = 4.5  # seconds from a signal to the end, whatever still runs
+STOP_WITHIN = 3.5  # seconds from a signal until no more is waited for, whatever still runs
+CLOSE_WITHIN = 1.0  # and then for the member to let go
 
 
 class Reporter(Protocol):
@@ -59,7 +60,9 @@ class Runtime:
                         raise
                     await self._stop()
         finally:
-            await self.member.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_WITHIN if self._why_stopped else None):
+                    await self.member.close()
         while not self._events.empty():  # what closing still told
             await self._take(self._events.get_nowait())
         return self.engine.result()

@@ -193,7 +193,8 @@ def test_a_signal_stops_in_order_within_five_seconds(
     document: Write, tmp_path: Path, number: signal.Signals, where: str
 ) -> None:
     pid = tmp_path / "pid"
-    script = f"trap '' TERM; echo $$ > {pid}; sleep 60; sleep 60"
+    stubborn = "trap '' TERM; " if where == "jobs" else ""
+    script = f"{stubborn}echo $$ > {pid}; sleep 60; sleep 60"
     path = document(f"""\
 jobs:
   - {{name: stubborn, command: [sh, -c, "{script}"]}}
@@ -247,12 +248,14 @@ def test_flux_that_is_not_there_is_one_line(ensemble: Run, examples: Path) -> No
     assert "member flux: " in done.stderr
 
 
-def test_a_terminal_gets_colours_and_no_color_takes_them_away(examples: Path, tmp_path: Path) -> None:
+def test_a_terminal_gets_colours_and_no_color_takes_them_away(document: Write, tmp_path: Path) -> None:
+    path = document(f"{JOBS}rules: [{{trigger: start, action: {{name: submit, label: fine}}}}]\n")
+
     def on_a_terminal(**env: str) -> str:
         parent, child = pty.openpty()
         command = [sys.executable, "-c", "from ensemble.cli import main; main()"]
         process = subprocess.Popen(
-            [*command, "run", "--member", "local", str(examples / "custom-action-example.yaml")],
+            [*command, "run", str(path)],
             stdout=child,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "TERM": "xterm", "COLUMNS": "200", "TMPDIR": str(tmp_path), **env},

@@ -100,7 +100,10 @@ def test_local_alone(scenario: Scenario, tmp_path: Path) -> None:
     check_member(scenario, lambda: LocalMember(Options(cores=2, outputs=tmp_path / "out")))
 
 
-def test_a_job_goes_with_its_whole_group_even_if_it_ignores_sigterm(tmp_path: Path) -> None:
+def test_a_job_goes_with_its_whole_group_even_if_it_ignores_sigterm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ensemble.members.local.GRACE", 0.3)
     pids = tmp_path / "pids"
     script = f"trap '' TERM; sleep 61 & echo $$ $! > {pids}; wait; sleep 62"
 
@@ -174,6 +177,28 @@ def test_flux_leaves_other_jobs_alone_and_stops_in_order(flux: list[str], tmp_pa
     assert done.stdout.strip().splitlines()[-1] == "sleep RUN"
     assert '"counts": {"hit": {"submitted": 1, "finished": 1, "success": 1}' in (tmp_path / "run.jsonl").read_text()
     assert '"name": "submit"' in (tmp_path / "watch.jsonl").read_text()
+
+
+def test_a_broker_that_dies_ends_the_run_with_one_line(flux: list[str], tmp_path: Path) -> None:
+    (tmp_path / "long.yaml").write_text(
+        "jobs: [{name: long, command: sleep 20}]\nrules: [{trigger: start, action: {name: submit, label: long}}]\n"
+    )
+    command = (
+        f"{sys.executable} -c 'from ensemble.cli import main; main(prog_name=\"ensemble\")' run {tmp_path}/long.yaml"
+    )
+    script = f"""
+        ({command} > {tmp_path}/out 2>&1; echo rc=$? >> {tmp_path}/out) &
+        while ! grep -q submit {tmp_path}/out; do sleep 0.1; done
+        kill -9 $(flux getattr broker.pid)
+    """
+    subprocess.run([*flux, "bash", "-c", script], capture_output=True, timeout=60)
+    deadline = time.monotonic() + 10
+    while "rc=" not in (tmp_path / "out").read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (tmp_path / "out").read_text().splitlines()[-2:] == [
+        "ensemble: member flux: the connection was lost",
+        "rc=1",
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,7 @@ class FluxMember(Member):
         self._last: dict[str, str] = {}  # job -> the id that people know it by
         self._orders: deque[Callable[[Any], None]] = deque()
         self._cancelled: set[str] = set()  # asked for before the id was known
+        self._closing = False
         self._handle: Any = None
 
     @classmethod
@@ -108,7 +109,7 @@ class FluxMember(Member):
         if not self._thread.is_alive():
             return
         self._order(self._finish)
-        await asyncio.to_thread(self._thread.join, 2)
+        await asyncio.to_thread(self._thread.join, 1)
         for fd in self._wake:
             os.close(fd)
 
@@ -133,10 +134,13 @@ class FluxMember(Member):
             loop.call_soon_threadsafe(ready.set_exception, failure)
             return
         loop.call_soon_threadsafe(ready.set_result, None)
+        why = "the connection was lost"
         try:
-            handle.reactor_run()
+            handle.reactor_run()  # returns without an error, too, when the broker has gone
         except Exception as error:  # noqa: BLE001 - whatever ends the reactor ends the run, with its reason
-            self._call(self._tell_lost, MemberError("flux", f"the connection was lost: {error}"))
+            why = f"{why}: {error}"
+        if not self._closing:
+            self._call(self._tell_lost, MemberError("flux", why))
 
     def _obey(self, handle: Any) -> None:
         os.read(self._wake[0], 65536)
@@ -170,6 +174,7 @@ class FluxMember(Member):
 
     def _finish(self, handle: Any) -> None:
         """Cancel what still runs, and leave the reactor when all the answers are there."""
+        self._closing = True
         ids = set(self._ids.values())
         if not ids:
             handle.reactor_stop()
