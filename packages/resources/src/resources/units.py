@@ -72,6 +72,15 @@ def memory_text(size: int) -> str:
     return f"{size}B"
 
 
+def memory_shown(size: int) -> str:
+    """A number of bytes for people: exact where that is short, else with one decimal."""
+    exact = memory_text(size)
+    if len(exact) <= 7:
+        return exact
+    unit = next((unit for unit in "EPTGMK" if size >= _MEMORY[unit]), "B")
+    return f"{size / _MEMORY[unit]:.1f}{unit}B"
+
+
 def gigabytes(size: int) -> int | float:
     """Bytes as GB (1024^3): an int where it is whole."""
     whole, rest = divmod(size, 2**30)
@@ -86,13 +95,15 @@ def seconds(value: object, what: str = "walltime") -> int:
     if match := _CLOCK.fullmatch(text):
         days, hours, minutes, secs = (int(part or 0) for part in match.groups())
         if minutes > 59 or secs > 59 or (match[1] is not None and hours > 23):
-            raise InputError(f"{what} {shown(value)} is no time of day: minutes and seconds are 0-59, hours after days 0-23")
+            raise InputError(
+                f"{what} {shown(value)} is no time of day: minutes and seconds are 0-59, hours after days 0-23"
+            )
         return _bounded(Fraction(((days * 24 + hours) * 60 + minutes) * 60 + secs), what)
     if match := _TWO_PART.fullmatch(text):
         first, last = int(match[1]), match[2]
         raise InputError(
-            f"{what} {shown(value)} has two readings: write 0:{first:02d}:{last} for {first} minutes,"
-            f" or {first}:{last}:00 for {first} hours"
+            f"{what} {shown(value)} has two readings: write 0:{first:02d}:{last} for minutes and seconds,"
+            f" or {first}:{last}:00 for hours and minutes"
         )
     if _NUMBER.fullmatch(text):
         return _bounded(Fraction(text), what)
@@ -122,7 +133,8 @@ def shown(value: object) -> str:
 
 # Kubernetes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _QUANTITY = re.compile(
-    r"([+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?[0-9]{1,3}))?", re.ASCII
+    r"([+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?[0-9]{1,3}))?",
+    re.ASCII,
 )
 _SUFFIX = {
     **{name: Fraction(10) ** power for name, power in zip("numkMGTPE", (-9, -6, -3, 3, 6, 9, 12, 15, 18), strict=True)},
@@ -136,7 +148,9 @@ def quantity(text: object) -> Fraction:
         return _real(text, "quantity")
     match = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
     if not match:
-        raise InputError(f"{shown(text)} is no Kubernetes quantity (a number with n u m k M G T P E, Ki Mi Gi Ti Pi Ei, or e3)")
+        raise InputError(
+            f"{shown(text)} is no Kubernetes quantity (a number with n u m k M G T P E, Ki Mi Gi Ti Pi Ei, or e3)"
+        )
     number, suffix, exponent = match.groups()
     # Exponents past 18 are out of range for the API; -9 is the finest that it holds.
     if exponent and not -99 <= int(exponent) <= 99:
