@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -27,43 +26,46 @@ class Move(NamedTuple):
 
 def holds(free: Free, demand: Demand) -> int:
     """How many units of a demand one node takes: one node-part at most, or as many slots as fit."""
-    if demand.exclusive and not free.idle:
+    gpus, cores, idle = free
+    if demand.exclusive and not idle:
         return 0
-    cores, gpus = demand.unit
     if demand.nodes:
-        return 1 if cores <= free.cores and gpus <= free.gpus else 0
-    return min(free.cores // cores if cores else free.gpus, free.gpus // gpus if gpus else free.cores)
+        return int(cores >= demand.cores * demand.slots and gpus >= demand.gpus * demand.slots)
+    return min(cores // demand.cores if demand.cores else gpus, gpus // demand.gpus if demand.gpus else cores)
 
 
 class Nodes:
     """How many nodes there are of each kind."""
 
-    def __init__(self, nodes: Iterable[tuple[Free, int]] = ()) -> None:
-        self.counts: Counter[Free] = Counter()
-        for free, count in nodes:
-            self.add(free, count)
+    def __init__(self) -> None:
+        self._counts: dict[Free, int] = {}
+        self._order: list[Free] | None = None  # the kinds in order, worked out when they are needed
 
     def add(self, free: Free, count: int) -> None:
         """More nodes of a kind; nothing is kept of nodes that have nothing left."""
         if count and (free.cores or free.gpus):
-            self.counts[free] += count
+            if free not in self._counts:
+                self._order = None
+            self._counts[free] = self._counts.get(free, 0) + count
 
     def fill(self, demand: Demand, units: int) -> tuple[list[Move], int]:
         """Where up to `units` units would go, the fullest nodes first, and how many units are left over."""
+        if self._order is None:
+            self._order = sorted(self._counts)
         moves = []
-        for free in sorted(self.counts):
-            if not units:
-                break
+        for free in self._order:
             each = holds(free, demand)
             if not each:
                 continue
-            count = self.counts[free]
+            count = self._counts[free]
             if full := min(count, units // each):
                 moves.append(Move(free, full, each))
                 units -= full * each
-            if units and units < each and full < count:
+            if 0 < units < each and full < count:
                 moves.append(Move(free, 1, units))
                 units = 0
+            if not units:
+                break
         return moves, units
 
     def take(self, demand: Demand, moves: Iterable[Move]) -> int:
@@ -72,9 +74,10 @@ class Nodes:
         used = 0
         for free, count, units in moves:
             used += count
-            self.counts[free] -= count
-            if not self.counts[free]:
-                del self.counts[free]
+            self._counts[free] -= count
+            if not self._counts[free]:
+                del self._counts[free]
+                self._order = None
             if not demand.exclusive:
                 self.add(Free(free.gpus - units * gpus, free.cores - units * cores, False), count)
         return used

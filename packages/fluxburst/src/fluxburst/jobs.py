@@ -21,6 +21,7 @@ MOST_JOBS = 1_000_000
 # RFC 21, Job States and Events; the numbers are those of flux-core's job.h.
 STATES = {1: "NEW", 2: "DEPEND", 4: "PRIORITY", 8: "SCHED", 16: "RUN", 32: "CLEANUP", 64: "INACTIVE"}
 _DEFAULT_URGENCY = 16  # RFC 30
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,22 @@ class Job:
 
     @property
     def label(self) -> str:
-        """The id as Flux shows it to people, where the record has it."""
-        shown_id = self.info.get("jobid")
-        return shown_id if isinstance(shown_id, str) and shown_id else self.id
+        """The id as Flux shows it to people: F58 where it is a number (RFC 19)."""
+        return f58(int(self.id)) if self.id.isascii() and self.id.isdigit() and len(self.id) < 21 else self.id
 
     @property
     def order(self) -> tuple[int, float, str]:
         """Sorts jobs as a scheduler takes them: highest priority first, then the oldest."""
         return -self.priority, self.t_submit, self.id
+
+
+def f58(number: int) -> str:
+    """The F58 form of a job id (RFC 19): base 58, the digit one for zero, behind a florin sign."""
+    digits = ""
+    while number or not digits:
+        number, digit = divmod(number, 58)
+        digits = _BASE58[digit] + digits
+    return f"ƒ{digits}"
 
 
 def read_job(info: object, *, strict: bool = True) -> Job:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from fluxburst.errors import FluxBurstError
 
@@ -73,6 +73,20 @@ class Burst:
             "state": self.state,
             "jobs": list(self.jobs),
         }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Burst:
+        """Read what `as_dict` gave. Raises FluxBurstError."""
+        try:
+            name, plugin, shape, state = (document[key] for key in ("name", "plugin", "shape", "state"))
+            hosts, jobs = tuple(document["hosts"]), tuple(document["jobs"])
+        except (KeyError, TypeError) as error:
+            raise FluxBurstError(f"no burst: {type(error).__name__}: {error}") from None
+        if state not in get_args(State) or not all(
+            isinstance(one, str) for one in (name, plugin, shape, *hosts, *jobs)
+        ):
+            raise FluxBurstError(f"no burst: state is one of {', '.join(get_args(State))}, the rest are texts")
+        return cls(name, plugin, shape, hosts, jobs, state)
 
 
 @dataclass(frozen=True, slots=True)

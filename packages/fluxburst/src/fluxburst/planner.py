@@ -120,7 +120,9 @@ class _Planner:
 
     def _explain(self, demand: Demand, units: int, site: Site, shape: str, new: int) -> Explanation:
         where = f"{site.plugin}/{shape}"
-        text = f"new nodes of {where} hold it" if new else f"it fits on nodes of {where} that come anyway"
+        text = (
+            f"new nodes of {where} hold what the lead can't" if new else f"it fits on nodes of {where} that come anyway"
+        )
         others = [("lead", lead_reason(demand, units, self.known))]
         chosen = self.sites.index(site)
         for at, other in enumerate(self.sites):

@@ -23,16 +23,16 @@ def lead_reason(demand: Demand, left_over: int, known: bool) -> str:
 def too_small(demand: Demand, shapes: Iterable[tuple[str, Free]]) -> str:
     """Why no shape of a plugin holds even one unit: what the closest one lacks."""
     cores, gpus = demand.unit
-    lacks = [
-        (max(0, gpus - free.gpus), max(0, cores - free.cores), at, name, free) for at, (name, free) in enumerate(shapes)
-    ]
-    if not lacks:
+    closest = min(
+        shapes, key=lambda shape: (max(0, gpus - shape[1].gpus), max(0, cores - shape[1].cores)), default=None
+    )
+    if not closest:
         return "offers no node shape"
-    short_gpus, short_cores, _, name, free = min(lacks)
+    name, free = closest
     short = []
-    if short_gpus:
+    if gpus > free.gpus:
         short.append(str(Shortage("gpus", gpus, free.gpus)))
-    if short_cores:
+    if cores > free.cores:
         short.append(str(Shortage("cores", cores, free.cores)))
     return f"{' and '.join(short)} on a node of {name}"
 

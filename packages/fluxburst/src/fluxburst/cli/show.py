@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from itertools import islice
 
 import click
 from resources.clikit import table
 
-from fluxburst.model import Decision, Explanation, Plan
+from fluxburst.model import Decision, Plan
 
 MOST_ROWS = 200  # nobody reads more; --json has all of them
+MOST_REFUSALS = 20
 _HEADER = ("JOB", "NAME", "NEEDS", "GOES TO", "NODES", "WHY")
 _STYLE = {"lead": "cyan", "burst": "green", "refused": "red", "not selected": "dim"}
 
@@ -39,8 +41,9 @@ def _row(decision: Decision) -> tuple[str, ...]:
 
 
 def _clean(text: str) -> str:
-    """Text from a job as one line without control characters, which a terminal would obey."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+    """Text from a job as one line that any stdout can take, without characters that a terminal would obey."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return "".join(char if char.isprintable() else "?" for char in text).encode(encoding, "replace").decode(encoding)
 
 
 def _rich(rows: Iterable[tuple[str, ...]], styles: Iterable[str]) -> None:
@@ -68,13 +71,16 @@ def _summary(plan: Plan) -> Iterable[str]:
         f" {totals['refused']} refused, {totals['not selected']} not selected;"
         f" {_count(totals['nodes'], 'new node')}"
     )
-    refused: dict[int, tuple[Explanation, list[str]]] = {}
+    refused: dict[int, list[Decision]] = {}
     for decision in plan.decisions:
         if decision.outcome == "refused":
-            refused.setdefault(id(decision.why), (decision.why, []))[1].append(_clean(decision.job.label))
-    for why, jobs in refused.values():
-        names = ", ".join(jobs[:5]) + (f" and {len(jobs) - 5} more" if len(jobs) > 5 else "")
-        yield f"refused ({why.verdict}) {names}: {_clean(why.text)}"
+            refused.setdefault(id(decision.why), []).append(decision)
+    for same in islice(refused.values(), MOST_REFUSALS):
+        names = ", ".join(_clean(decision.job.label) for decision in same[:5])
+        more = f" and {len(same) - 5} more" if len(same) > 5 else ""
+        yield f"refused ({same[0].why.verdict}) {names}{more}: {_clean(same[0].why.text)}"
+    if len(refused) > MOST_REFUSALS:
+        yield f"... and {len(refused) - MOST_REFUSALS} more reasons (--json has all of them)"
     for note in plan.notes:
         yield f"note: {note}"
 
