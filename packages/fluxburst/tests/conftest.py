@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-
 from fluxburst.cli import main
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from fluxburst.demand import Demand, read_demand
 from fluxburst.errors import JobError
 
