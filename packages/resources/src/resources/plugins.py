@@ -192,7 +192,7 @@ def _modules(folder: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
 
 def _entries(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)
+        return [path.name for path in folder.iterdir()]
     except OSError:  # a path entry need not exist, nor be a folder
         return []
 
