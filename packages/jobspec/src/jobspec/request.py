@@ -47,7 +47,7 @@ class _Layout:
 
     def per_task(self, amount: _Amount) -> int | None:
         """The same amount as each task has it, None where it can't be said exactly."""
-        count, divisor = amount.count, 1
+        count, divisor = amount.count, 0
         if amount.per == "task" or (self.tasks == 1 and self.nodes in {None, 1}):
             return count
         if self.nodes is None:
