@@ -56,7 +56,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. `where` gives for the name of a field the place where it was asked for."""
+    """One job. `where` gives for the name of one of its fields the place where it was asked for."""
 
     name: str | None = None
     nodes: Nodes | None = None

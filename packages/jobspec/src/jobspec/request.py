@@ -82,11 +82,11 @@ def request(job: Job) -> tuple[Resource, list[Note]]:
     elif layout.tasks > 1 or layout.nodes not in {None, 1}:
         leaves += [Nodes(layout.nodes)] if layout.nodes else []
         leaves.append(Tasks(layout.tasks))
-        if any(amount.per == "job" for amount in amounts):
+        if layout.nodes != 1 and any(amount.per == "job" for amount in amounts):
             note("gpus", f"GPUs of the whole job are shared out evenly to its {layout.tasks} tasks")
     leaves += _leaves(amounts, [share or 0 for share in shares])
     if job.walltime_s == UNLIMITED:
-        note("time", "unlimited time: the request has no walltime")
+        note("walltime_s", "unlimited time: the request has no walltime")
     elif job.walltime_s is not None:
         leaves.append(WTime(job.walltime_s))
     licenses: dict[str, int] = {}
@@ -107,7 +107,7 @@ def _layout(job: Job, note: _Noter) -> _Layout:
         nodes = -(-job.tasks // job.tasks_per_node)
         if nodes > 1:
             text = f"at most {job.tasks_per_node} tasks on a node, and no number of nodes: read as {nodes} nodes"
-            note("ntasks_per_node", text)
+            note("tasks_per_node", text)
     return _Layout(job.tasks, nodes)
 
 
@@ -115,21 +115,20 @@ def _amounts(job: Job, note: _Noter) -> list[_Amount]:
     amounts = [_Amount("cores", job.cpus_per_task, "task", "cpus_per_task")]
     # Several scopes agree with one another by now: the narrowest says it all.
     gpus = next((found for per in ("task", "node", "job") if (found := [g for g in job.gpus if g.per == per])), [])
-    for one in gpus:
-        amounts.append(_Amount(f"gpus:{one.type}", one.count, one.per, "gpus"))  # noqa: PERF401
+    amounts += [_Amount(f"gpus:{one.type}", one.count, one.per, "gpus") for one in gpus]
     if job.memory:
         size, per = job.memory.bytes, job.memory.per
         if size == 0:
-            note("mem", "all of the node's memory: a request names amounts")
+            note("memory", "all of the node's memory: a request names amounts")
         elif per == "cpu":
-            amounts.append(_Amount("memory", size * job.cpus_per_task, "task", "mem_per_cpu"))
+            amounts.append(_Amount("memory", size * job.cpus_per_task, "task", "memory"))
         elif per == "gpu":
             total = sum(one.count for one in gpus)
-            amounts.append(_Amount("memory", size * total, gpus[0].per if gpus else "task", "mem_per_gpu"))
+            amounts.append(_Amount("memory", size * total, gpus[0].per if gpus else "task", "memory"))
         else:
-            amounts.append(_Amount("memory", size, per, "mem"))
+            amounts.append(_Amount("memory", size, per, "memory"))
     if job.disk_per_node:
-        amounts.append(_Amount("disk", job.disk_per_node, "node", "tmp"))
+        amounts.append(_Amount("disk", job.disk_per_node, "node", "disk_per_node"))
     return amounts
 
 
@@ -140,17 +139,14 @@ def _note_per_node(layout: _Layout, amounts: list[_Amount], shares: list[int | N
             continue
         what = amount.key.partition(":")[0]
         if layout.nodes is None:
-            note(
-                amount.field,
-                f"{what} per {amount.per} and no number of nodes: read as all {layout.tasks} tasks on one node",
-            )
+            text = f"{what} per {amount.per} and no number of nodes: read as all {layout.tasks} tasks on one node"
+            note(amount.field, text)
         elif amount.per == "job" and layout.nodes > 1:
-            note(
-                amount.field, f"{amount.count} {what} of the whole job: read as {layout.per_node(amount)} on each node"
-            )
+            text = f"{amount.count} {what} of the whole job: read as {layout.per_node(amount)} on each node"
+            note(amount.field, text)
     if layout.nodes and layout.tasks % layout.nodes:
         text = f"{layout.tasks} tasks on {layout.nodes} nodes: each node is asked for what the fullest needs"
-        note("ntasks", text)
+        note("tasks", text)
 
 
 def _leaves(amounts: list[_Amount], counts: list[int]) -> list[Resource]:

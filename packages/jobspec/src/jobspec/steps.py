@@ -220,10 +220,11 @@ class SubmitStep(StepBase):
 
     def run(self, run: Run) -> str:
         job = run.transformer.submit(self.launch(run))
+        run.pending.append(job)
         if not self.option("wait", False) and not self.option("watch", False):
-            run.pending.append(job)
             return job
         code = run.transformer.wait(job, run.output if self.option("watch", False) else None)
+        run.pending.remove(job)  # an interrupt leaves it there
         if code:
             raise StepFailed(f"job {job} ended with exit code {code}", job)
         return job

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from jobspec import document
+from jobspec import document, runner
 from jobspec.document import load
 from jobspec.errors import DocumentError
 from jobspec.job import Gpus, Job, Memory, Nodes
 from jobspec.shape import job_of
+from jobspec.transformer.flux import Transformer
 
 
 def spec(task="{command: [hostname]}", rest=""):
@@ -108,3 +111,12 @@ def test_shapes_refused(resources, task, place, message):
         shape(resources, task)
     assert caught.value.place == place
     assert message in caught.value.message
+
+
+def test_the_file_of_the_readme_is_one():
+    readme = Path(__file__).parents[2] / "README.md"
+    text = readme.read_text().split("```yaml\n")[1].split("```")[0]
+    made = runner.plan(load(text), Transformer())
+    [job] = made.jobs.values()
+    assert (job.nodes, job.tasks, job.cpus_per_task) == (Nodes(2, 2), 8, 2)
+    assert [step.spec.name for step in made.steps] == ["set", "write", "submit", "submit"]

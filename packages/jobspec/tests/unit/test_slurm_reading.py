@@ -136,7 +136,7 @@ def test_values_and_their_places():
     assert job.licenses == (("matlab", 2), ("ansys", 1))
     assert job.walltime_s == 240
     assert job.exclusive
-    assert job.where["mem"] == Where(2, 18)
+    assert job.where["memory"] == Where(2, 18)
     assert [(lost.what, lost.where.line) for lost in job.lost] == [
         ("--gres=gpu:a100:2,lustre:3", 3),
         ("--exclusive", 4),

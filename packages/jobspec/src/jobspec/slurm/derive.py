@@ -21,6 +21,20 @@ _EXCLUSIVE = (
     ("ntasks_per_gpu", "gpus_per_task", "gpus_per_socket", "ntasks_per_node"),
 )
 _START = Where(1, 1)
+# the field of `Asked` -> the field of the job that it ends up in, where their names differ
+_HELD_IN = {
+    "gpus_per_node": "gpus",
+    "gpus_per_socket": "gpus",
+    "gpus_per_task": "gpus",
+    "gres": "gpus",
+    "mem": "memory",
+    "mem_per_cpu": "memory",
+    "mem_per_gpu": "memory",
+    "ntasks": "tasks",
+    "ntasks_per_node": "tasks_per_node",
+    "time": "walltime_s",
+    "tmp": "disk_per_node",
+}
 
 
 def derive(asked: Asked, last: Mapping[str, Given]) -> Job:
@@ -43,7 +57,7 @@ def derive(asked: Asked, last: Mapping[str, Given]) -> Job:
         walltime_s=asked.time,  # type: ignore[arg-type]
         licenses=asked.licenses or (),
         exclusive=asked.exclusive is not None and asked.exclusive.lower() != "oversubscribe",
-        where=where,
+        where={_HELD_IN.get(field, field): place for field, place in where.items()},
         lost=_lost(asked, last),
     )
 

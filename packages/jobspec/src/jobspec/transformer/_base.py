@@ -76,10 +76,14 @@ class TransformerBase:
         with subprocess.Popen(
             command.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=clean(), text=True, errors="replace"
         ) as process:
-            for line in process.stdout or ():
-                if output is not None:
-                    output.write(line)
-                    output.flush()
+            try:
+                for line in process.stdout or ():
+                    if output is not None:
+                        output.write(line)
+                        output.flush()
+            except BaseException:
+                process.terminate()  # we were interrupted: the job goes on, and we don't wait for it
+                raise
         return process.returncode
 
     def settle(self, pending: list[str]) -> bool:
