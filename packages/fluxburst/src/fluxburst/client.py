@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from fluxburst.errors import FluxBurstError, LoadError, PluginFailed
@@ -59,7 +59,11 @@ class FluxBurst:
 
     def bursts(self) -> tuple[Burst, ...]:
         """Every burst that the loaded plugins say exists."""
-        return tuple(burst for name, plugin in self.plugins.items() for burst in guarded(name, "status", plugin.status))
+        return tuple(
+            replace(burst, plugin=name)  # whatever it calls itself: its nodes count against its limit
+            for name, plugin in self.plugins.items()
+            for burst in guarded(name, "status", plugin.status)
+        )
 
     def plan(self) -> Plan:
         """Look at the queue and say what a run would do. Nothing is changed."""

@@ -131,7 +131,7 @@ def test_errors_are_one_line(run, queue_file, info, tmp_path):
         assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (1, "", 1), arguments
 
 
-def test_exit_code_1_only_where_every_burstable_job_is_refused(run, queue_file, info):
+def test_exit_code_1_only_where_every_burstable_job_is_refused(run, queue_file, info, tmp_path):
     def code(*infos: object) -> int:
         return run("plan", "--queue", queue_file(*infos), "--plugin", "mock").exit_code
 
@@ -139,6 +139,10 @@ def test_exit_code_1_only_where_every_burstable_job_is_refused(run, queue_file, 
     assert code(info(1, burstable=None)) == 0
     assert code(info(1, gpus=1), info(2, burstable=None)) == 1
     assert code(info(1, gpus=1), info(2)) == 0
+    lead = tmp_path / "lead.txt"
+    lead.write_text("inventory version=1\nhosts=n1 | cores=4 | cores=4\n")
+    queue = queue_file(info(1, gpus=1), info(2))
+    assert run("plan", "--queue", queue, "--plugin", "mock", "--inventory", str(lead)).exit_code == 0
 
 
 def test_a_name_cannot_steer_the_terminal(run, queue_file, info):

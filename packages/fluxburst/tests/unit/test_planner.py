@@ -44,6 +44,13 @@ def test_jobs_share_new_nodes(info):
     assert made.totals()["nodes"] == 2
 
 
+def test_the_fullest_node_that_has_room_is_filled_first(info):
+    # 1 fills a node to 3 of 4, 2 opens another one; 3 fits beside 1, so that 4 fits beside 2.
+    cores = [3, 2, 1, 2]
+    made = make([info(n, cores=c, t_submit=float(n)) for n, c in enumerate(cores)], offer(SMALL))
+    assert [d.new_nodes for d in made.decisions] == [1, 1, 0, 0]
+
+
 def test_slots_lie_anywhere(info):
     made = make([info(slots=7, cores=2)], offer(SMALL))
     assert made.decisions[0].new_nodes == 4
