@@ -177,3 +177,14 @@ def test_help_and_version(run):
     for command in ("kinds", "parse", "fit", "explain", "stat", "convert"):
         assert run(command, "--help")[0] == 0
         assert f"  {command} " in run("--help")[1]
+
+
+def test_a_terminal_that_is_not_utf8_gets_its_answer():
+    made = subprocess.run(
+        [sys.executable, "-m", "resources", "parse", 'token="grün"'],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stdout == "token=gr\\xfcn\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -26,9 +25,6 @@ def run(name: str | None, file: str, dry_run: bool, keep: bool, as_json: bool) -
     """Run the steps of a jobspec FILE (- is stdin). Exits 1 where a step fails."""
     from jobspec import runner
 
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # Flux's ids start with ƒ, and jobs print anything
     made = _plan(name, file)
     for note in made.notes:
         click.echo(f"jobspec: {made.transformer.name}: {note}", err=True)
