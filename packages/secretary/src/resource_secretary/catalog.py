@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +40,10 @@ class Known:
 
 
 def read_module(module: ModuleType) -> Classes:
-    """The provider classes that a module defines. Raises TypeError where there is none, or one that doesn't say who it is."""
+    """The provider classes that a module defines.
+
+    Raises TypeError where there is none, or as `read_classes` does.
+    """
     found = tuple(
         one
         for one in vars(module).values()
@@ -50,15 +54,22 @@ def read_module(module: ModuleType) -> Classes:
     )
     if not found:
         raise TypeError("it defines no subclass of resource_secretary.providers.BaseProvider")
+    return read_classes(found)
+
+
+def read_classes(found: Iterable[type[BaseProvider]]) -> Classes:
+    """The classes, if each says who it is and has tools that can be called. Raises TypeError."""
     for one in found:
         for attribute in ("category", "name", "description"):
             if not isinstance(getattr(one, attribute, None), str) or not getattr(one, attribute).strip():
                 raise TypeError(f"{one.__name__} does not say its {attribute}")
         for attribute in ("category", "name"):
             if not _NAME.fullmatch(getattr(one, attribute)):
-                raise TypeError(f"{one.__name__}: the {attribute} {getattr(one, attribute)!r} is not lower case with '-'")
+                raise TypeError(
+                    f"{one.__name__}: the {attribute} {getattr(one, attribute)!r} is not lower case with '-'"
+                )
         one.tools()  # a tool without type hints makes its provider unusable, and says so at once
-    return found
+    return tuple(found)
 
 
 def built_in_folders() -> list[str]:
@@ -72,7 +83,7 @@ def registry() -> Registry[Classes]:
 
 
 class Catalog:
-    """All providers, sorted by category and name. Making it imports the modules, and no library that a provider needs."""
+    """All providers, sorted by category and name. Making it imports their modules, not the libraries they use."""
 
     def __init__(self, source: Registry[Classes] | None = None) -> None:
         self.entries = sorted(_entries(source or registry()), key=_order)
@@ -93,7 +104,7 @@ class Catalog:
             if not found:
                 what = f"{category.lower()} provider" if category else "provider"
                 raise UnknownProvider(what, name, known)
-        return found
+        return tuple(found)
 
 
 def _entries(source: Registry[Classes]) -> list[Known]:
@@ -101,8 +112,8 @@ def _entries(source: Registry[Classes]) -> list[Known]:
     for line in source.listing():
         found = line.found
         origin = f"{found.origin} (replaces the built-in one)" if found.replaces else found.origin
-        for one in line.plugin or ():
-            entries.append(Known(one.category, one.name, one.description.strip(), origin, one))
+        classes = line.plugin or ()
+        entries += [Known(one.category, one.name, one.description.strip(), origin, one) for one in classes]
         if line.plugin is None:
             category = found.module.split(".")[-2] if found.origin == BUILT_IN else _PLUGIN
             entries.append(Known(category, found.name, "", origin, None, line.reason))

@@ -1,4 +1,4 @@
-"""What a probe finds: active, absent, unreachable, or a detector that is itself broken. Each but the first has a reason."""
+"""What a probe finds: active, absent, unreachable, or a broken detector. Each but the first has a reason."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """Its client is here and it did not answer. `asked` is what was run, `said` the exit code and first line, or no answer."""
+    """Its client is here and it did not answer. `asked` is what was run, `said` its exit code and first line."""
 
     asked: str
     said: str

@@ -1,4 +1,4 @@
-"""Run one command: no shell, stdin closed, a deadline, a cap on its output, and its whole process group gone after it."""
+"""Run one command: no shell, stdin closed, a deadline, a cap on its output, its process group gone after it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from resource_secretary.errors import CommandFailed
 from resource_secretary.result import Unreachable
@@ -21,7 +20,7 @@ _TICK = 0.05  # seconds until we look whether a command ended whose children hol
 _GRACE = 0.1  # seconds between SIGTERM and SIGKILL, and from there until the process is left behind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ran:
     """What came of a command. `code` is its exit code (minus the signal), None where it did not end by itself."""
 
@@ -31,26 +30,38 @@ class Ran:
     stderr: str = ""
     problem: str = ""
 
-    @cached_property
-    def failure(self) -> Unreachable | None:
-        """None where the command ended well, else what it said."""
-        if self.problem:
-            return Unreachable(self.command, self.problem)
-        if self.code == 0:
-            return None
-        lines = (line.strip() for text in (self.stderr, self.stdout) for line in text.splitlines())
-        first = next((line for line in lines if line), "it said nothing")
-        return Unreachable(self.command, f"exit code {self.code}: {first[:200]}", self.code)
+    @property
+    def ok(self) -> bool:
+        """Whether it ended by itself with exit code 0."""
+        return not self.problem and self.code == 0
 
     @property
     def command(self) -> str:
         return " ".join((os.path.basename(self.argv[0]), *self.argv[1:]))[:200]  # noqa: PTH119 - text, no path
 
+    @property
+    def said(self) -> str:
+        """What it said where it is not ok: the exit code and the first line of its stderr (else of its stdout)."""
+        if self.problem:
+            return self.problem
+        lines = (line.strip() for text in (self.stderr, self.stdout) for line in text.splitlines())
+        first = next((line for line in lines if line), "it said nothing")
+        return f"exit code {self.code}: {printable(first)[:200]}"
+
+    def unreachable(self) -> Unreachable:
+        """The result of a probe whose command is not ok."""
+        return Unreachable(self.command, self.said, self.code)
+
     def text(self) -> str:
-        """The standard output. Raises CommandFailed where the command did not end well."""
-        if self.failure:
-            raise CommandFailed(self.failure.asked, self.failure.said)
+        """The standard output. Raises CommandFailed where the command is not ok."""
+        if not self.ok:
+            raise CommandFailed(self.command, self.said)
         return self.stdout
+
+
+def printable(text: str) -> str:
+    """The text without control characters: what a command says must not steer the terminal that shows it."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def run(argv: Sequence[str], *, environ: Mapping[str, str], timeout: float, largest: int = LARGEST_OUTPUT) -> Ran:
@@ -82,7 +93,9 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], timeout: float, larg
     return Ran(argv, None if problem else code, stdout, stderr, problem)
 
 
-def _collect(process: subprocess.Popen[bytes], outputs: tuple[bytearray, bytearray], end: float, largest: int) -> str | None:
+def _collect(
+    process: subprocess.Popen[bytes], outputs: tuple[bytearray, bytearray], end: float, largest: int
+) -> str | None:
     """Read until the command ends: "" where it did, None where time was up first, else what is wrong."""
     with selectors.DefaultSelector() as selector:
         for pipe, output in zip((process.stdout, process.stderr), outputs, strict=True):

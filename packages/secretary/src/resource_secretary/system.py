@@ -23,7 +23,9 @@ class System:
     commands are found and run with (that of an enclosing job is taken out).
     """
 
-    def __init__(self, *, timeout: float = DEADLINE, environ: Mapping[str, str] | None = None, root: str | Path = "/") -> None:
+    def __init__(
+        self, *, timeout: float = DEADLINE, environ: Mapping[str, str] | None = None, root: str | Path = "/"
+    ) -> None:
         self.environ = dict(os.environ if environ is None else environ)
         self.root = Path(root)
         self._paths: dict[str, str | None] = {}

@@ -81,7 +81,7 @@ class Tool:
 
 
 def tools_of(provider: type) -> tuple[Tool, ...]:
-    """The tools of a provider's class, by name. Raises TypeError where one lacks a type hint or has one of another kind."""
+    """The tools of a provider's class, by name. Raises TypeError for a type hint that is missing or unfit."""
     methods = ((name, getattr(provider, name)) for name in sorted(dir(provider)) if not name.startswith("_"))
     return tuple(_describe(name, method) for name, method in methods if getattr(method, _MARK, False))
 

@@ -1,4 +1,4 @@
-"""The providers, one module each, in folders by category; found by scanning the folders, imported when they are asked for."""
+"""The providers, one module each, in folders by category: folders are scanned, modules imported when asked for."""
 
 from resource_secretary.providers.provider import BaseProvider, Offering
 from resource_secretary.result import Absent, Active, Unreachable
