@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,14 +40,15 @@ class Known:
 
 
 def read_module(module: ModuleType) -> Classes:
-    """The provider classes that a module defines.
+    """The provider classes that a module defines; one whose name starts with `_` is a base that they share.
 
     Raises TypeError where there is none, or as `read_classes` does.
     """
     found = tuple(
         one
-        for one in vars(module).values()
+        for name, one in vars(module).items()
         if inspect.isclass(one)
+        and not name.startswith("_")
         and issubclass(one, providers.BaseProvider)
         and not inspect.isabstract(one)
         and (one.__module__ == module.__name__ or one.__module__.startswith(f"{module.__name__}."))
@@ -57,7 +58,7 @@ def read_module(module: ModuleType) -> Classes:
     return read_classes(found)
 
 
-def read_classes(found: Iterable[type[BaseProvider]]) -> Classes:
+def read_classes(found: Sequence[type[BaseProvider]]) -> Classes:
     """The classes, if each says who it is and has tools that can be called. Raises TypeError."""
     for one in found:
         for attribute in ("category", "name", "description"):
@@ -104,7 +105,7 @@ class Catalog:
             if not found:
                 what = f"{category.lower()} provider" if category else "provider"
                 raise UnknownProvider(what, name, known)
-        return tuple(found)
+        return found
 
 
 def _entries(source: Registry[Classes]) -> list[Known]:

@@ -32,6 +32,5 @@ def host_inventory(system: System) -> Inventory:
     if cpu.usable_cores is not None:
         places.insert(0, Cores(cpu.usable_cores))
     total, free = (combine([*places, Memory(f"{size}B")]) for size in (memory[0].usable, memory[1].usable))
-    now, where = system.now(), system.where()
-    group = Group((system.hostname(),), (0,), total, free, "up", now, where)
-    return Inventory((group,), observed_at=now, observed_on=where)
+    group = Group((system.hostname(),), (0,), total, free, "up")
+    return Inventory((group,), observed_at=system.now(), observed_on=system.where())

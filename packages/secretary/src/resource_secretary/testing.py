@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
 from resource_secretary.catalog import read_classes
 from resource_secretary.errors import SecretaryError
@@ -14,6 +13,13 @@ from resource_secretary.result import Absent, Active, Probe, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.system import System
 from resource_secretary.tools import as_json
+
+_ODD_ANSWERS = (
+    Ran((), None, problem="no answer in 2 s"),
+    Ran((), 1, stderr="boom"),
+    Ran((), 0),
+    Ran((), 0, "\0nonsense=[{"),
+)
 
 
 class RecordedSystem(System):
@@ -39,14 +45,6 @@ class RecordedSystem(System):
         self.files, self.links, self.commands = dict(files or {}), dict(links or {}), dict(commands or {})
         self.anything, self._affinity, self._memory = anything, affinity, memory
         self.asked: list[tuple[str, ...]] = []
-
-    @classmethod
-    def of_folder(cls, folder: Path, **kwargs: object) -> RecordedSystem:
-        """A machine whose files are those of a folder that looks like its root."""
-        files = {
-            f"/{path.relative_to(folder)}": path.read_text().strip() for path in folder.rglob("*") if path.is_file()
-        }
-        return cls(files=files, **kwargs)  # type: ignore[arg-type]
 
     def which(self, name: str) -> str | None:
         known = self.anything is not None or any(words[0] == name for words in self.commands)
@@ -138,7 +136,7 @@ def _check_active(provider: type[BaseProvider], recorded: System) -> None:
     made = provider(recorded)
     result = made.probe()
     if not isinstance(result, Active):
-        raise AssertionError(f"on the recorded machine it is not active: {result.reason}")
+        raise AssertionError(f"on the recorded machine it is not active: {result.reason}")  # noqa: TRY004
     _require(dataclasses.is_dataclass(result.metadata), "the metadata is no dataclass")
     _require(result.metadata.__dataclass_params__.frozen, "the metadata can be changed")  # type: ignore[attr-defined]
     json.dumps(as_json(result.metadata), allow_nan=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from resource_secretary.errors import OutputError
 
@@ -165,15 +166,14 @@ class _Record:
 
 def _records(text: str, source: str, first: str) -> list[_Record]:
     records = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         keys = list(_KEY.finditer(line))
-        ends = [match.start() for match in keys[1:]] + [len(line)]
         fields: dict[str, str] = {}
-        for match, end in zip(keys, ends, strict=True):
+        for match, after in zip_longest(keys, keys[1:]):
             # The first one holds: what a person wrote (Reason, Comment) comes last and may look like a field.
-            fields.setdefault(match[1], line[match.end() : end].strip())
+            fields.setdefault(match[1], line[match.end() : after.start() if after else None].strip())
         name = fields.get(first, "")
         if not keys or keys[0].start() != 0 or keys[0][1] != first or not _NAME.fullmatch(name):
             raise OutputError(f"scontrol show {source}", f"line {number}", f"{first}=... expected, not {line[:40]!r}")
@@ -207,7 +207,7 @@ def _node(record: _Record) -> SlurmNode:
         memory=memory * 2**20,
         free_cores=(usable - allocated) // cores_of,
         free_threads=(usable - allocated) * threads_of,
-        free_memory=max(0, memory - record.number("AllocMem", 0)) * 2**20,
+        free_memory=max(0, memory - record.number("AllocMem")) * 2**20,
         gpus=record.gpus("Gres"),
         gpus_used=record.gpus("GresUsed") if "GresUsed" in record.fields else None,
         partitions=tuple(part for part in record.fields.get("Partitions", "").split(",") if part and part != "(null)"),
