@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as in typing, whose import would be most of the cost of this one
 if TYPE_CHECKING:
     from resource_secretary.secretary import Secretary
 

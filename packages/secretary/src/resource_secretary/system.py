@@ -1,14 +1,15 @@
-"""The one door to the machine that providers use: commands, files, the clock. Tests put a recorded one in its place."""
+"""The one door to the machine that providers use: commands, files, the clock. Tests put a recorded one in its place.
+
+pathlib and shutil would be most of the time that `from resource_secretary import Secretary` takes.
+"""
 
 from __future__ import annotations
 
 import copy
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from resource_secretary.environment import for_commands, where
 from resource_secretary.run import Ran, run
@@ -19,15 +20,11 @@ DEADLINE = 2.0  # seconds that one provider's probe may take
 class System:
     """This machine. `timeout` (seconds) is the time that all commands of one provider have together.
 
-    root: where the files are read from (`/`; a recorded machine has another). environ: the environment that
-    commands are found and run with (that of an enclosing job is taken out).
+    environ: the environment that commands are found and run with (that of an enclosing job is taken out).
     """
 
-    def __init__(
-        self, *, timeout: float = DEADLINE, environ: Mapping[str, str] | None = None, root: str | Path = "/"
-    ) -> None:
+    def __init__(self, *, timeout: float = DEADLINE, environ: Mapping[str, str] | None = None) -> None:
         self.environ = dict(os.environ if environ is None else environ)
-        self.root = Path(root)
         self._paths: dict[str, str | None] = {}
         self._for_commands = for_commands(self.environ)
         self._start(timeout)
@@ -47,7 +44,9 @@ class System:
         if name not in self._paths:
             entries = self.environ.get("PATH", os.defpath).split(os.pathsep)
             path = os.pathsep.join(entry for entry in entries if os.path.isabs(entry))  # noqa: PTH117
-            self._paths[name] = shutil.which(name, path=path)
+            from shutil import which
+
+            self._paths[name] = which(name, path=path)
         return self._paths[name]
 
     def run(self, name: str, *arguments: str) -> Ran:
@@ -63,7 +62,7 @@ class System:
     def read(self, path: str) -> str | None:
         """The text of a small file without white space around it, or None where it can't be read."""
         try:
-            with self._file(path).open("rb") as file:
+            with open(path, "rb") as file:  # noqa: PTH123
                 return file.read(2**20).decode(errors="replace").strip()
         except OSError:
             return None
@@ -71,22 +70,19 @@ class System:
     def entries(self, path: str) -> list[str]:
         """The names in a folder, sorted; none where it can't be read."""
         try:
-            return sorted(os.listdir(self._file(path)))  # noqa: PTH208 - names are wanted
+            return sorted(os.listdir(path))  # noqa: PTH208 - names are wanted
         except OSError:
             return []
 
     def exists(self, path: str) -> bool:
-        return self._file(path).exists()
+        return os.path.exists(path)  # noqa: PTH110
 
     def target(self, path: str) -> str | None:
         """Where a symbolic link points to, as it is written, or None where it is no link."""
         try:
-            return os.readlink(self._file(path))  # noqa: PTH115 - text is wanted
+            return os.readlink(path)  # noqa: PTH115 - text is wanted
         except OSError:
             return None
-
-    def _file(self, path: str) -> Path:
-        return self.root / path.lstrip("/")
 
     def hostname(self) -> str:
         return os.uname().nodename

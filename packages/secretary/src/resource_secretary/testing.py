@@ -41,7 +41,7 @@ class RecordedSystem(System):
         memory: tuple[int, int] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(environ=environ or {}, root="/nonexistent")
+        super().__init__(environ=environ or {})
         self.files, self.links, self.commands = dict(files or {}), dict(links or {}), dict(commands or {})
         self.anything, self._affinity, self._memory = anything, affinity, memory
         self.asked: list[tuple[str, ...]] = []

@@ -94,6 +94,10 @@ def test_the_least_limit_of_all_groups_above_holds(cgroups):
     )
     assert memory_limit(system) == Limit(4 * GiB, "cgroup v2", 2 * GiB)
     assert cpu_quota(system) == Limit(4.0, "cgroup v2")
+    system.files[f"{top}/user.slice/job/cpu.max"] = "150000 100000"
+    assert cpu_quota(system) == Limit(1.5, "cgroup v2")
+    system.files[f"{top}/user.slice/cpu.max"] = "50000 100000"
+    assert cpu_quota(system) == Limit(0.5, "cgroup v2")
 
 
 def test_memory_of_version_1_without_a_limit(cgroups):
@@ -188,6 +192,7 @@ def interface(name="eth0", *, virtual=False, **files):
         ({"type": "32"}, "of link type 32, not Ethernet"),
         ({"type": None}, "of link type unknown, not Ethernet"),
         ({"virtual": True}, "virtual"),
+        ({"virtual": True, "device/id": "1"}, "virtual"),
         ({"wireless/link": "0"}, "wireless"),
     ],
 )
