@@ -72,6 +72,15 @@ def memory_text(size: int) -> str:
     return f"{size}B"
 
 
+def memory_shown(size: int) -> str:
+    """A number of bytes for people: exact where that is short, else with one decimal."""
+    exact = memory_text(size)
+    if len(exact) <= 7:
+        return exact
+    unit = next((unit for unit in "EPTGMK" if size >= _MEMORY[unit]), "B")
+    return f"{size / _MEMORY[unit]:.1f}{unit}B"
+
+
 def gigabytes(size: int) -> int | float:
     """Bytes as GB (1024^3): an int where it is whole."""
     whole, rest = divmod(size, 2**30)
@@ -93,8 +102,8 @@ def seconds(value: object, what: str = "walltime") -> int:
     if match := _TWO_PART.fullmatch(text):
         first, last = int(match[1]), match[2]
         raise InputError(
-            f"{what} {shown(value)} has two readings: write 0:{first:02d}:{last} for {first} minutes,"
-            f" or {first}:{last}:00 for {first} hours"
+            f"{what} {shown(value)} has two readings: write 0:{first:02d}:{last} for minutes and seconds,"
+            f" or {first}:{last}:00 for hours and minutes"
         )
     if _NUMBER.fullmatch(text):
         return _bounded(Fraction(text), what)

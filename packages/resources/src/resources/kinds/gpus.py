@@ -30,7 +30,7 @@ class Gpus(Resource):
     order = 45
     shows = ("g", "gpu_type", "gpus")
 
-    def __init__(self, N: int | Iterable[int] | Mapping[str, Any], type: str | None = None) -> None:  # noqa: A002
+    def __init__(self, N: int | Iterable[int] | Mapping[str, Any], type: str | None = None) -> None:
         if isinstance(N, Mapping):
             if type is not None:
                 raise InputError("Gpus takes a mapping of types, or a number and a type, not both")
@@ -47,7 +47,7 @@ class Gpus(Resource):
         self._taken = 0
         self._types: tuple[tuple[str, int], ...] = ()
         self._masks: tuple[tuple[str, int], ...] | None = None
-        listed = [isinstance(n, Iterable) and not isinstance(n, str) for n in given.values()]
+        listed = [isinstance(n, Iterable) and not isinstance(n, (str, bytes, Mapping)) for n in given.values()]
         if all(listed):
             masks = tuple((name, idset.mask_of(ids, "GPU")) for name, ids in sorted(given.items()))
             self._set_masks(masks)
@@ -71,6 +71,10 @@ class Gpus(Resource):
         made = cls(0)
         made._set_masks(tuple(sorted(masks)) or ((ANY, 0),))
         return made
+
+    def of_nothing(self) -> Gpus:
+        """The same kind with no id."""
+        return Gpus.of_masks([])
 
     @property
     def N(self) -> int:
