@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,7 @@ class Catalog:
     """All providers, sorted by category and name. Making it imports their modules, not the libraries they use."""
 
     def __init__(self, source: Registry[Classes] | None = None) -> None:
-        self.entries = sorted(_entries(source or registry()), key=_order)
+        self.entries = sorted(_without_conflicts(_entries(source or registry())), key=_order)
 
     def categories(self) -> list[str]:
         return list(dict.fromkeys(entry.category for entry in self.entries))
@@ -119,6 +119,28 @@ def _entries(source: Registry[Classes]) -> list[Known]:
             category = found.module.split(".")[-2] if found.origin == BUILT_IN else _PLUGIN
             entries.append(Known(category, found.name, "", origin, None, line.reason))
     return entries
+
+
+def _without_conflicts(entries: list[Known]) -> list[Known]:
+    """The entries, each name once: modules of different names can define providers of one name.
+
+    An installed one wins over a built-in one; two installed ones are both unusable, and the reason names both.
+    """
+    by_name: dict[str, list[Known]] = {}
+    for entry in entries:
+        by_name.setdefault(entry.name, []).append(entry)
+    unique = []
+    for name, same in by_name.items():
+        installed = [entry for entry in same if entry.origin != BUILT_IN] or same
+        if len(installed) > 1:
+            places = (f"{getattr(entry.provider, '__module__', entry.name)} ({entry.origin})" for entry in installed)
+            reason = f"two providers are named {name!r}: {' and '.join(places)}; remove one of them"
+            unique.append(replace(installed[0], provider=None, reason=reason))
+        elif len(same) > 1:
+            unique.append(replace(installed[0], origin=f"{installed[0].origin} (replaces the built-in one)"))
+        else:
+            unique += same
+    return unique
 
 
 def _order(entry: Known) -> tuple[int, str, str]:

@@ -166,6 +166,16 @@ def test_an_installed_module_replaces_a_built_in_one(plugin):
     assert "replaces the built-in one" in known.origin
 
 
+def test_two_providers_of_one_name(plugin, tmp_path):
+    plugin("other", classes("memory"))
+    [known] = Catalog().select(name="memory")
+    assert known.category == "stub" and "replaces the built-in one" in known.origin
+    plugin("another", classes("memory"))
+    [known] = Catalog().select(name="memory")
+    assert known.provider is None and known.reason.startswith("two providers are named 'memory': resource_secretary_")
+    assert f"resource_secretary_other ({tmp_path / 'site'})" in known.reason and "_another (" in known.reason
+
+
 def test_what_there_is_not_is_an_error_that_lists_what_there_is():
     with pytest.raises(UnknownProvider, match="no category named 'hardwear'; there are: workload, network, hardware"):
         Secretary().detect("hardwear")
