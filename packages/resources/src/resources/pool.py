@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resources import hostlist
-from resources.allocation import Allocation, Part
+from resources.allocation import Allocation as Allocation
+from resources.allocation import Part
 from resources.columns import columns_of
 from resources.errors import AllocationError, InfeasibleRequest, InputError, InsufficientResources
 from resources.kinds.walltime import WTime
@@ -163,7 +164,8 @@ class Pool:
     def free_on(self, host: int) -> Resource:
         """What is free on a host (by its place in the pool), as a resource."""
         leaves = [column.free_leaf(host) for kind, column in self.columns.items() if self.of_host[host].get(kind)]
-        leaves += [kept[host] for kept in self.custom.values() if host in kept]
+        left = [kept[host]._free() for kept in self.custom.values() if host in kept]
+        leaves += [leaf for leaf in left if leaf is not None]
         leaves += [leaf for leaf in self.of_host[host].leaves if leaf.kind in {"token", "walltime"}]
         return combine(leaves)
 

@@ -27,6 +27,8 @@ class Resource:
     """One kind of resource. Subclass it to make a kind; see the module's docstring."""
 
     __slots__ = ("__weakref__", "_fresh", "_owner")
+    _fresh: Resource | None
+    _owner: Resource | None
 
     kind: ClassVar[str] = ""
     """The name in text, JSON and listings; the class name in lower case where a class sets none."""
@@ -65,6 +67,13 @@ class Resource:
     def _stat(self) -> tuple[int, int]:
         """(free, total): the share that is available."""
         raise NotImplementedError(f"{type(self).__name__} has no _stat")
+
+    def _free(self) -> Resource | None:
+        """What is left of this provider, as a resource; None where that can't be said in one.
+
+        A kind that keeps what is taken beside its amount has to say; one that lowers its amount need not.
+        """
+        return self if type(self).from_text(self.to_text()) == self else None
 
     # The language. The defaults serve every class whose constructor arguments are attributes.
 
@@ -146,9 +155,10 @@ class Resource:
     @property
     def fresh(self: R) -> R:
         """This provider as it was before anything was taken from it."""
-        kept: R | None = getattr(self, "_fresh", None)
+        kept: R | None = getattr(self, "_fresh", None)  # a constructor need not call this class's
         if kept is None:
-            kept = self._fresh = copy.deepcopy(self)
+            kept = copy.deepcopy(self)
+            self._fresh = kept
         return kept
 
     def stat(self) -> dict[str, tuple[int, int]]:
@@ -218,10 +228,11 @@ class Combined(Resource):
         return self._leaves
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_"):
-            for leaf in self._leaves:
-                if (leaf.shows is None or name in leaf.shows) and hasattr(leaf, name):
-                    return getattr(leaf, name)
+        if name.startswith("_"):
+            raise AttributeError(name)  # also while a copy is being made and has no parts yet
+        for leaf in self._leaves:
+            if (leaf.shows is None or name in leaf.shows) and hasattr(leaf, name):
+                return getattr(leaf, name)
         raise AttributeError(f"{' & '.join(self.kinds) or 'ZERO'} has no {name!r}")
 
     def __hash__(self) -> int:
@@ -321,7 +332,7 @@ def _take(provider: Resource, need: Resource) -> Resource:
     except BaseException:
         _restore(saved)
         raise
-    return copy.copy(ZERO) if not granted else combine(granted)
+    return combine(granted) if granted else Combined()
 
 
 def _give(provider: Resource, granted: Resource) -> None:
