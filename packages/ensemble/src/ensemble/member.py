@@ -75,6 +75,11 @@ class Member(ABC):
         """What custom functions get as `handle`: the queue's own client, None where there is none."""
         return None
 
+    @property
+    def output(self) -> str:
+        """The folder that has the output of the jobs, empty where there is none."""
+        return str(self.options.outputs or "")
+
     def where(self, name: str) -> str:
         """Where a job's output is, for people; empty where that is not known."""
         return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +11,7 @@ from ensemble.document import Document
 from ensemble.engine import Command, Engine, Result
 from ensemble.errors import CustomError
 from ensemble.events import Event
+from ensemble.member import Member
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -60,13 +60,13 @@ class TextReport:
     def stopping(self, why: str) -> None:
         self.note(f"stopping ({why}): {sum(self.engine.running.values())} jobs are cancelled")
 
-    def end(self, result: Result, where: Callable[[str], str]) -> None:
+    def end(self, result: Result, member: Member) -> None:
         """The summary on stdout; what went wrong, and how much was done, on stderr."""
         for name, values in self.engine.metrics.summaries():
             shown = ",".join(f"({statistic}:{value!r})" for statistic, value in values.items())
             self.line(f"🌊 Streaming ML Model Summary {name}: {shown}")
         for failure in result.failures[:SHOWN_FAILURES]:
-            place = where(failure["job"])
+            place = member.where(failure["job"])
             self.note(f"{failure['outcome']}: {failure['job']}: {failure['reason']}" + (f" ({place})" if place else ""))
         if result.failed > SHOWN_FAILURES:
             self.note(f"and {result.failed - SHOWN_FAILURES} more that did not succeed")
@@ -75,6 +75,8 @@ class TextReport:
             self.note(f"never met: {wanted} -> {rule.action.name} {rule.action.label}")
         for group, counts in end_counts(self.engine).items():
             self.note(f"{group}: " + ", ".join(f"{number} {what}" for what, number in counts.items()))
+        if member.output:
+            self.note(f"output of the jobs: {member.output}")
 
     def _group(self, label: str) -> str:
         group = self.document.jobs[label]
@@ -102,7 +104,10 @@ class LiveReport(TextReport):
         self._progress.start()
 
     def line(self, text: str, style: str = "") -> None:
-        self._console.print(text, style=style or None, markup=False, soft_wrap=True, emoji=False)
+        from rich.text import Text
+
+        # A style of its own: given to print() it would colour the bars below as well.
+        self._console.print(Text(text, style), soft_wrap=True)
 
     def note(self, text: str) -> None:
         if sys.stderr.isatty():
@@ -118,9 +123,9 @@ class LiveReport(TextReport):
         super().event(event)
         self._update()
 
-    def end(self, result: Result, where: Callable[[str], str]) -> None:
+    def end(self, result: Result, member: Member) -> None:
         self.close()
-        super().end(result, where)
+        super().end(result, member)
 
     def close(self) -> None:
         self._progress.stop()
@@ -154,15 +159,16 @@ class JsonReport:
     def stopping(self, why: str) -> None:
         _json("stopping", why=why)
 
-    def end(self, result: Result, where: Callable[[str], str]) -> None:
+    def end(self, result: Result, member: Member) -> None:
         _json(
             "end",
             met=result.met,
             ended_by=result.ended_by or None,
             counts=end_counts(self.engine),
             summary=dict(self.engine.metrics.summaries()),
+            output=member.output or None,
             failed=result.failed,
-            failures=[{**failure, "where": where(failure["job"]) or None} for failure in result.failures],
+            failures=[{**failure, "where": member.where(failure["job"]) or None} for failure in result.failures],
             never_met=[rule.as_dict() for rule in result.never_met],
             errors=result.errors,
         )

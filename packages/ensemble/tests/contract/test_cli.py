@@ -59,6 +59,7 @@ def test_hello_world_prints_the_lines_of_the_document(ensemble: Run, examples: P
     assert "no member was asked for: using local" in done.stderr
     assert "echo: 5 submitted, 5 finished, 5 success" in done.stderr
     assert (tmp_path / "out/echo.4.out").read_text() == "hello world\n"
+    assert f"output of the jobs: {tmp_path}/out" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
 
 

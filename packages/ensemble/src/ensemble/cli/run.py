@@ -53,7 +53,7 @@ def run(ctx: click.Context, file: str, member: str, cores: int | None, folder: P
     report = (JsonReport if as_json else LiveReport if live else TextReport)(document, runtime.engine)
     try:
         result = asyncio.run(runtime.run(report))
-        report.end(result, chosen.where)
+        report.end(result, chosen)
     finally:
         if isinstance(report, LiveReport):
             report.close()

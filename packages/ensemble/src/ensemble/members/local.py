@@ -92,6 +92,10 @@ class LocalMember(Member):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), GRACE + 2)
 
+    @property
+    def output(self) -> str:
+        return str(self.outputs)
+
     def where(self, name: str) -> str:
         return str(self.outputs / f"{name}.err")
 
