@@ -151,11 +151,11 @@ def test_flux_leaves_other_jobs_alone_and_stops_in_order(flux: list[str], tmp_pa
         f"""
         flux submit --quiet sleep 300 >/dev/null
         {sys.executable} -m ensemble.members.flux > {tmp_path}/watch.jsonl 2>/dev/null & watch=$!
-        ensemble() {{ exec {sys.executable} -c 'from ensemble.cli import main; main()' "$@"; }}
+        ensemble() {{ exec timeout 20 {sys.executable} -c 'from ensemble.cli import main; main()' "$@"; }}
         (ensemble run --json {examples}/terminate.yaml) > {tmp_path}/run.jsonl
         echo rc=$?
         ensemble run --member flux {tmp_path}/long.yaml & run=$!  # its function asks the handle, too
-        while ! flux jobs -no {{name}} | grep -q long; do sleep 0.1; done
+        for i in $(seq 100); do flux jobs -no {{name}} | grep -q long && break; sleep 0.1; done
         kill -TERM $run; wait $run; echo rc=$?
         kill $watch
         flux jobs -no '{{name}} {{state}}'
@@ -189,7 +189,7 @@ def test_a_broker_that_dies_ends_the_run_with_one_line(flux: list[str], tmp_path
     )
     script = f"""
         ({command} > {tmp_path}/out 2>&1; echo rc=$? >> {tmp_path}/out) &
-        while ! grep -q submit {tmp_path}/out; do sleep 0.1; done
+        for i in $(seq 100); do grep -q submit {tmp_path}/out && break; sleep 0.1; done
         kill -9 $(flux getattr broker.pid)
     """
     instance = subprocess.Popen([*flux, "bash", "-c", script], stderr=subprocess.DEVNULL, start_new_session=True)
