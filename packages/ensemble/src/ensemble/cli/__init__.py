@@ -1,0 +1,23 @@
+"""The command line `ensemble`."""
+
+from __future__ import annotations
+
+import click
+from resources.clikit import LazyGroup
+
+from ensemble import __version__
+from ensemble.errors import EnsembleError
+
+
+@click.group(
+    cls=LazyGroup,
+    errors=(EnsembleError,),
+    lazy={
+        "run": ("ensemble.cli.run:run", "Run an ensemble until nothing runs and no rule can fire."),
+        "validate": ("ensemble.cli.validate:validate", "Check a file, without running anything."),
+        "members": ("ensemble.cli.members:members", "List the members and plugins, and whether they can be used here."),
+    },
+)
+@click.version_option(__version__, prog_name="ensemble")
+def main() -> None:
+    """Rules that drive jobs on any queue."""

@@ -1,0 +1,33 @@
+"""`ensemble validate`."""
+
+from __future__ import annotations
+
+import click
+from resources.clikit import echo_json, json_option
+
+from ensemble.errors import FileError
+from ensemble.load import load
+from ensemble.plugins import registry, why_no_action
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@json_option
+@click.pass_context
+def validate(ctx: click.Context, file: str, as_json: bool) -> None:
+    """Check FILE: every problem in one line with file, line and column. Exits with 1 where there is one."""
+    plugins = registry()
+    try:
+        document = load(file, lambda label: why_no_action(label, plugins))
+    except FileError as error:
+        if as_json:
+            echo_json({"file": file, "valid": False, "problems": [problem.as_dict() for problem in error.problems]})
+        else:
+            for problem in error.problems:
+                click.echo(str(problem))
+        ctx.exit(1)
+    if as_json:
+        jobs = [group.as_dict() for group in document.jobs.values()]
+        echo_json({"file": file, "valid": True, "jobs": jobs, "rules": [rule.as_dict() for rule in document.rules]})
+    else:
+        click.echo(f"{file}: valid ({len(document.jobs)} groups of jobs, {len(document.rules)} rules)")

@@ -1,0 +1,53 @@
+"""Shared by the tests of ensemble."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+EXAMPLES = ROOT / "examples"
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def examples() -> Path:
+    if not (EXAMPLES / "hello-world.yaml").is_file():
+        pytest.skip("the examples are not there")
+    return EXAMPLES
+
+
+@pytest.fixture
+def ensemble(tmp_path: Path) -> Run:
+    """Run the command line as a user does, in an empty folder and away from any Flux instance."""
+
+    def run(*args: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        outside = {key: value for key, value in os.environ.items() if not key.startswith("FLUX_")}
+        return subprocess.run(
+            [sys.executable, "-c", "from ensemble.cli import main; main(prog_name='ensemble')", *map(str, args)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            cwd=tmp_path,
+            env={**outside, "TMPDIR": str(tmp_path), **(env or {})},
+        )
+
+    return run
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Callable[[str], Path]:
+    """A file with this text."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "ensemble.yaml"
+        path.write_text(text)
+        return path
+
+    return write

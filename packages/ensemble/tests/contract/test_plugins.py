@@ -1,0 +1,119 @@
+"""Third-party plugins: found by name, usable in files, and a broken one changes only its own line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ensemble.document import Action
+from ensemble.metrics import Metrics
+from ensemble.plugins import registry
+from ensemble.testing import ContractError, check_action
+
+USES = """
+jobs: [{name: sleep, command: sleep 0.1}]
+rules:
+  - trigger: start
+    action: {name: submit, label: sleep}
+  - trigger: job-success
+    name: sleep
+    action: {name: custom, label: example.again-while-fast, value: 60, repetitions: 2}
+"""
+
+
+@pytest.fixture
+def plugin(examples: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The example plugin, on the path on purpose."""
+    folder = examples / "plugins/ensemble-example/src"
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+@pytest.mark.usefixtures("plugin")
+def test_the_example_is_small_and_keeps_the_contract(plugin: Path) -> None:
+    assert len((plugin / "ensemble_example/__init__.py").read_text().splitlines()) <= 40
+    function = registry().load("example").actions["again-while-fast"]
+    metrics = Metrics()
+    action = Action(name="custom", label="example.again-while-fast", value=60)
+    arguments = {
+        "metrics": metrics,
+        "event": SimpleNamespace(job="sleep.0"),
+        "rule": None,
+        "action": action,
+        "handle": None,
+    }
+    assert check_action(function, arguments) == []
+    metrics.add("sleep", "duration", 1.0)
+    assert check_action(function, arguments) == [Action(name="submit", label="sleep")]
+
+
+def test_the_contract_refuses_other_results() -> None:
+    with pytest.raises(ContractError, match="not dict"):
+        check_action(lambda **_: [{"name": "submit"}], {})
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_file_uses_it(ensemble: Callable[..., Any], document: Callable[[str], Path]) -> None:
+    done = ensemble("run", "--member", "local", "--json", document(USES))
+    assert done.returncode == 0, done.stderr
+    end = json.loads(done.stdout.splitlines()[-1])
+    assert end["counts"]["sleep"]["success"] == 3
+
+
+@pytest.mark.usefixtures("plugin")
+def test_an_action_that_it_lacks_is_told_before_anything_runs(
+    ensemble: Callable[..., Any], document: Callable[[str], Path]
+) -> None:
+    done = ensemble("validate", document(USES.replace("again-while-fast", "agian")))
+    assert done.returncode == 1
+    assert ":8:35: plugin 'example' has no action 'agian'; there are: again-while-fast" in done.stdout
+
+
+def test_without_it_the_file_says_so(ensemble: Callable[..., Any], document: Callable[[str], Path]) -> None:
+    done = ensemble("validate", document(USES))
+    assert (done.returncode, "no plugin named 'example'" in done.stdout) == (1, True)
+
+
+MEMBER = """
+from ensemble.members.local import LocalMember
+
+class MEMBER(LocalMember):
+    pass
+"""
+
+
+def test_listing_and_a_third_party_member(
+    ensemble: Callable[..., Any], examples: Path, tmp_path: Path, document: Callable[[str], Path]
+) -> None:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "ensemble_mine.py").write_text(MEMBER)
+    (folder / "ensemble_broken.py").write_text("import no_such_module")
+    (folder / "ensemble_empty.py").write_text("")
+    (folder / "ensemble_wrong.py").write_text("MEMBER = 3")
+    paths = {"PYTHONPATH": f"{folder}:{examples / 'plugins/ensemble-example/src'}"}
+    done = ensemble("members", "--json", env=paths)
+    assert done.returncode == 0, done.stderr
+    listed = {entry["name"]: entry for entry in json.loads(done.stdout)["members"]}
+    assert set(listed) >= {"broken", "empty", "example", "flux", "local", "mine", "wrong"}
+    assert listed["local"]["usable"] and listed["mine"]["usable"] and listed["mine"]["member"]
+    assert listed["example"]["actions"] == ["again-while-fast"]
+    assert not listed["flux"]["usable"]
+    assert "can't be imported" in listed["flux"]["reason"] or "no Flux instance" in listed["flux"]["reason"]
+    assert "no_such_module" in listed["broken"]["reason"]
+    assert "neither MEMBER nor ACTIONS" in listed["empty"]["reason"]
+    assert "no subclass" in listed["wrong"]["reason"]
+
+    text = "member: mine\njobs: [{name: a, command: 'true'}]\n"
+    text += "rules: [{trigger: start, action: {name: submit, label: a}}]\n"
+    done = ensemble("run", document(text), env=paths)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "=> trigger start")
+    for name, says in (("broken", "no_such_module"), ("example", "has actions only"), ("nobody", "no plugin named")):
+        done = ensemble("run", "--member", name, document(text), env=paths)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert says in done.stderr
