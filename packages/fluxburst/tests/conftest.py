@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+
 from fluxburst.cli import main
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from ensemble.member import Options
 from ensemble.members.local import LocalMember
 from ensemble.testing import SCENARIOS, Scenario, Session, check_member

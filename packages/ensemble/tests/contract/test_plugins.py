@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from ensemble.document import Action
 from ensemble.metrics import Metrics
 from ensemble.plugins import registry

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ensemble.document import JobGroup, Rule
 from ensemble.engine import Command, Engine, start_event
 from ensemble.events import JOB_EVENTS, OUTCOMES, RAW, Event
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NAMES = ("a", "b", "c")
 GROUPS = {name: JobGroup(name=name, command="true", count=number + 1) for number, name in enumerate(NAMES)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ensemble.custom import Functions
 from ensemble.document import Action, Rule
 from ensemble.errors import CustomError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ensemble.document import JobGroup, Rule
 from ensemble.engine import Command, Engine, returned_event, start_event
 from ensemble.events import Event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ensemble.errors import FileError
 from ensemble.load import load, parse
 

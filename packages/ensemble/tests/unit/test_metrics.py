@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from ensemble.errors import SpecError
-from ensemble.metrics import EXACT, STATISTICS, MetricName, Metrics, Series, parse_metric
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ensemble.errors import SpecError
+from ensemble.metrics import EXACT, STATISTICS, MetricName, Metrics, Series, parse_metric
 
 NUMBERS = st.floats(min_value=-1e6, max_value=1e6)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from ensemble.errors import SpecError
-from ensemble.when import When, parse_when
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ensemble.errors import SpecError
+from ensemble.when import When, parse_when
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from resources.testing import check_registry
+
 from fluxburst.burstables import mock
 from fluxburst.model import Burst
 from fluxburst.plugins import REGISTRY
 from fluxburst.testing import check_burstable
-from resources.testing import check_registry
 
 BUILT_IN = ["mock"]
 

@@ -6,15 +6,16 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+from resources import ZERO, Cores, Gpus, Resource
+from resources.documents import Group, Inventory
+
 from fluxburst import planner
 from fluxburst.demand import Demand
 from fluxburst.jobs import Job
 from fluxburst.model import Burst, Decision, NodeShape, Observed, Offer, Plan, Policy, amount
 from fluxburst.planner import plan
-from hypothesis import given
-from hypothesis import strategies as st
-from resources import ZERO, Cores, Gpus, Resource
-from resources.documents import Group, Inventory
 
 
 def holding(cores: int, gpus: int) -> Resource:

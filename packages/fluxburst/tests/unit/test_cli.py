@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from fluxburst import __version__
 from fluxburst.plugins import REGISTRY
 

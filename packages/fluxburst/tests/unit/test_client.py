@@ -5,6 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from resources import Cores
+from resources.errors import UnknownPlugin
+
 from fluxburst.burstables.mock import BurstParameters, MockBurst
 from fluxburst.client import FluxBurst
 from fluxburst.errors import FluxBurstError, HandleError, LoadError, ParameterError, PluginFailed
@@ -12,8 +15,6 @@ from fluxburst.handles.recorded import RecordedHandle
 from fluxburst.model import Burst, NodeShape
 from fluxburst.plugins import BurstPlugin
 from fluxburst.selection import is_burstable
-from resources import Cores
-from resources.errors import UnknownPlugin
 
 
 class Faulty(BurstPlugin):

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from fluxburst.demand import Demand, read_demand
 from fluxburst.errors import JobError
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from fluxburst.errors import JobError, QueueError
 from fluxburst.jobs import LONGEST_LINE, f58, read_job, read_queue
 

@@ -7,6 +7,7 @@ from typing import List, Optional  # noqa: UP035 - plugins still write these
 import click
 import pytest
 from click.testing import CliRunner
+
 from fluxburst.errors import ParameterError
 from fluxburst.parameters import build, click_options, destination, parameters
 

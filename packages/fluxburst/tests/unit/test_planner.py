@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from resources import ZERO, Cores, Gpus, Resource
+from resources.documents import Group, Inventory
+
 from fluxburst.jobs import read_job
 from fluxburst.model import Burst, NodeShape, Observed, Offer, Plan, Policy
 from fluxburst.planner import plan
 from fluxburst.selection import is_burstable
-from resources import ZERO, Cores, Gpus, Resource
-from resources.documents import Group, Inventory
 
 SMALL, BIG = NodeShape("small", Cores(4)), NodeShape("big", Cores(16))
 GPU = NodeShape("gpu", Cores(8) & Gpus(4))

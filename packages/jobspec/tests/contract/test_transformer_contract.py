@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from jobspec import steps
 from jobspec.testing import check_transformer
 from jobspec.transformer import TRANSFORMERS, TransformerBase

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from jobspec import document, runner
 from jobspec.cli import main
 from jobspec.errors import DocumentError

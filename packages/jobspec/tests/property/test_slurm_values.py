@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from jobspec.job import UNLIMITED, Nodes
 from jobspec.slurm import values
 from jobspec.slurm.lexer import line_words

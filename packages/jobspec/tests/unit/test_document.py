@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from jobspec import document, runner
 from jobspec.document import load
 from jobspec.errors import DocumentError

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from jobspec import slurm
-from jobspec.request import request
 from resources import Pool
 from resources.documents import load_request
+
+from jobspec import slurm
+from jobspec.request import request
 
 
 def ask(line):

@@ -6,6 +6,7 @@ import json
 import sys
 
 import pytest
+
 from jobspec import document, runner
 from jobspec.transformer import TRANSFORMERS, choose
 from jobspec.transformer.flux import Transformer

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from jobspec import document, runner, steps
 from jobspec.environ import clean
 from jobspec.errors import DocumentError, StepFailed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from jobspec import slurm
 from jobspec.errors import ScriptError
 from jobspec.job import Gpus, Memory, Nodes, Where

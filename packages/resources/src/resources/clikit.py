@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-
 from resources.errors import InputError, ResourcesError
 
 EXIT_BUG = 70

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from resources.documents import Inventory
+
 from resource_secretary import Secretary
 from resource_secretary.result import Unreachable
 from resource_secretary.system import System
-from resources.documents import Inventory
 
 CLI = f"{sys.executable} -c 'from resource_secretary.cli import main; main()'"
 CONF = """

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from resource_secretary.catalog import Catalog, registry
 from resource_secretary.providers import Absent, Active, BaseProvider, secretary_tool
 from resource_secretary.testing import RecordedSystem, check_provider

@@ -7,12 +7,13 @@ import contextlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from resources.documents import Inventory
+
 from resource_secretary import Secretary
 from resource_secretary.cgroup import cpu_quota, memory_limit
 from resource_secretary.errors import SecretaryError
 from resource_secretary.providers.workload._slurm_text import read_nodes, read_partitions
 from resource_secretary.testing import RecordedSystem
-from resources.documents import Inventory
 
 SNIPPETS = [
     "",

@@ -9,9 +9,10 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from resources.documents import Inventory
+
 from resource_secretary import __version__, cli
 from resource_secretary.secretary import Secretary
-from resources.documents import Inventory
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from resource_secretary import Secretary
 from resource_secretary.catalog import Catalog, built_in_folders, registry
 from resource_secretary.errors import ArgumentError, InactiveProvider, SecretaryError, ToolFailed, UnknownProvider

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from resources.documents import Inventory
+
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed, OutputError
 from resource_secretary.providers.workload._flux_text import read_inventory
 from resource_secretary.result import Absent, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem
-from resources.documents import Inventory
 
 FREE = ("flux", "resource", "R", "-s", "free")
 

@@ -6,12 +6,13 @@ import os
 import platform
 
 import pytest
+from resources.documents import Inventory
+
 from resource_secretary import Secretary
 from resource_secretary.cgroup import Limit, cpu_quota, memory_limit
 from resource_secretary.errors import OutputError, SecretaryError
 from resource_secretary.result import Absent
 from resource_secretary.testing import RecordedSystem
-from resources.documents import Inventory
 
 GiB = 2**30
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from resource_secretary.environment import for_commands, where
 from resource_secretary.errors import CommandFailed
 from resource_secretary.run import Ran, run

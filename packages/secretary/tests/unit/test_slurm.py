@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed, OutputError
 from resource_secretary.providers.workload._slurm_text import node_state, read_gres, read_nodes, read_partitions

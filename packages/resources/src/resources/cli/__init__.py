@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-
 from resources import __version__
 from resources.clikit import LazyGroup
 

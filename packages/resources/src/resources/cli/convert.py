@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import click
-
 from resources.clikit import echo_json, json_option, one_stdin, read_argument
 from resources.documents import Inventory, dump_request, load_inventory, load_request
 from resources.errors import InputError

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-
 from resources import fit as fitting
 from resources.answer import Answer
 from resources.arguments import read_inventory, read_request

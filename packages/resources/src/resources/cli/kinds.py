@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-
 from resources.clikit import echo_json, json_option, table
 from resources.kinds import REGISTRY
 

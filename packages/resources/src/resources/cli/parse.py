@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-
 from resources.arguments import read_request
 from resources.clikit import echo_json, json_option
 from resources.documents import dump_request

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-
 from resources.arguments import read_inventory
 from resources.clikit import echo_json, json_option, table
 from resources.pool import Pool
