@@ -1,0 +1,202 @@
+"""Run commands one after another and show them to a person: what is run, what it says, what that means.
+
+On a terminal with colour, a spinner and a clock while a command runs; piped, the same as plain text.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+GRACE = 5  # seconds that a child gets between SIGTERM and SIGKILL
+
+
+class StepFailed(Exception):
+    """A step did not do what it should; the text says which command and how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command said: its exit code, and its stdout and stderr as text."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Story:
+    """Steps under headings. `folder` is where the commands run, `timeout` the seconds each may take."""
+
+    def __init__(self, console: Console, folder: Path, timeout: float = 60) -> None:
+        self.console = console
+        self.folder = folder
+        self.timeout = timeout
+        self.title = ""
+        self.done: list[tuple[str, float]] = []
+        self._started = time.monotonic()
+
+    def step(self, title: str) -> None:
+        """Begin a step; the one before it is done."""
+        self.finish()
+        self.title = title
+        self._started = time.monotonic()
+        self.console.print()
+        self.console.rule(f"[bold cyan]{escape(title)}", align="left", style="cyan")
+
+    def finish(self) -> None:
+        """Note the time of the step that has just ended."""
+        if self.title:
+            self.done.append((self.title, time.monotonic() - self._started))
+        self.title = ""
+
+    def tell(self, text: str) -> None:
+        """One line on what the output above means."""
+        self.console.print(Text.assemble(("→ ", "bold green"), (text, "green")))
+
+    def run(
+        self,
+        *argv: str,
+        under: tuple[str, ...] = (),
+        stdin: Path | None = None,
+        save: Path | None = None,
+        allowed: tuple[int, ...] = (0,),
+        lines: int = 12,
+    ) -> Said:
+        """Run a command, show it and its output as it comes, and give what it said.
+
+        under: a command that starts this one (`flux start`). stdin, save: files that it reads from
+        and that its stdout goes to. lines: how many of them are shown; the middle of more than that
+        is left out, and the place says so. Raises StepFailed unless it exits with an allowed code.
+        """
+        shown = shlex.join([*under, *argv])
+        shown += f" < {stdin.name}" if stdin else ""
+        shown += f" > {save.name}" if save else ""
+        self.console.print(Text.assemble(("$ ", "bold"), (shown, "bold")))
+        said = self._follow(shown, [*under, *argv], stdin, lines)
+        if said.code not in allowed:
+            raise StepFailed(f"`{shown}` exited {said.code}")
+        if said.code and not said.out.strip():
+            raise StepFailed(f"`{shown}` gave no answer")
+        if save:
+            save.write_text(said.out)
+        return said
+
+    def _follow(self, shown: str, argv: list[str], stdin: Path | None, lines: int) -> Said:
+        environment = dict(os.environ)
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+        environment["COLUMNS"] = str(self.console.width - 2)
+        said: dict[str, list[str]] = {"out": [], "err": []}
+        with stdin.open("rb") if stdin else open(os.devnull, "rb") as source:
+            try:
+                child = subprocess.Popen(
+                    argv,
+                    cwd=self.folder,
+                    env=environment,
+                    stdin=source,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                )
+            except OSError as error:
+                raise StepFailed(f"`{shown}` can't be started: {error.strerror}") from None
+        view = _View(self.console, lines)
+        with child, _spinner(self.console) as progress:
+            task = progress.add_task(argv[0], total=None)
+            try:
+                for stream, line in _lines_of(child, time.monotonic() + self.timeout):
+                    said[stream].append(line)
+                    view.add(line.rstrip("\n"), dim=stream == "err")
+                    progress.update(task, description=view.status or argv[0])
+                child.wait(timeout=GRACE)
+            except (TimeoutError, subprocess.TimeoutExpired):
+                raise StepFailed(f"`{shown}` did not end within {self.timeout:g} s") from None
+            finally:
+                _stop(child)
+        view.close()
+        return Said(child.returncode, "".join(said["out"]), "".join(said["err"]))
+
+
+class _View:
+    """Shows the first lines as they come, and the last ones when all have come."""
+
+    def __init__(self, console: Console, lines: int) -> None:
+        self.console = console
+        self.first = lines - lines // 3
+        self.last: deque[tuple[str, bool]] = deque(maxlen=lines // 3)
+        self.left_out = 0
+        self.status = ""
+
+    def add(self, line: str, *, dim: bool) -> None:
+        if self.first:
+            self.first -= 1
+            self._show(line, dim=dim)
+            return
+        if len(self.last) == self.last.maxlen:
+            self.left_out += 1
+        self.last.append((line, dim))
+        self.status = line[:60]
+
+    def close(self) -> None:
+        if self.left_out:
+            what = "1 line" if self.left_out == 1 else f"{self.left_out} lines"
+            self.console.print(Text(f"  … {what} left out here …", style="italic dim"))
+        for line, dim in self.last:
+            self._show(line, dim=dim)
+
+    def _show(self, line: str, *, dim: bool) -> None:
+        self.console.print(Text(f"  {line}", style="dim" if dim else ""), soft_wrap=not self.console.is_terminal)
+
+
+def _spinner(console: Console) -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}", style="dim", markup=False), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _lines_of(child: subprocess.Popen[str], deadline: float) -> Iterator[tuple[str, str]]:
+    """Lines of stdout ("out") and stderr ("err") as they come. Raises TimeoutError at the deadline."""
+    lines: queue.Queue[tuple[str, str] | None] = queue.Queue()
+
+    def read(name: str, stream: IO[str]) -> None:
+        for line in stream:
+            lines.put((name, line))
+        lines.put(None)
+
+    streams = [(name, stream) for name, stream in (("out", child.stdout), ("err", child.stderr)) if stream]
+    for name, stream in streams:
+        threading.Thread(target=read, args=(name, stream), daemon=True).start()
+    still_open = len(streams)
+    while still_open:
+        try:
+            line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise TimeoutError from None
+        if line is None:
+            still_open -= 1
+        else:
+            yield line
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    """End a child that is still there."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(timeout=GRACE)
+        except subprocess.TimeoutExpired:
+            child.kill()
