@@ -43,7 +43,7 @@ def provide(session: nox.Session, *requirements: str, packages: tuple[str, ...] 
     """Install requirements, and packages of this tree in editable form; skipped where nothing has changed since.
 
     The packages go into one pip command, because their need for hpc-resources must be met by the
-    one beside them. hatchling is installed first and once, instead of once for each package.
+    one beside them. what builds them is installed first and once, instead of once for each package.
     """
     folders = [ROOT / "packages" / name for name in packages]
     sources = [file for folder in folders for file in (folder / "pyproject.toml", *folder.glob("src/*/__init__.py"))]
@@ -54,7 +54,7 @@ def provide(session: nox.Session, *requirements: str, packages: tuple[str, ...] 
     if stamp.is_file() and stamp.read_text() == state.hexdigest():
         session.log("everything is installed")
         return
-    session.install("hatchling", *requirements)
+    session.install("hatchling", "editables", *requirements)
     editable = [argument for folder in folders for argument in ("-e", f"packages/{folder.name}")]
     session.install("--no-build-isolation", *editable)
     provide_flux(session, folders)
