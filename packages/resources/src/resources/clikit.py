@@ -130,4 +130,6 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
     """A plain table: columns as wide as their widest cell, two spaces between, no trailing space."""
     cells = [list(header), *(list(row) for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from resources.answer import Answer
 
 
@@ -28,9 +31,8 @@ class InputError(ResourcesError, ValueError):
 
     def at(self, place: str) -> InputError:
         """The same error, one step further out: `place` is put in front of its own place."""
-        if self.place and not self.place.startswith("["):
-            place = f"{place}." if place else ""
-        return type(self)(self.message, f"{place}{self.place}")
+        joint = ": " if place and self.place else ""
+        return type(self)(self.message, f"{place}{joint}{self.place}")
 
 
 class UnknownKind(InputError):
@@ -46,14 +48,22 @@ class AllocationError(ResourcesError):
 
 
 class Unavailable(ResourcesError):
-    """A provider refused a request. `answer` says what is short, by how much, and where."""
+    """A provider refused a request. `answer` says what is short, by how much, and where.
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        super().__init__(answer)
+    The answer is worked out when it is first read: a scheduler that only tries again never pays for it.
+    """
+
+    def __init__(self, explain: Callable[[], Answer]) -> None:
+        self._explain = explain
+        super().__init__()
+
+    @cached_property
+    def answer(self) -> Answer:
+        return self._explain()
 
     def __str__(self) -> str:
-        # The text is made when it is read: a scheduler that only retries never pays for it.
+        if self.answer.verdict == "READY":
+            return "it did not fit when it was asked for, and fits by now"
         return self.answer.reason
 
 

@@ -261,6 +261,8 @@ def _hooked(prefix: str, seen: set[Path]) -> Iterator[Found]:
     """Editable installs that are found by an import hook instead of a path entry (setuptools)."""
     from importlib.metadata import distributions
 
+    if not any(_has_hook(folder) for folder in _path_entries()):
+        return  # the usual case, and reading every distribution's record is slow
     for dist in distributions():
         if _editable_root(dist) is None:
             continue
@@ -271,6 +273,13 @@ def _hooked(prefix: str, seen: set[Path]) -> Iterator[Found]:
             if spec and spec.origin and Path(spec.origin).resolve() not in seen:
                 seen.add(Path(spec.origin).resolve())
                 yield Found(plugin_name(module, prefix), module, _label(dist), Path(spec.origin))
+
+
+def _has_hook(folder: Path) -> bool:
+    try:
+        return any(e.name.startswith("__editable___") and e.name.endswith("_finder.py") for e in os.scandir(folder))
+    except OSError:
+        return False
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -86,7 +86,9 @@ def seconds(value: object, what: str = "walltime") -> int:
     if match := _CLOCK.fullmatch(text):
         days, hours, minutes, secs = (int(part or 0) for part in match.groups())
         if minutes > 59 or secs > 59 or (match[1] is not None and hours > 23):
-            raise InputError(f"{what} {shown(value)} is no time of day: minutes and seconds are 0-59, hours after days 0-23")
+            raise InputError(
+                f"{what} {shown(value)} is no time of day: minutes and seconds are 0-59, hours after days 0-23"
+            )
         return _bounded(Fraction(((days * 24 + hours) * 60 + minutes) * 60 + secs), what)
     if match := _TWO_PART.fullmatch(text):
         first, last = int(match[1]), match[2]
@@ -122,7 +124,8 @@ def shown(value: object) -> str:
 
 # Kubernetes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _QUANTITY = re.compile(
-    r"([+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?[0-9]{1,3}))?", re.ASCII
+    r"([+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?[0-9]{1,3}))?",
+    re.ASCII,
 )
 _SUFFIX = {
     **{name: Fraction(10) ** power for name, power in zip("numkMGTPE", (-9, -6, -3, 3, 6, 9, 12, 15, 18), strict=True)},
@@ -136,7 +139,9 @@ def quantity(text: object) -> Fraction:
         return _real(text, "quantity")
     match = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
     if not match:
-        raise InputError(f"{shown(text)} is no Kubernetes quantity (a number with n u m k M G T P E, Ki Mi Gi Ti Pi Ei, or e3)")
+        raise InputError(
+            f"{shown(text)} is no Kubernetes quantity (a number with n u m k M G T P E, Ki Mi Gi Ti Pi Ei, or e3)"
+        )
     number, suffix, exponent = match.groups()
     # Exponents past 18 are out of range for the API; -9 is the finest that it holds.
     if exponent and not -99 <= int(exponent) <= 99:
