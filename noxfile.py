@@ -46,38 +46,32 @@ def provide(session: nox.Session, *requirements: str, packages: tuple[str, ...] 
     one beside them. what builds them is installed first and once, instead of once for each package.
     """
     folders = [ROOT / "packages" / name for name in packages]
-    sources = [file for folder in folders for file in (folder / "pyproject.toml", *folder.glob("src/*/__init__.py"))]
-    state = hashlib.sha256(repr((requirements, packages)).encode())
-    for file in sources:
-        state.update(file.read_bytes())
+    flux = flux_version() if any("flux-python" in (f / "pyproject.toml").read_text() for f in folders) else ""
+    state = hashlib.sha256(repr((requirements, packages, flux)).encode())
+    for folder in folders:
+        for file in (folder / "pyproject.toml", *folder.glob("src/*/__init__.py")):
+            state.update(file.read_bytes())
     stamp = Path(session.virtualenv.location) / "provided"
     if stamp.is_file() and stamp.read_text() == state.hexdigest():
-        session.log("everything is installed")
         return
     session.install("hatchling", "editables", *requirements)
     editable = [argument for folder in folders for argument in ("-e", f"packages/{folder.name}")]
     session.install("--no-build-isolation", *editable)
-    provide_flux(session, folders)
+    if flux:
+        try:
+            session.install("--only-binary=flux-python", f"flux-python=={flux}", "ply")
+        except nox.command.CommandFailed:
+            session.log(f"no Python bindings of Flux {flux} for this Python: its command line is used instead")
     stamp.write_text(state.hexdigest())
 
 
-def provide_flux(session: nox.Session, folders: list[Path]) -> None:
-    """Where Flux is on PATH: its Python bindings, which must be of exactly its version (and need ply).
-
-    Without them the packages use Flux's command line, so that this may fail.
-    """
-    if not shutil.which("flux") or not any("flux-python" in (f / "pyproject.toml").read_text() for f in folders):
-        return
+def flux_version() -> str:
+    """The version of the Flux on PATH, "" without one: its Python bindings must be of exactly this version."""
+    if not shutil.which("flux"):
+        return ""
     said = subprocess.run(["flux", "version"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     version = re.search(r"libflux-core:\s*(\d+\.\d+\.\d+)", said.stdout)
-    if not version:
-        session.log(f"no Python bindings of Flux: `flux version` said {(said.stdout or said.stderr).strip()!r}")
-        return
-    wanted = f"flux-python=={version[1]}"
-    try:
-        session.install("--only-binary=flux-python", wanted, "ply")
-    except nox.command.CommandFailed:
-        session.log(f"no Python bindings of Flux: {wanted} can't be installed for this Python")
+    return version[1] if version else ""
 
 
 @nox.session

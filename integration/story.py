@@ -52,14 +52,22 @@ class Story:
 
     def step(self, title: str) -> None:
         """Begin a step; the one before it is done."""
-        self.finish()
+        self._note()
         self.title = title
         self._started = time.monotonic()
         self.console.print()
         self.console.rule(f"[bold cyan]{escape(title)}", align="left", style="cyan")
 
-    def finish(self) -> None:
-        """Note the time of the step that has just ended."""
+    def end(self) -> None:
+        """The last step is done: say what was done and how long it took."""
+        self._note()
+        self.console.print()
+        self.console.rule("[bold green]Done", align="left", style="green")
+        for title, seconds in self.done:
+            self.console.print(Text.assemble(("✓ ", "bold green"), title, (f"  {seconds:.1f} s", "dim")))
+        self.console.print(Text(f"{sum(seconds for _, seconds in self.done):.1f} s in all.", style="dim"))
+
+    def _note(self) -> None:
         if self.title:
             self.done.append((self.title, time.monotonic() - self._started))
         self.title = ""
@@ -101,7 +109,7 @@ class Story:
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
         environment["COLUMNS"] = str(self.console.width - 2)
         said: dict[str, list[str]] = {"out": [], "err": []}
-        with stdin.open("rb") if stdin else open(os.devnull, "rb") as source:
+        with (stdin or Path(os.devnull)).open("rb") as source:
             try:
                 child = subprocess.Popen(
                     argv,
@@ -128,7 +136,7 @@ class Story:
                 raise StepFailed(f"`{shown}` did not end within {self.timeout:g} s") from None
             finally:
                 _stop(child)
-        view.close()
+                view.close()
         return Said(child.returncode, "".join(said["out"]), "".join(said["err"]))
 
 
