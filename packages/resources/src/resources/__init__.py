@@ -79,7 +79,7 @@ _WHERE = {
     "resources.resource": ("ZERO", "Resource"),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
-__all__ = sorted([*_MODULE, "__version__"])  # noqa: PLE0605 - made from the table above
+__all__ = sorted([*_MODULE, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

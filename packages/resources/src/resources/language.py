@@ -15,7 +15,7 @@ from resources.units import shown
 LARGEST_TEXT = 2**20  # characters; a request is a line
 
 
-def Node(N: int, M: int | float | str) -> Resource:  # noqa: N802 - the name that users know
+def Node(N: int, M: int | float | str) -> Resource:
     """N cores and M GB of memory: `Cores(N) & Memory(M)`."""
     return Cores(N) & Memory(M)
 

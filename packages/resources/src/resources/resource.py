@@ -113,7 +113,7 @@ class Resource:
 
     def request(self, need: Any) -> bool:
         """Whether `need` could be allocated from this provider now."""
-        return _refusal(self, per_host(need)) is None
+        return refusal(self, per_host(need)) is None
 
     def alloc(self, need: Any) -> Resource:
         """Take `need` out of this provider; the result is a context manager that frees it.
@@ -121,11 +121,9 @@ class Resource:
         Raises InsufficientResources or InfeasibleRequest; then nothing has changed.
         """
         need = per_host(need)
-        fresh = getattr(self, "_fresh", None)
-        if fresh is None:
-            fresh = self._fresh = copy.deepcopy(self)
-        if _refusal(self, need):
-            error = InfeasibleRequest if _refusal(fresh, need) else InsufficientResources
+        fresh = self.fresh
+        if refusal(self, need):
+            error = InfeasibleRequest if refusal(fresh, need) else InsufficientResources
             raise error(lambda: _explain(self, fresh, need))
         granted = _take(self, need)
         granted._owner = self
@@ -143,7 +141,15 @@ class Resource:
 
     def explain(self, need: Any) -> Answer:
         """Whether `need` fits now, and if not, what is short and whether it ever can."""
-        return _explain(self, getattr(self, "_fresh", None) or self, per_host(need))
+        return _explain(self, self.fresh, per_host(need))
+
+    @property
+    def fresh(self: R) -> R:
+        """This provider as it was before anything was taken from it."""
+        kept: R | None = getattr(self, "_fresh", None)
+        if kept is None:
+            kept = self._fresh = copy.deepcopy(self)
+        return kept
 
     def stat(self) -> dict[str, tuple[int, int]]:
         """kind -> (free, total)."""
@@ -183,7 +189,12 @@ class Resource:
         return type(self) is type(other) and _state(self) == _state(other)
 
     def __hash__(self) -> int:
-        return hash((self.kind, self.to_text()))
+        return hash(self.text)
+
+    @property
+    def text(self) -> str:
+        """The canonical text, which `parse` reads back: equal requests have equal texts."""
+        return str(self)
 
     def __repr__(self) -> str:
         return self._repr()
@@ -195,12 +206,12 @@ class Resource:
 class Combined(Resource):
     """Resources of different kinds, in canonical order, with the attributes of each. `a & b` makes it."""
 
-    __slots__ = ("_hash", "_leaves")
+    __slots__ = ("_leaves", "_text")
     _leaves: tuple[Resource, ...]
 
     def __init__(self, leaves: tuple[Resource, ...] = ()) -> None:
         self._leaves = leaves
-        self._hash: int | None = None
+        self._text: str | None = None
 
     @property
     def leaves(self) -> tuple[Resource, ...]:
@@ -214,10 +225,14 @@ class Combined(Resource):
         raise AttributeError(f"{' & '.join(self.kinds) or 'ZERO'} has no {name!r}")
 
     def __hash__(self) -> int:
-        # The amounts, which never change; what is free of a provider does, and is not part of it.
-        if self._hash is None:
-            self._hash = hash(tuple(hash(leaf) for leaf in self._leaves))
-        return self._hash
+        return hash(self.text)
+
+    @property
+    def text(self) -> str:
+        # Amounts never change; what is free of a provider does, and is no part of its text.
+        if self._text is None:
+            self._text = str(self)
+        return self._text
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Resource):
@@ -269,12 +284,10 @@ def _state(resource: Resource) -> dict[str, Any]:
         name
         for cls in type(resource).__mro__[:-1]
         for name in cls.__dict__.get("__slots__", ())
-        if name not in {"__weakref__", "__dict__", "_owner", "_fresh", "_hash"}
+        if name not in {"__weakref__", "__dict__", "_owner", "_fresh"}
     ]
     state = {name: getattr(resource, name) for name in names if hasattr(resource, name)}
     state.update({k: v for k, v in getattr(resource, "__dict__", {}).items() if k not in {"_owner", "_fresh"}})
-    if isinstance(resource, Combined):
-        state["_hash"] = None
     return state
 
 
@@ -284,7 +297,7 @@ def _matched(provider: Resource, need: Resource) -> Iterator[tuple[Resource | No
         yield provider.get(leaf.kind), leaf
 
 
-def _refusal(provider: Resource, need: Resource) -> tuple[Resource | None, Resource] | None:
+def refusal(provider: Resource, need: Resource) -> tuple[Resource | None, Resource] | None:
     """The first part that does not fit, with the provider's part, or None."""
     for own, leaf in _matched(provider, need):
         if own is None:
@@ -334,16 +347,10 @@ def _restore(saved: list[tuple[Resource, dict[str, Any]]]) -> None:
 
 def _explain(provider: Resource, fresh: Resource, need: Resource) -> Answer:
     from resources.answer import Answer
-    from resources.shortage import shortage
+    from resources.shortage import shortages
 
-    short = tuple(
-        shortage(own, leaf)
-        for own, leaf in _matched(provider, need)
-        if (own is None and not leaf.unlimited) or (own is not None and not own._request(leaf))
-    )
-    if not short and _refusal(provider, need) is None:
+    short = shortages(provider, need)
+    if not short:
         return Answer("READY", "fits now", fits=1)
-    never = _refusal(fresh, need) is not None
-    text = "; ".join(map(str, short)) or "the provider's own time is up"
-    when = "can never fit" if never else "does not fit now"
-    return Answer("INCOMPATIBLE" if never else "BUSY", f"{when}: {text}", short)
+    verdict, opening = ("INCOMPATIBLE", "can never fit") if refusal(fresh, need) else ("BUSY", "does not fit now")
+    return Answer(verdict, f"{opening}: {'; '.join(map(str, short))}", tuple(short))  # type: ignore[arg-type]

@@ -93,8 +93,8 @@ def seconds(value: object, what: str = "walltime") -> int:
     if match := _TWO_PART.fullmatch(text):
         first, last = int(match[1]), match[2]
         raise InputError(
-            f"{what} {shown(value)} has two readings: write 0:{first:02d}:{last} for {first} minutes,"
-            f" or {first}:{last}:00 for {first} hours"
+            f"{what} {shown(value)} has two readings: write 0:{first:02d}:{last} for minutes and seconds,"
+            f" or {first}:{last}:00 for hours and minutes"
         )
     if _NUMBER.fullmatch(text):
         return _bounded(Fraction(text), what)

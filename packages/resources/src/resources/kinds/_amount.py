@@ -28,6 +28,10 @@ class Bytes(Resource):
         made._size, made._taken = count(size, cls.kind), 0
         return made
 
+    def of_nothing(self: A) -> A:
+        """The same kind with no byte."""
+        return self.of_bytes(0)
+
     @property
     def size(self) -> int:
         """In bytes."""

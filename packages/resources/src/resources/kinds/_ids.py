@@ -40,6 +40,10 @@ class Ids(Resource):
         made._mask, made._n, made._taken = mask, mask.bit_count(), 0
         return made
 
+    def of_nothing(self: I) -> I:
+        """The same kind with no id."""
+        return self.of_mask(0)
+
     @property
     def N(self) -> int:
         """How many."""

@@ -30,7 +30,7 @@ class Gpus(Resource):
     order = 45
     shows = ("g", "gpu_type", "gpus")
 
-    def __init__(self, N: int | Iterable[int] | Mapping[str, Any], type: str | None = None) -> None:  # noqa: A002
+    def __init__(self, N: int | Iterable[int] | Mapping[str, Any], type: str | None = None) -> None:
         if isinstance(N, Mapping):
             if type is not None:
                 raise InputError("Gpus takes a mapping of types, or a number and a type, not both")
@@ -71,6 +71,10 @@ class Gpus(Resource):
         made = cls(0)
         made._set_masks(tuple(sorted(masks)) or ((ANY, 0),))
         return made
+
+    def of_nothing(self) -> Gpus:
+        """The same kind with no id."""
+        return Gpus.of_masks([])
 
     @property
     def N(self) -> int:

@@ -36,12 +36,16 @@ class Licenses(Resource):
         """name -> how many."""
         return dict(self._counts)
 
+    def free_of(self, name: str) -> int:
+        """How many of a name are free; 0 where there are none of that name."""
+        return self._counts.get(name, 0) - self._taken.get(name, 0)
+
     def _request(self, res: Licenses) -> bool:
-        return all(n <= self._counts.get(name, -1) - self._taken.get(name, 0) for name, n in res._counts.items())
+        return all(n <= self.free_of(name) for name, n in res._counts.items())
 
     def _alloc(self, res: Licenses) -> Licenses:
         for name, n in res._counts.items():
-            self._taken[name] += n
+            self._taken[name] = self._taken.get(name, 0) + n
         return Licenses(res._counts)
 
     def _dealloc(self, res: Licenses) -> None:

@@ -99,6 +99,11 @@ class WTime(Resource):
 
     __hash__ = Resource.__hash__
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> WTime:
+        twin = WTime(self._T, self._softT, self._group, self._countdown)
+        twin._deadline, twin._clock = self._deadline, self._clock  # the same clock, not a copy of one
+        return twin
+
     def _request(self, res: WTime) -> bool:
         self.start()
         return not self.expired and (res.softT or 0) <= self.remaining()
