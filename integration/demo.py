@@ -59,9 +59,14 @@ def what_is_here(story: Story, folder: Path) -> Path:
     story.run("resource-secretary", "detect", lines=24)
     offer = folder / "offer.json"
     story.run("resource-secretary", "offer", "--json", save=offer, lines=9)
-    groups = Inventory.from_json(offer.read_text()).groups
-    story.tell(f"An offer of {'; '.join(f'{len(group.hosts)} host(s) with {group.total}' for group in groups)}.")
+    story.tell(f"What the other tools may use: {hosts_in(offer)}.")
     return offer
+
+
+def hosts_in(offer: Path) -> str:
+    """The hosts of an offer and what each one has, in words."""
+    groups = Inventory.from_json(offer.read_text()).groups
+    return "; ".join(f"{' and '.join(dict.fromkeys(group.hosts))} with {group.total}" for group in groups)
 
 
 def does_it_fit(story: Story, folder: Path, offer: Path) -> None:

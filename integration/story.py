@@ -20,6 +20,7 @@ from typing import IO
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -74,7 +75,7 @@ class Story:
 
     def tell(self, text: str) -> None:
         """One line on what the output above means."""
-        self.console.print(Text.assemble(("→ ", "bold green"), (text, "green")))
+        self.console.print(Text.assemble(("→ ", "bold green"), (text, "green")), soft_wrap=not self.console.is_terminal)
 
     def run(
         self,
@@ -94,7 +95,7 @@ class Story:
         shown = shlex.join([*under, *argv])
         shown += f" < {stdin.name}" if stdin else ""
         shown += f" > {save.name}" if save else ""
-        self.console.print(Text.assemble(("$ ", "bold"), (shown, "bold")))
+        self.console.print(Text(f"$ {shown}", style="bold"), soft_wrap=not self.console.is_terminal)
         said = self._follow(shown, [*under, *argv], stdin, lines)
         if said.code not in allowed:
             raise StepFailed(f"`{shown}` exited {said.code}")
@@ -168,7 +169,11 @@ class _View:
             self._show(line, dim=dim)
 
     def _show(self, line: str, *, dim: bool) -> None:
-        self.console.print(Text(f"  {line}", style="dim" if dim else ""), soft_wrap=not self.console.is_terminal)
+        text = Text(line, style="dim" if dim else "")
+        if self.console.is_terminal:
+            self.console.print(Padding(text, (0, 0, 0, 2)))
+        else:
+            self.console.print(Text("  ") + text, soft_wrap=True)
 
 
 def _spinner(console: Console) -> Progress:
