@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from resources.units import memory_text, seconds_text
+from resources.units import memory_shown, seconds_text
 
 Verdict = Literal["READY", "BUSY", "INCOMPATIBLE", "UNKNOWN"]
 
@@ -49,7 +49,7 @@ class Shortage(NamedTuple):
         }
 
 
-_UNITS = {"memory": memory_text, "disk": memory_text, "walltime": seconds_text}
+_UNITS = {"memory": memory_shown, "disk": memory_shown, "walltime": seconds_text}
 
 
 class Place(NamedTuple):
@@ -66,7 +66,7 @@ class Answer(NamedTuple):
     verdict: READY fits now, BUSY insufficient now, INCOMPATIBLE can never fit, UNKNOWN the provider
         did not say what is free.
     reason: one line for people. shortages: what is short on `best_host`, the host that comes closest.
-    placement: where it would go; empty unless READY. fits: how many copies fit now, of `count` asked.
+    placement: where it would go; empty unless READY. fits: how many of the `copies` asked for fit now.
     """
 
     verdict: Verdict
@@ -74,7 +74,7 @@ class Answer(NamedTuple):
     shortages: tuple[Shortage, ...] = ()
     best_host: str = ""
     placement: tuple[Place, ...] = ()
-    count: int = 1
+    copies: int = 1
     fits: int = 0
 
     def __bool__(self) -> bool:
@@ -85,7 +85,7 @@ class Answer(NamedTuple):
         return {
             "verdict": self.verdict,
             "fits": self.fits,
-            "count": self.count,
+            "count": self.copies,
             "reason": self.reason,
             "best_host": self.best_host or None,
             "short": [shortage.as_dict() for shortage in self.shortages],

@@ -1,4 +1,4 @@
-"""What the command lines of the five packages share: lazy commands, one-line errors, exit codes, documents as arguments.
+"""What the command lines of the five packages share: lazy commands, one-line errors, exit codes, arguments.
 
 Exit codes: 0 yes or done; 1 a negative answer, or a domain error with stdout empty; 2 usage; 70 a bug
 (sysexits.h, EX_SOFTWARE), whose traceback `--debug` shows.
@@ -41,7 +41,7 @@ class LazyGroup(click.Group):
         kwargs.setdefault("context_settings", {}).setdefault("help_option_names", ["-h", "--help"])
         super().__init__(*args, **kwargs)
         self.lazy = dict(lazy or {})
-        self.errors = (ResourcesError, *errors)
+        self.errors: tuple[type[Exception], ...] = (ResourcesError, *errors)
         self.params.append(click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."))
 
     def list_commands(self, ctx: click.Context) -> list[str]:

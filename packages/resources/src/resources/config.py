@@ -129,7 +129,7 @@ def inventory_of(pool: Pool) -> Inventory:
         free = None if state == "unknown" else _as_total(pool.free_on(host), total)
         rows.append(Group((name,), (rank,), total, free, state))
     shared = pool.shared.fresh
-    left = ZERO
+    left: Resource = ZERO
     if (licenses := pool.shared.get("licenses")) is not None:
         left = Licenses({name: licenses.free_of(name) for name in licenses.licenses})
     return Inventory(tuple(rows), shared_total=shared, shared_free=left).merged()

@@ -22,6 +22,16 @@ VERSION = 1
 STATES = ("up", "down", "drained", "unknown")
 
 
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of "request" or "inventory". Raises KeyError for other names."""
+    from importlib.resources import files
+
+    if name not in ("request", "inventory"):
+        raise KeyError(name)
+    made: dict[str, Any] = json.loads(files("resources").joinpath("schemas", f"{name}-{VERSION}.json").read_text())
+    return made
+
+
 def load_request(document: str | dict[str, Any]) -> Resource:
     """A request from its text form, its JSON document, or the document as a dict. Raises InputError."""
     if isinstance(document, str):

@@ -20,16 +20,16 @@ def fit(need: Resource, inventory: Inventory, count: int = 1) -> Answer:
     pool = Pool.from_inventory(inventory)
     first = pool.explain(need)
     if not first:
-        return first._replace(count=count)
+        return first._replace(copies=count)
     fits = _copies(pool, need, count)
     if fits == count:
-        return first._replace(count=count, fits=fits)
+        return first._replace(copies=count, fits=fits)
     why = pool.explain(need)
     empty = Pool([(group.hosts, group.total) for group in inventory.groups], shared=inventory.shared_total)
     most = _copies(empty, need, count)
     verdict = why.verdict if most == count else "INCOMPATIBLE"
     opening = f"{fits} of {count} fit now" if most == count else f"{most} of {count} can ever fit at once, {fits} now"
-    return why._replace(verdict=verdict, reason=f"{opening}; the next {why.reason}", count=count, fits=fits)
+    return why._replace(verdict=verdict, reason=f"{opening}; the next {why.reason}", copies=count, fits=fits)
 
 
 def _copies(pool: Pool, need: Resource, most: int) -> int:

@@ -65,7 +65,8 @@ def to_flux_r(inventory: Inventory) -> tuple[dict[str, Any], list[str]]:
         cores = group.total.get("cores")
         if cores is None or not cores.N:
             raise InputError("R needs the cores of every host", f"groups[{at}].total")
-        children = {"core": idset.text(cores.mask)}
+        children: dict[str, str] = {"core": idset.text(cores.mask)}
+        leaf: Any
         for leaf in group.total.leaves:
             if leaf.kind == "gpus":
                 if leaf.mask:
@@ -82,7 +83,7 @@ def to_flux_r(inventory: Inventory) -> tuple[dict[str, Any], list[str]]:
             lost[f"{group_name(group)}: the state {group.state!r} is dropped"] = None
         if group.free != group.total:
             lost[f"{group_name(group)}: what is free is dropped, R holds the total"] = None
-        row = {"rank": idset.text(idset.mask_of(group.ranks, "rank")), "children": children}
+        row: dict[str, Any] = {"rank": idset.text(idset.mask_of(group.ranks, "rank")), "children": children}
         if rows and rows[-1]["children"] == children and _follows(inventory.groups[at - 1], group):
             rows[-1]["rank"] = idset.text(idset.parse(rows[-1]["rank"]) | idset.parse(row["rank"]))
         else:

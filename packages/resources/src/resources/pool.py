@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resources import hostlist
-from resources.allocation import Allocation, Part
+from resources.allocation import Allocation as Allocation
+from resources.allocation import Part
 from resources.columns import columns_of
 from resources.errors import AllocationError, InfeasibleRequest, InputError, InsufficientResources
 from resources.kinds.walltime import WTime

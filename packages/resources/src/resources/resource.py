@@ -27,6 +27,8 @@ class Resource:
     """One kind of resource. Subclass it to make a kind; see the module's docstring."""
 
     __slots__ = ("__weakref__", "_fresh", "_owner")
+    _fresh: Resource | None
+    _owner: Resource | None
 
     kind: ClassVar[str] = ""
     """The name in text, JSON and listings; the class name in lower case where a class sets none."""
@@ -146,9 +148,10 @@ class Resource:
     @property
     def fresh(self: R) -> R:
         """This provider as it was before anything was taken from it."""
-        kept: R | None = getattr(self, "_fresh", None)
+        kept: R | None = getattr(self, "_fresh", None)  # a constructor need not call this class's
         if kept is None:
-            kept = self._fresh = copy.deepcopy(self)
+            kept = copy.deepcopy(self)
+            self._fresh = kept
         return kept
 
     def stat(self) -> dict[str, tuple[int, int]]:

@@ -72,6 +72,15 @@ def memory_text(size: int) -> str:
     return f"{size}B"
 
 
+def memory_shown(size: int) -> str:
+    """A number of bytes for people: exact where that is short, else with one decimal."""
+    exact = memory_text(size)
+    if len(exact) <= 7:
+        return exact
+    unit = next((unit for unit in "EPTGMK" if size >= _MEMORY[unit]), "B")
+    return f"{size / _MEMORY[unit]:.1f}{unit}B"
+
+
 def gigabytes(size: int) -> int | float:
     """Bytes as GB (1024^3): an int where it is whole."""
     whole, rest = divmod(size, 2**30)

@@ -23,13 +23,11 @@ class Ids(Resource):
 
     def __init__(self, N: int | Iterable[int]) -> None:
         self._taken = 0
-        if isinstance(N, (int, str, float)):
-            if isinstance(N, str):
-                raise InputError(f"{type(self).__name__} takes a number or ids, not {shown(N)}")
-            self._n, self._mask = count(N, self.kind), None
-        elif isinstance(N, Iterable):
+        if isinstance(N, Iterable) and not isinstance(N, (str, bytes)):
             self._mask = idset.mask_of(N, self.one)
             self._n = self._mask.bit_count()
+        elif isinstance(N, (int, float)):
+            self._n, self._mask = count(N, self.kind), None
         else:
             raise InputError(f"{type(self).__name__} takes a number or ids, not {shown(N)}")
 
