@@ -66,7 +66,7 @@ def what_is_here(story: Story, folder: Path) -> Path:
 def hosts_in(offer: Path) -> str:
     """The hosts of an offer and what each one has, in words."""
     groups = Inventory.from_json(offer.read_text()).groups
-    return "; ".join(f"{' and '.join(dict.fromkeys(group.hosts))} with {group.total}" for group in groups)
+    return "; ".join(f"{', '.join(dict.fromkeys(group.hosts))} ({group.total})" for group in groups)
 
 
 def does_it_fit(story: Story, folder: Path, offer: Path) -> None:
@@ -75,8 +75,8 @@ def does_it_fit(story: Story, folder: Path, offer: Path) -> None:
     request = folder / "request.txt"
     story.run("jobspec", "request", "examples/batch-script.sh", save=request)
     wanted = request.read_text().strip()
-    answer = story.run("resources", "fit", wanted, "--in", "-", stdin=offer, allowed=(0, 1))
-    story.tell("It fits." if answer.code == 0 else "It does not fit; the answer says what is short, and where.")
+    code = story.run("resources", "fit", wanted, "--in", "-", stdin=offer, allowed=(0, 1))
+    story.tell("It does not fit; the answer says what is short, and where." if code else "It fits.")
     cores = [group.total.get("cores") for group in Inventory.from_json(offer.read_text()).groups]
     more = f"cores={1 + max(leaf.N for leaf in cores if leaf)}"
     story.run("resources", "explain", more, "--in", "-", stdin=offer, allowed=(1,))
@@ -85,7 +85,7 @@ def does_it_fit(story: Story, folder: Path, offer: Path) -> None:
 
 def run_a_job(story: Story, under: tuple[str, ...] | None) -> None:
     """Step 3: a job of several steps."""
-    story.step("3. Run a job of several steps: write a script, submit it, wait for it")
+    story.step("3. Run a job of several steps: write, submit, wait")
     story.run("jobspec", "run", "-t", "local", "examples/hello-world-wait-jobspec.yaml")
     story.tell("Every step was done by real processes of this machine; no cluster was needed.")
     if under is not None:
@@ -95,7 +95,7 @@ def run_a_job(story: Story, under: tuple[str, ...] | None) -> None:
 
 def drive_an_ensemble(story: Story, under: tuple[str, ...] | None) -> None:
     """Step 4: rules that start jobs when others have ended."""
-    story.step("4. Let rules drive an ensemble: when three sleeps are done, start the echoes")
+    story.step("4. Let rules drive an ensemble: three sleeps done, start the echoes")
     story.run("ensemble", "run", "examples/hello-world.yaml", "--member", "local", lines=30)
     story.tell("The rules saw each job end, started what was next, and stopped by themselves.")
     if under is not None:
@@ -105,7 +105,7 @@ def drive_an_ensemble(story: Story, under: tuple[str, ...] | None) -> None:
 
 def plan_a_burst(story: Story) -> None:
     """Step 5: a recorded queue that is too long."""
-    story.step("5. The queue is too long: which jobs would burst, where to, and which not?")
+    story.step("5. The queue is too long: which jobs would burst, and where to?")
     story.run("flux-burst", "plan", "--queue", "examples/queue.jsonl", "--plugin", "mock", lines=30)
     story.tell("Nothing was started: a plan is an answer, with its reasons.")
 

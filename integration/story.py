@@ -14,7 +14,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -29,15 +28,6 @@ GRACE = 5  # seconds that a child gets between SIGTERM and SIGKILL
 
 class StepFailed(Exception):
     """A step did not do what it should; the text says which command and how it ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a command said: its exit code, and its stdout and stderr as text."""
-
-    code: int
-    out: str
-    err: str
 
 
 class Story:
@@ -65,7 +55,7 @@ class Story:
         self.console.print()
         self.console.rule("[bold green]Done", align="left", style="green")
         for title, seconds in self.done:
-            self.console.print(Text.assemble(("✓ ", "bold green"), title, (f"  {seconds:.1f} s", "dim")))
+            self.console.print(Text.assemble(("✓ ", "bold green"), (f"{seconds:4.1f} s  ", "dim"), title))
         self.console.print(Text(f"{sum(seconds for _, seconds in self.done):.1f} s in all.", style="dim"))
 
     def _note(self) -> None:
@@ -85,60 +75,64 @@ class Story:
         save: Path | None = None,
         allowed: tuple[int, ...] = (0,),
         lines: int = 12,
-    ) -> Said:
-        """Run a command, show it and its output as it comes, and give what it said.
+    ) -> int:
+        """Run a command, show it and its output as it comes, and give its exit code.
 
         under: a command that starts this one (`flux start`). stdin, save: files that it reads from
         and that its stdout goes to. lines: how many of them are shown; the middle of more than that
-        is left out, and the place says so. Raises StepFailed unless it exits with an allowed code.
+        is left out, and the place says so. Raises StepFailed unless it exits with an allowed code,
+        and with an answer on stdout if that code is not 0.
         """
         shown = shlex.join([*under, *argv])
         shown += f" < {stdin.name}" if stdin else ""
         shown += f" > {save.name}" if save else ""
         self.console.print(Text(f"$ {shown}", style="bold"), soft_wrap=not self.console.is_terminal)
-        said = self._follow(shown, [*under, *argv], stdin, lines)
-        if said.code not in allowed:
-            raise StepFailed(f"`{shown}` exited {said.code}")
-        if said.code and not said.out.strip():
-            raise StepFailed(f"`{shown}` gave no answer")
+        # Into one pipe, so that lines stay in order; into two where stdout matters by itself.
+        apart = save is not None or allowed != (0,)
+        try:
+            code, out = self._follow([*under, *argv], stdin, lines, apart=apart)
+        except OSError as error:
+            raise StepFailed(f"`{shown}` can't be started: {error.strerror}") from None
+        except (TimeoutError, subprocess.TimeoutExpired):
+            raise StepFailed(f"`{shown}` did not end within {self.timeout:g} s") from None
+        if code not in allowed:
+            raise StepFailed(f"`{shown}` exited {code}")
+        if code and not out.strip():
+            raise StepFailed(f"`{shown}` exited {code} without an answer")
         if save:
-            save.write_text(said.out)
-        return said
+            save.write_text(out)
+        return code
 
-    def _follow(self, shown: str, argv: list[str], stdin: Path | None, lines: int) -> Said:
+    def _follow(self, argv: list[str], stdin: Path | None, lines: int, *, apart: bool) -> tuple[int, str]:
+        """Show a command's lines as they come. Gives its exit code and its stdout."""
         environment = dict(os.environ)
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
         environment["COLUMNS"] = str(self.console.width - 2)
-        said: dict[str, list[str]] = {"out": [], "err": []}
         with (stdin or Path(os.devnull)).open("rb") as source:
-            try:
-                child = subprocess.Popen(
-                    argv,
-                    cwd=self.folder,
-                    env=environment,
-                    stdin=source,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    errors="replace",
-                )
-            except OSError as error:
-                raise StepFailed(f"`{shown}` can't be started: {error.strerror}") from None
+            child = subprocess.Popen(
+                argv,
+                cwd=self.folder,
+                env=environment,
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if apart else subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
+        out = []
         view = _View(self.console, lines)
-        with child, _spinner(self.console) as progress:
-            task = progress.add_task(argv[0], total=None)
+        with child, _spinner(self.console) as spinner:
+            spinner.add_task(argv[0], total=None)
             try:
                 for stream, line in _lines_of(child, time.monotonic() + self.timeout):
-                    said[stream].append(line)
-                    view.add(line.rstrip("\n"), dim=stream == "err")
-                    progress.update(task, description=view.status or argv[0])
+                    view.add(line.rstrip("\n"), "dim" if stream == "err" else "")
+                    if stream == "out":
+                        out.append(line)
                 child.wait(timeout=GRACE)
-            except (TimeoutError, subprocess.TimeoutExpired):
-                raise StepFailed(f"`{shown}` did not end within {self.timeout:g} s") from None
             finally:
                 _stop(child)
                 view.close()
-        return Said(child.returncode, "".join(said["out"]), "".join(said["err"]))
+        return child.returncode, "".join(out)
 
 
 class _View:
@@ -147,33 +141,28 @@ class _View:
     def __init__(self, console: Console, lines: int) -> None:
         self.console = console
         self.first = lines - lines // 3
-        self.last: deque[tuple[str, bool]] = deque(maxlen=lines // 3)
+        self.last: deque[tuple[str, str]] = deque(maxlen=lines // 3)
         self.left_out = 0
-        self.status = ""
 
-    def add(self, line: str, *, dim: bool) -> None:
+    def add(self, line: str, style: str) -> None:
         if self.first:
             self.first -= 1
-            self._show(line, dim=dim)
+            self._show(line, style)
             return
-        if len(self.last) == self.last.maxlen:
-            self.left_out += 1
-        self.last.append((line, dim))
-        self.status = line[:60]
+        self.left_out += len(self.last) == self.last.maxlen
+        self.last.append((line, style))
 
     def close(self) -> None:
         if self.left_out:
-            what = "1 line" if self.left_out == 1 else f"{self.left_out} lines"
-            self.console.print(Text(f"  … {what} left out here …", style="italic dim"))
-        for line, dim in self.last:
-            self._show(line, dim=dim)
+            self.console.print(Text(f"  … {self.left_out} line(s) left out here …", style="italic dim"))
+        for line, style in self.last:
+            self._show(line, style)
 
-    def _show(self, line: str, *, dim: bool) -> None:
-        text = Text(line, style="dim" if dim else "")
+    def _show(self, line: str, style: str) -> None:
         if self.console.is_terminal:
-            self.console.print(Padding(text, (0, 0, 0, 2)))
+            self.console.print(Padding(Text(line, style=style), (0, 0, 0, 2)))
         else:
-            self.console.print(Text("  ") + text, soft_wrap=True)
+            self.console.print(f"  {line}", soft_wrap=True, markup=False)
 
 
 def _spinner(console: Console) -> Progress:
