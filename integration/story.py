@@ -91,10 +91,10 @@ class Story:
         apart = save is not None or allowed != (0,)
         try:
             code, out = self._follow([*under, *argv], stdin, lines, apart=apart)
-        except OSError as error:
-            raise StepFailed(f"`{shown}` can't be started: {error.strerror}") from None
         except (TimeoutError, subprocess.TimeoutExpired):
             raise StepFailed(f"`{shown}` did not end within {self.timeout:g} s") from None
+        except OSError as error:
+            raise StepFailed(f"`{shown}` can't be started: {error.strerror}") from None
         if code not in allowed:
             raise StepFailed(f"`{shown}` exited {code}")
         if code and not out.strip():
