@@ -33,7 +33,7 @@ def main() -> int:
             drive_an_ensemble(story, under)
             plan_a_burst(story)
     except StepFailed as error:
-        story.console.print(Text(f"Failed: {story.title}: {error}", style="bold red"))
+        story.console.print(Text(f"Failed: {story.title}: {error}", style="bold red"), soft_wrap=True)
         return 1
     story.end()
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,32 @@ def test_the_refusal_names_what_is_short_here(told: str) -> None:
     cores = max(group["total"]["cores"] for group in offer["groups"])
     refused = part(told, f"resources explain cores={cores + 1} ")
     assert f"short by 1 (needs {cores + 1}, has {cores})" in refused
+
+
+def test_the_jobs_ran_here(told: str) -> None:
+    said = part(told, "jobspec run -t local")
+    assert f"hello world from {socket.gethostname()}" in said
+    ensemble = part(told, "ensemble run examples/hello-world.yaml --member local")
+    assert ensemble.index("trigger count.sleep.success") < ensemble.index("submit echo")
+    assert "echo: 5 submitted, 5 finished, 5 success" in ensemble
+
+
+@pytest.mark.skipif(not shutil.which("flux"), reason="Flux is not here: no `flux` on PATH")
+def test_the_jobs_ran_on_flux_too(told: str) -> None:
+    assert "=> step submit ƒ" in part(told, "jobspec run -t flux")
+    assert "echo: 5 submitted, 5 finished, 5 success" in part(
+        told, "ensemble run examples/hello-world.yaml --member flux"
+    )
+
+
+def test_the_plan_shows_a_burst_and_a_refusal_with_its_reason(told: str) -> None:
+    said = part(told, "flux-burst plan")
+    program = str(Path(sys.executable).parent / "flux-burst")
+    argv = [program, "plan", "--queue", "examples/queue.jsonl", "--plugin", "mock", "--json"]
+    plan = json.loads(subprocess.run(argv, cwd=ROOT, capture_output=True, check=True).stdout)
+    assert {entry["outcome"] for entry in plan["explanations"]} >= {"burst", "refused"}
+    for entry in plan["explanations"]:
+        assert entry["reason"] in said
 
 
 def test_a_step_that_fails_ends_the_demo_and_is_named(tmp_path: Path) -> None:
