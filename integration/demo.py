@@ -16,7 +16,6 @@ from pathlib import Path
 
 from resources.documents import Inventory
 from rich.console import Console
-from rich.text import Text
 from story import StepFailed, Story
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +32,7 @@ def main() -> int:
             drive_an_ensemble(story, under)
             plan_a_burst(story)
     except StepFailed as error:
-        story.console.print(Text(f"Failed: {story.title}: {error}", style="bold red"), soft_wrap=True)
+        story.fail(error)
         return 1
     story.end()
     return 0
@@ -56,9 +55,9 @@ def flux() -> tuple[str, ...] | None:
 def what_is_here(story: Story, folder: Path) -> Path:
     """Step 1. Gives the file with the inventory of this machine."""
     story.step("1. What does this machine have?")
-    story.run("resource-secretary", "detect", lines=24)
+    story.run("resource-secretary", "detect")
     offer = folder / "offer.json"
-    story.run("resource-secretary", "offer", "--json", save=offer, lines=9)
+    story.save(offer, "resource-secretary", "offer", "--json", lines=9)
     story.tell(f"What the other tools may use: {hosts_in(offer)}.")
     return offer
 
@@ -73,13 +72,14 @@ def does_it_fit(story: Story, folder: Path, offer: Path) -> None:
     """Step 2: a batch script against the offer, and then a request that is sure to be refused."""
     story.step("2. Does a batch script fit here, and if not, why not?")
     request = folder / "request.txt"
-    story.run("jobspec", "request", "examples/batch-script.sh", save=request)
+    story.save(request, "jobspec", "request", "examples/batch-script.sh")
     wanted = request.read_text().strip()
-    code = story.run("resources", "fit", wanted, "--in", "-", stdin=offer, allowed=(0, 1))
-    story.tell("It does not fit; the answer says what is short, and where." if code else "It fits.")
+    fits = story.ask("resources", "fit", wanted, "--in", "-", stdin=offer)
+    story.tell("It fits." if fits else "It does not fit; the answer says what is short, and where.")
     cores = [group.total.get("cores") for group in Inventory.from_json(offer.read_text()).groups]
     more = f"cores={1 + max(leaf.N for leaf in cores if leaf)}"
-    story.run("resources", "explain", more, "--in", "-", stdin=offer, allowed=(1,))
+    if story.ask("resources", "explain", more, "--in", "-", stdin=offer):
+        raise StepFailed(f"{more} is more than any host here has, and it is said to fit")
     story.tell("One core more than the largest host has: refused, with what is short and by how much.")
 
 
@@ -96,17 +96,17 @@ def run_a_job(story: Story, under: tuple[str, ...] | None) -> None:
 def drive_an_ensemble(story: Story, under: tuple[str, ...] | None) -> None:
     """Step 4: rules that start jobs when others have ended."""
     story.step("4. Let rules drive an ensemble: three sleeps done, start the echoes")
-    story.run("ensemble", "run", "examples/hello-world.yaml", "--member", "local", lines=30)
+    story.run("ensemble", "run", "examples/hello-world.yaml", "--member", "local")
     story.tell("The rules saw each job end, started what was next, and stopped by themselves.")
     if under is not None:
-        story.run("ensemble", "run", "examples/hello-world.yaml", "--member", "flux", under=under, lines=30)
+        story.run("ensemble", "run", "examples/hello-world.yaml", "--member", "flux", under=under)
         story.tell("The same rules, with Flux to run the jobs.")
 
 
 def plan_a_burst(story: Story) -> None:
     """Step 5: a recorded queue that is too long."""
     story.step("5. The queue is too long: which jobs would burst, and where to?")
-    story.run("flux-burst", "plan", "--queue", "examples/queue.jsonl", "--plugin", "mock", lines=30)
+    story.run("flux-burst", "plan", "--queue", "examples/queue.jsonl", "--plugin", "mock")
     story.tell("Nothing was started: a plan is an answer, with its reasons.")
 
 
