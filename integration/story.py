@@ -11,11 +11,14 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
+
+GRACE = 5  # seconds that a command gets to end by itself
 
 
 class StepFailed(Exception):
@@ -61,14 +64,14 @@ class Story:
     def run(self, *argv: str, under: tuple[str, ...] = ()) -> None:
         """Run a command, started by the one in `under` (`flux start`). Raises StepFailed unless it exits 0."""
         shown = self._announce([*under, *argv])
-        code, _ = self._wait(shown, [*under, *argv], None, capture=False)
+        code, _ = self._wait(shown, [*under, *argv], capture=False)
         if code:
             raise StepFailed(f"`{shown}` exited {code}")
 
     def save(self, file: Path, *argv: str, lines: int = 12) -> None:
         """Run a command whose stdout goes to a file; show so many lines of it. Raises StepFailed unless it exits 0."""
         shown = self._announce(argv, f" > {file.name}")
-        code, out = self._wait(shown, argv, None, capture=True)
+        code, out = self._wait(shown, argv, capture=True)
         if code:
             raise StepFailed(f"`{shown}` exited {code}")
         file.write_text(out)
@@ -78,7 +81,7 @@ class Story:
             self._say(Text(f"… and {len(written) - lines} more lines", style="italic dim"))
 
     def ask(self, *argv: str, stdin: Path) -> bool:
-        """Run a command that says yes (exit 0) or no (exit 1, with an answer on stdout). Raises StepFailed otherwise."""
+        """Run a command that answers yes (exit 0) or no (exit 1, and stdout says more). Raises StepFailed otherwise."""
         shown = self._announce(argv, f" < {stdin.name}")
         code, out = self._wait(shown, argv, stdin, capture=True)
         self._say(Text(out.rstrip("\n")))
@@ -86,32 +89,35 @@ class Story:
             raise StepFailed(f"`{shown}` exited {code}{'' if out.strip() else ' without an answer'}")
         return code == 0
 
-    def _announce(self, argv: list[str] | tuple[str, ...], files: str = "") -> str:
+    def _announce(self, argv: Sequence[str], files: str = "") -> str:
         shown = shlex.join(argv) + files
         self.console.print()
         self._say(Text(f"$ {shown}", style="bold"))
         return shown
 
-    def _wait(
-        self, shown: str, argv: list[str] | tuple[str, ...], stdin: Path | None, *, capture: bool
-    ) -> tuple[int, str]:
-        """Gives the exit code, and stdout where it was captured."""
+    def _wait(self, shown: str, argv: Sequence[str], stdin: Path | None = None, *, capture: bool) -> tuple[int, str]:
+        """Gives the exit code, and stdout where it is captured. stderr is shown always, as part of the story."""
         try:
-            with (stdin or Path(os.devnull)).open("rb") as source:
-                done = subprocess.run(
+            with (
+                (stdin or Path(os.devnull)).open("rb") as source,
+                subprocess.Popen(
                     argv,
                     cwd=self._folder,
                     env=self._environment,
                     stdin=source,
                     stdout=subprocess.PIPE if capture else None,
+                    stderr=sys.stdout,
                     text=True,
-                    timeout=self._timeout,
-                )
-        except subprocess.TimeoutExpired:
-            raise StepFailed(f"`{shown}` did not end within {self._timeout:g} s") from None
+                ) as child,
+            ):
+                try:
+                    out, _ = child.communicate(timeout=self._timeout)
+                except subprocess.TimeoutExpired:
+                    _end(child)
+                    raise StepFailed(f"`{shown}` did not end within {self._timeout:g} s") from None
         except OSError as error:
             raise StepFailed(f"`{shown}` can't be started: {error.strerror}") from None
-        return done.returncode, done.stdout or ""
+        return child.returncode, out or ""
 
     def _heading(self, text: str, style: str) -> None:
         self.console.print()
@@ -120,3 +126,12 @@ class Story:
     def _say(self, text: Text) -> None:
         # A pipe has no width: lines stay as they are.
         self.console.print(text, soft_wrap=not self.console.is_terminal)
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """Ask it to end before it is killed: `flux start` then takes its brokers along."""
+    child.terminate()
+    try:
+        child.wait(timeout=GRACE)
+    except subprocess.TimeoutExpired:
+        child.kill()
