@@ -84,7 +84,8 @@ class Story:
         """Run a command that answers yes (exit 0) or no (exit 1, and stdout says more). Raises StepFailed otherwise."""
         shown = self._announce(argv, f" < {stdin.name}")
         code, out = self._wait(shown, argv, stdin, capture=True)
-        self._say(Text(out.rstrip("\n")))
+        if out.strip():
+            self._say(Text(out.rstrip("\n")))
         if code not in {0, 1} or not out.strip():
             raise StepFailed(f"`{shown}` exited {code}{'' if out.strip() else ' without an answer'}")
         return code == 0
