@@ -54,13 +54,15 @@ def test_the_echoes_start_when_three_sleeps_have_succeeded(run: Run, engine: Eng
     done = run(*under, "ensemble", "run", "examples/hello-world.yaml", "--member", name, "--json")
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    events = [(line["name"], line["job"].partition(".")[0], line["time"]) for line in lines if line["type"] == "event"]
-    slept = sorted(time for event, job, time in events if (event, job) == ("finish", "sleep"))
-    echoed = sorted(time for event, job, time in events if (event, job) == ("start", "echo"))
-    assert len(slept) == len(echoed) == 5
-    assert slept[2] <= echoed[0]
-    started = min(time for event, job, time in events if (event, job) == ("submit", "sleep"))
-    assert slept[0] - started >= 0.9  # `sleep 1` really ran
+    times: dict[tuple[str, str], list[float]] = {}
+    for line in lines:
+        if line["type"] == "event":
+            times.setdefault((line["name"], line["job"].partition(".")[0]), []).append(line["time"])
+    slept = sorted(times["finish", "sleep"])
+    asked = sorted(times["submit", "echo"])
+    assert len(slept) == len(asked) == len(times["finish", "echo"]) == 5
+    assert slept[2] <= asked[0]
+    assert slept[0] - min(times["submit", "sleep"]) >= 0.9  # `sleep 1` really ran
 
 
 def test_the_plan_of_a_burst_counts_and_explains_every_job(run: Run, root: Path) -> None:
