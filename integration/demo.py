@@ -88,7 +88,9 @@ def run_a_job(story: Story, under: tuple[str, ...] | None) -> None:
     story.step("3. Run a job of several steps: write, submit, wait")
     story.run("jobspec", "run", "-t", "local", "examples/hello-world-wait-jobspec.yaml")
     story.tell("Every step was done by real processes of this machine; no cluster was needed.")
-    if under is not None:
+    if under is None:
+        story.tell("Flux is not here; where it is, this step and the next run on it too.")
+    else:
         story.run("jobspec", "run", "-t", "flux", "examples/hello-world-wait-jobspec.yaml", under=under)
         story.tell("The same file, now as a job of Flux: only the transformer is another.")
 
