@@ -43,7 +43,7 @@ def provide(session: nox.Session, *requirements: str, packages: tuple[str, ...] 
     """Install requirements, and packages of this tree in editable form; skipped where nothing has changed since.
 
     The packages go into one pip command, because their need for hpc-resources must be met by the
-    one beside them. what builds them is installed first and once, instead of once for each package.
+    one beside them. What builds them is installed first and once, instead of once for each package.
     """
     folders = [ROOT / "packages" / name for name in packages]
     flux = flux_version() if any("flux-python" in (f / "pyproject.toml").read_text() for f in folders) else ""

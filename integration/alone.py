@@ -41,28 +41,35 @@ class NotAlone(Exception):
     """What was found to be wrong."""
 
 
-def run(argv: list[str], folder: Path, allowed: tuple[int, ...] = (0,)) -> str:
-    """Run one command in the folder and give its stdout. Raises NotAlone on any other exit code."""
+def run(argv: list[str], folder: Path) -> str:
+    """Run one command in the folder and give its stdout. Raises NotAlone unless it exits 0."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     environment["PATH"] = f"{folder / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
     )
-    if done.returncode not in allowed:
+    if done.returncode:
         raise NotAlone(f"`{' '.join(argv)}` exited {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
+def the_one(dist: Path, name: str, kind: str) -> Path:
+    """The one archive of a distribution in a folder."""
+    found = sorted(dist.glob(f"{name.replace('-', '_')}-*.{kind}"))
+    if len(found) != 1:
+        raise NotAlone(f"one {kind} of {name} is needed in {dist}, there are {len(found)}")
+    return found[0].resolve()
+
+
 def check(name: str, kind: str, dist: Path, folder: Path) -> str:
     """Install it, ask it, and say in one line what was seen."""
-    stem = name.replace("-", "_")
-    archives = sorted(dist.glob(f"{stem}-*.{kind}"))
-    if len(archives) != 1:
-        raise NotAlone(f"one {stem}-*.{kind} is needed in {dist}, there are {len(archives)}")
+    archive, base = the_one(dist, name, kind), the_one(dist, BASE, "whl")
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     python = str(folder / "venv" / "bin" / "python")
-    # The archive itself, and hpc-resources by its name: its wheel in `dist` is what meets the need.
-    run([python, "-m", "pip", "install", "--quiet", "--find-links", str(dist), str(archives[0])], folder)
+    # hpc-resources comes because it is needed, and then from the wheel beside it, whatever the index has.
+    (folder / "constraints.txt").write_text(f"{BASE} @ {base.as_uri()}\n")
+    constraints = [] if name == BASE else ["--constraint", "constraints.txt"]
+    run([python, "-m", "pip", "install", "--quiet", *constraints, str(archive)], folder)
     seen = json.loads(run([python, "-c", LOOK, name], folder))
     if unwanted := set(seen["names"]) & (set(USEFUL) - {name, BASE}):
         raise NotAlone(f"{name} brought along {', '.join(sorted(unwanted))}")
@@ -82,7 +89,7 @@ def check(name: str, kind: str, dist: Path, folder: Path) -> str:
         raise NotAlone(f"`{' '.join(argv)}` answers nothing")
     if "--json" in argv:
         json.loads(answer)
-    return f"{archives[0].name}: alone with {len(seen['names'])} distributions; `{' '.join(argv)}` answers"
+    return f"{archive.name}: alone with {len(seen['names'])} distributions; `{' '.join(argv)}` answers"
 
 
 def main() -> int:
