@@ -25,8 +25,8 @@ class Bandwidth(Resource):
     def _dealloc(self, res: "Bandwidth") -> None:
         self.used -= res.gbps
 
-    def _repr(self) -> str:
-        return f"Bandwidth({self.gbps})"
+    def _free(self) -> "Bandwidth":
+        return Bandwidth(self.gbps - self.used)
 
     def _stat(self) -> tuple[int, int]:
         return self.gbps - self.used, self.gbps

@@ -94,6 +94,9 @@ class Granted:
 
         Raises AttributeError where it spans hosts: then `parts` has one for each.
         """
+        return self._all()
+
+    def _all(self) -> Resource:
         if len(self.parts) != 1:
             raise AttributeError(f"the allocation spans {len(self.parts)} hosts; see .parts")
         return self.parts[0].resources & self._job
@@ -103,7 +106,7 @@ class Granted:
             raise AttributeError(name)
         if hasattr(self._job, name):
             return getattr(self._job, name)
-        return getattr(self.resources, name)
+        return getattr(self._all(), name)
 
     @asynccontextmanager
     async def time_limit(self) -> AsyncIterator[None]:
@@ -218,7 +221,7 @@ class Allocation(Granted):
         held = self._held
         if len(held) == 1 and (at := self._shape.cores) is not None:
             return idset.ids_of(held[0][2][at])
-        cores: list[int] = self.resources.c  # type: ignore[attr-defined]
+        cores: list[int] = self._all().c  # type: ignore[attr-defined]
         return cores
 
     def _counts_gpus(self, part: int) -> bool:

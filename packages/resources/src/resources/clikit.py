@@ -7,6 +7,7 @@ Exit codes: 0 yes or done; 1 a negative answer, or a domain error with stdout em
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import sys
@@ -69,6 +70,9 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         debug = bool(ctx.params.pop("debug", False))
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 still gets every answer
         try:
             return super().invoke(ctx)
         except self.errors as error:

@@ -182,16 +182,19 @@ def _third_party(prefix: str) -> Iterator[Found]:
 
 def _modules(folder: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
     """The modules and packages right below a folder whose name starts with the prefix, in order."""
-    try:
-        entries = sorted(entry.name for entry in os.scandir(folder) if entry.name.startswith(prefix))
-    except OSError:
-        return
-    for entry in entries:
+    for entry in sorted(name for name in _entries(folder) if name.startswith(prefix)):
         path = folder / entry
         if path.suffix == ".py" and path.stem.isidentifier() and path.stem != prefix:
             yield path.stem, path
         elif entry.isidentifier() and entry != prefix and (path / "__init__.py").is_file():
             yield entry, path / "__init__.py"
+
+
+def _entries(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError:  # a path entry need not exist, nor be a folder
+        return []
 
 
 def _path_entries() -> list[Path]:
@@ -276,10 +279,7 @@ def _hooked(prefix: str, seen: set[Path]) -> Iterator[Found]:
 
 
 def _has_hook(folder: Path) -> bool:
-    try:
-        return any(e.name.startswith("__editable___") and e.name.endswith("_finder.py") for e in os.scandir(folder))
-    except OSError:
-        return False
+    return any(name.startswith("__editable___") and name.endswith("_finder.py") for name in _entries(folder))
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -164,7 +164,8 @@ class Pool:
     def free_on(self, host: int) -> Resource:
         """What is free on a host (by its place in the pool), as a resource."""
         leaves = [column.free_leaf(host) for kind, column in self.columns.items() if self.of_host[host].get(kind)]
-        leaves += [kept[host] for kept in self.custom.values() if host in kept]
+        left = [kept[host]._free() for kept in self.custom.values() if host in kept]
+        leaves += [leaf for leaf in left if leaf is not None]
         leaves += [leaf for leaf in self.of_host[host].leaves if leaf.kind in {"token", "walltime"}]
         return combine(leaves)
 

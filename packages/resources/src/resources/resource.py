@@ -68,6 +68,13 @@ class Resource:
         """(free, total): the share that is available."""
         raise NotImplementedError(f"{type(self).__name__} has no _stat")
 
+    def _free(self) -> Resource | None:
+        """What is left of this provider, as a resource; None where that can't be said in one.
+
+        A kind that keeps what is taken beside its amount has to say; one that lowers its amount need not.
+        """
+        return self if type(self).from_text(self.to_text()) == self else None
+
     # The language. The defaults serve every class whose constructor arguments are attributes.
 
     @classmethod
@@ -221,10 +228,11 @@ class Combined(Resource):
         return self._leaves
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_"):
-            for leaf in self._leaves:
-                if (leaf.shows is None or name in leaf.shows) and hasattr(leaf, name):
-                    return getattr(leaf, name)
+        if name.startswith("_"):
+            raise AttributeError(name)  # also while a copy is being made and has no parts yet
+        for leaf in self._leaves:
+            if (leaf.shows is None or name in leaf.shows) and hasattr(leaf, name):
+                return getattr(leaf, name)
         raise AttributeError(f"{' & '.join(self.kinds) or 'ZERO'} has no {name!r}")
 
     def __hash__(self) -> int:
@@ -324,7 +332,7 @@ def _take(provider: Resource, need: Resource) -> Resource:
     except BaseException:
         _restore(saved)
         raise
-    return copy.copy(ZERO) if not granted else combine(granted)
+    return combine(granted) if granted else Combined()
 
 
 def _give(provider: Resource, granted: Resource) -> None:

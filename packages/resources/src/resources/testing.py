@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from resources.documents import dump_request, load_request
 from resources.errors import PluginError, Unavailable
-from resources.language import parse
 from resources.plugins import Registry, plugin_name
 from resources.resource import ZERO, Resource, combine
 
@@ -47,8 +46,9 @@ def check_kind(make: Callable[[int], Resource]) -> None:
     kind = type(provider)
     _must(kind.kind == kind.kind.lower() and bool(kind.kind), f"{kind!r} has no kind name in lower case")
     for resource in (provider, two, one):
-        _must(parse(str(resource)) == resource, f"text does not read back: {resource}")
-        _must(load_request(dump_request(resource)) == resource, f"JSON does not read back: {resource}")
+        _must(kind.from_text(resource.to_text()) == resource, f"text does not read back: {resource}")
+        value = json.loads(json.dumps(resource.to_json()))
+        _must(kind.from_json(value) == resource, f"JSON does not read back: {resource}")
         _must(isinstance(hash(resource), int), "it is not hashable")
     before = copy.deepcopy(provider)
     _must(combine([provider]) & ZERO == provider, "ZERO is not the identity of '&'")

@@ -20,7 +20,9 @@ MOST_PLACES = 20  # lines of placement that people are shown
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         json_option,
-        click.option("--count", default=1, type=click.IntRange(1, 1_000_000), metavar="N", help="So many copies at once."),
+        click.option(
+            "--count", default=1, type=click.IntRange(1, 1_000_000), metavar="N", help="So many copies at once."
+        ),
         click.option("--in", "inventory", required=True, metavar="INVENTORY", help="A file, or - for stdin."),
         click.argument("request"),
     ):

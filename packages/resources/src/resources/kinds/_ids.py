@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, TypeVar
 
 from resources import idset
@@ -23,7 +23,7 @@ class Ids(Resource):
 
     def __init__(self, N: int | Iterable[int]) -> None:
         self._taken = 0
-        if isinstance(N, Iterable) and not isinstance(N, (str, bytes)):
+        if isinstance(N, Iterable) and not isinstance(N, (str, bytes, Mapping)):
             self._mask = idset.mask_of(N, self.one)
             self._n = self._mask.bit_count()
         elif isinstance(N, (int, float)):

@@ -47,7 +47,7 @@ class Gpus(Resource):
         self._taken = 0
         self._types: tuple[tuple[str, int], ...] = ()
         self._masks: tuple[tuple[str, int], ...] | None = None
-        listed = [isinstance(n, Iterable) and not isinstance(n, str) for n in given.values()]
+        listed = [isinstance(n, Iterable) and not isinstance(n, (str, bytes, Mapping)) for n in given.values()]
         if all(listed):
             masks = tuple((name, idset.mask_of(ids, "GPU")) for name, ids in sorted(given.items()))
             self._set_masks(masks)

@@ -1,0 +1,1 @@
+"""The built-in burstables: one module each, with `init` at its top level."""

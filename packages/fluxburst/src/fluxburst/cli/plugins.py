@@ -1,0 +1,33 @@
+"""`flux-burst plugins`."""
+
+from __future__ import annotations
+
+import click
+from resources.clikit import echo_json, json_option, table
+
+from fluxburst.plugins import REGISTRY
+
+
+@click.command()
+@json_option
+def plugins(as_json: bool) -> None:
+    """List the burstable plugins and their options.
+
+    A plugin is an installed module named fluxburst_NAME, or a built-in one. One that can't be used is
+    listed with its reason.
+    """
+    listing = REGISTRY.listing()
+    if as_json:
+        lines = []
+        for one in listing:
+            options = one.plugin.options() if one.plugin else ()
+            about = one.plugin.about if one.plugin else None
+            lines.append({**one.as_dict(), "about": about, "options": [o.as_dict(one.name) for o in options]})
+        echo_json({"plugins": lines})
+        return
+    rows = []
+    for one in listing:
+        origin = f"{one.found.origin} (instead of the built-in one)" if one.found.replaces else one.found.origin
+        rows.append((one.name, origin, one.plugin.about if one.plugin else f"not usable: {one.reason}"))
+    click.echo(table(rows, ("NAME", "FROM", "WHAT")))
+    click.echo("Options of a plugin: flux-burst plan --plugin NAME --help", err=True)

@@ -1,0 +1,219 @@
+"""The documents of planning: what was observed, what the policy is, and the plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from fluxburst.errors import FluxBurstError
+
+if TYPE_CHECKING:
+    from resources import Resource
+    from resources.answer import Verdict
+    from resources.documents import Inventory
+
+    from fluxburst.demand import Demand
+    from fluxburst.jobs import Job
+
+State = Literal["planned", "creating", "joining", "ready"]
+Outcome = Literal["lead", "burst", "refused", "not selected"]
+Selector = Callable[[Mapping[str, Any]], bool]
+
+_SHAPE_TEXT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]{0,62})\s*:(.*)", re.ASCII | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeShape:
+    """One kind of node that a plugin can make. holds: what one such node has."""
+
+    name: str
+    holds: Resource
+
+    @classmethod
+    def from_text(cls, text: str) -> NodeShape:
+        """Read `NAME: cores=16 memory=64GB`. Raises FluxBurstError or resources' InputError."""
+        from resources import parse
+
+        match = _SHAPE_TEXT.fullmatch(text)
+        if not match:
+            raise FluxBurstError(f"a node shape is written 'NAME: cores=16 gpus=2', not {text[:60]!r}")
+        holds = parse(match[2].strip())
+        if amount(holds, "cores") < 1:
+            raise FluxBurstError(f"node shape {match[1]!r} has no cores")
+        return cls(match[1], holds)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.holds}"
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Some nodes of one shape that a plugin makes. hosts: their names; jobs: ids of the jobs that they are for."""
+
+    name: str
+    plugin: str
+    shape: str
+    hosts: tuple[str, ...]
+    jobs: tuple[str, ...] = ()
+    state: State = "planned"
+
+    @property
+    def nodes(self) -> int:
+        return len(self.hosts)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "plugin": self.plugin,
+            "shape": self.shape,
+            "nodes": self.nodes,
+            "hosts": list(self.hosts),
+            "state": self.state,
+            "jobs": list(self.jobs),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Burst:
+        """Read what `as_dict` gave. Raises FluxBurstError."""
+        try:
+            name, plugin, shape, state = (document[key] for key in ("name", "plugin", "shape", "state"))
+            hosts, jobs = tuple(document["hosts"]), tuple(document["jobs"])
+        except (KeyError, TypeError) as error:
+            raise FluxBurstError(f"no burst: {type(error).__name__}: {error}") from None
+        if state not in get_args(State) or not all(
+            isinstance(one, str) for one in (name, plugin, shape, *hosts, *jobs)
+        ):
+            raise FluxBurstError(f"no burst: state is one of {', '.join(get_args(State))}, the rest are texts")
+        return cls(name, plugin, shape, hosts, jobs, state)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one plugin could make: shapes in its order of preference, and at most so many nodes in all."""
+
+    plugin: str
+    shapes: tuple[NodeShape, ...]
+    max_nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a plan starts from.
+
+    inventory: the lead's nodes and what is free of them, None where that is not known. bursts: what the
+    plugins say exists already.
+    """
+
+    jobs: tuple[Job, ...]
+    inventory: Inventory | None = None
+    bursts: tuple[Burst, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which jobs may burst, and where to: offers in the order in which they are tried."""
+
+    selector: Selector
+    offers: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why jobs of one demand got what they got; shared by all of them.
+
+    verdict: READY on the lead, by a burst or by nodes to come; BUSY later perhaps; INCOMPATIBLE never;
+    UNKNOWN this planner can't tell; None for jobs that were not considered. others: (who, why not) for the
+    lead and every plugin that was not chosen, in the order of trying.
+    """
+
+    outcome: Outcome
+    verdict: Verdict | None
+    text: str
+    demand: Demand | None = None
+    others: tuple[tuple[str, str], ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "outcome": self.outcome,
+            "verdict": self.verdict,
+            "request": str(self.demand) if self.demand else None,
+            "reason": self.text,
+            "others": [{"who": who, "reason": why} for who, why in self.others],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a plan says of one job.
+
+    lead_nodes: nodes of the lead that it runs on; shared_nodes: burst nodes that exist or that the plan
+    makes for another job already; new_nodes: nodes that the plan makes for it. burst: where those belong.
+    """
+
+    job: Job
+    why: Explanation
+    plugin: str = ""
+    shape: str = ""
+    lead_nodes: int = 0
+    shared_nodes: int = 0
+    new_nodes: int = 0
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.why.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A decision for every job, in the order of the queue; the bursts to make; remarks on what was not known."""
+
+    decisions: tuple[Decision, ...]
+    bursts: tuple[Burst, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Each explanation once, in the order of the first job that has it."""
+        return tuple({id(decision.why): decision.why for decision in self.decisions}.values())
+
+    def totals(self) -> dict[str, int]:
+        """How many jobs have which outcome, and how many nodes are to be made."""
+        counts = dict.fromkeys(("lead", "burst", "refused", "not selected"), 0)
+        for decision in self.decisions:
+            counts[decision.outcome] += 1
+        return {**counts, "nodes": sum(burst.nodes for burst in self.bursts)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `--json` prints; each job names its explanation by its place in the list."""
+        explanations = self.explanations
+        places = {id(why): at for at, why in enumerate(explanations)}
+        return {
+            "type": "burst-plan",
+            "version": 1,
+            "jobs": [
+                {
+                    "id": decision.job.id,
+                    "name": decision.job.name,
+                    "outcome": decision.outcome,
+                    "plugin": decision.plugin or None,
+                    "shape": decision.shape or None,
+                    "new_nodes": decision.new_nodes,
+                    "shared_nodes": decision.shared_nodes,
+                    "lead_nodes": decision.lead_nodes,
+                    "explanation": places[id(decision.why)],
+                }
+                for decision in self.decisions
+            ],
+            "bursts": [burst.as_dict() for burst in self.bursts],
+            "explanations": [why.as_dict() for why in explanations],
+            "totals": self.totals(),
+            "notes": list(self.notes),
+        }
+
+
+def amount(resource: Resource, kind: str) -> int:
+    """How many cores or GPUs a resource holds; 0 where it has none."""
+    leaf = resource.get(kind)
+    return int(leaf.N) if leaf is not None else 0

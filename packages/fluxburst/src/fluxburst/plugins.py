@@ -1,0 +1,125 @@
+"""What a burstable plugin is, and the registry that finds them: `fluxburst_<name>`, and the built-in ones."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
+
+from resources.errors import ResourcesError
+from resources.plugins import Registry
+
+from fluxburst.errors import FluxBurstError, LoadError, PluginFailed
+from fluxburst.model import Burst, NodeShape, Offer
+from fluxburst.parameters import Parameter, build, parameters
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+T = TypeVar("T")
+
+DEFAULT_MAX_NODES = 8  # of a plugin whose parameters say nothing: nothing grows without a limit
+
+
+class BurstPlugin(ABC):
+    """Makes nodes of some shapes that join the lead. `params` is the dataclass it was loaded with, or None.
+
+    A subclass says what it can make (`shapes`), makes it (`create`) and says what there is (`status`).
+    """
+
+    def __init__(self, params: Any = None) -> None:
+        self.params = params
+
+    @abstractmethod
+    def shapes(self) -> Sequence[NodeShape]:
+        """The node shapes on offer, the preferred one first; names are unique."""
+
+    @property
+    def max_nodes(self) -> int:
+        """The most nodes that may exist at once; by default the `max_nodes` of the parameters, or 8."""
+        limit = getattr(self.params, "max_nodes", None)
+        return DEFAULT_MAX_NODES if limit is None else int(limit)
+
+    @abstractmethod
+    def create(self, burst: Burst) -> None:
+        """Start making a burst, and return without waiting for it. A burst whose name exists changes nothing."""
+
+    @abstractmethod
+    def status(self) -> Sequence[Burst]:
+        """Every burst that exists, with its state. One call serves all."""
+
+
+class Burstable(NamedTuple):
+    """A plugin's module as the registry reads it. parameters: its dataclass, None where it takes none."""
+
+    init: Callable[[Any], object]
+    parameters: type | None
+    about: str
+
+    def options(self) -> tuple[Parameter, ...]:
+        """Its parameters as command-line options say them."""
+        return parameters(self.parameters) if self.parameters else ()
+
+    def start(self, name: str, params: object, values: Mapping[str, object]) -> BurstPlugin:
+        """The plugin, from its dataclass or from values for one. Raises LoadError or ParameterError."""
+        if params is None:
+            if self.parameters:
+                params = build(self.parameters, values)
+            elif values:
+                raise LoadError(name, f"it takes no parameters, not {', '.join(values)}")
+        elif values:
+            raise LoadError(name, "give the dataclass or keyword arguments, not both")
+        elif self.parameters and not isinstance(params, self.parameters):
+            raise LoadError(name, f"its parameters are a {self.parameters.__name__}, not a {type(params).__name__}")
+        made = guarded(name, "init", lambda: self.init(params))
+        if not isinstance(made, BurstPlugin):
+            raise LoadError(name, f"init gave a {type(made).__name__}, not a BurstPlugin")
+        return made
+
+
+def read(module: ModuleType) -> Burstable:
+    """What a plugin's module holds: `init`, and a dataclass named BurstParameters or that `init` is annotated with.
+
+    Raises TypeError or ParameterError where it lacks what it must have.
+    """
+    init = getattr(module, "init", None)
+    if not callable(init):
+        raise TypeError("it has no init function")
+    found = getattr(module, "BurstParameters", None) or _annotated(init)
+    if found is not None and not (isinstance(found, type) and is_dataclass(found)):
+        raise TypeError("BurstParameters is no dataclass")
+    made = Burstable(init, found, (module.__doc__ or "").strip().partition("\n")[0])
+    made.options()  # a field that can't be an option makes the plugin a broken one
+    return made
+
+
+def _annotated(init: Callable[..., object]) -> type | None:
+    hints = [hint for name, hint in get_type_hints(init).items() if name != "return"]
+    return next((hint for hint in hints if isinstance(hint, type) and is_dataclass(hint)), None)
+
+
+REGISTRY: Registry[Burstable] = Registry("fluxburst_", read, builtins=["fluxburst.burstables"])
+
+
+def offer(name: str, plugin: BurstPlugin) -> Offer:
+    """What a loaded plugin offers. Raises PluginFailed where it fails or its answer makes no sense."""
+    shapes = tuple(guarded(name, "shapes", plugin.shapes))
+    limit = guarded(name, "max_nodes", lambda: plugin.max_nodes)
+    if len({shape.name for shape in shapes}) < len(shapes):
+        raise PluginFailed(name, "two of its node shapes have one name")
+    if limit < 0:
+        raise PluginFailed(name, f"max_nodes is {limit}; it is 0 or more")
+    return Offer(name, shapes, limit)
+
+
+def guarded(name: str, what: str, call: Callable[[], T]) -> T:
+    """What a plugin's method returns; whatever it raises becomes a PluginFailed that names it."""
+    try:
+        return call()
+    except PluginFailed:
+        raise
+    except (FluxBurstError, ResourcesError) as error:
+        raise PluginFailed(name, str(error)) from error
+    except Exception as error:
+        raise PluginFailed(name, f"{what} failed: {type(error).__name__}: {error}") from error

@@ -1,0 +1,35 @@
+"""Which jobs may burst and which plugin is asked first: the defaults, and what any selector leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fluxburst.jobs import Job
+    from fluxburst.plugins import BurstPlugin
+
+
+def is_burstable(jobinfo: Mapping[str, Any]) -> bool:
+    """Whether `burstable` is truthy in the jobspec's `attributes.system`; missing keys mean no."""
+    value: Any = jobinfo
+    for key in ("spec", "attributes", "system", "burstable"):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return bool(value)
+
+
+def in_order(plugins: Mapping[str, BurstPlugin]) -> Iterator[tuple[str, BurstPlugin]]:
+    """The plugins as they were loaded."""
+    yield from plugins.items()
+
+
+def not_waiting(job: Job) -> str:
+    """Why a job does not wait for resources, "" where it does.
+
+    Only SCHED jobs do (RFC 21); those of priority 0 are held and never offered to the scheduler.
+    """
+    if job.state == "DEPEND":
+        return "it waits for a dependency, not for nodes"
+    if job.state != "SCHED":
+        return f"it is not waiting for nodes (state {job.state})"
+    return "" if job.priority else "it is held"

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+from fluxburst.burstables import mock
+from fluxburst.model import Burst
+from fluxburst.plugins import REGISTRY
+from fluxburst.testing import check_burstable
+from resources.testing import check_registry
+
+BUILT_IN = ["mock"]
+
+
+def test_the_registry_keeps_the_rules():
+    check_registry(REGISTRY)
+
+
+def test_every_built_in_is_checked():
+    assert [name for name in REGISTRY.names() if REGISTRY.found(name).origin == "built-in"] == BUILT_IN
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_built_in_keeps_the_contract(name):
+    check_burstable(name, create=True)
+
+
+def test_the_third_party_example(examples, monkeypatch, tmp_path):
+    folder = examples / "plugins" / "fluxburst-example"
+    monkeypatch.syspath_prepend(str(folder))
+    REGISTRY.refresh()
+    try:
+        assert REGISTRY.found("example").origin == str(folder)
+        check_burstable("example", create=True, folder=tmp_path)
+        assert (tmp_path / "example-0.json").is_file()
+        assert len((folder / "fluxburst_example.py").read_text().splitlines()) <= 40
+    finally:
+        REGISTRY.refresh()
+
+
+def test_the_contract_can_fail(monkeypatch):
+    monkeypatch.setattr(mock.MockBurst, "create", lambda self, burst: None)
+    with pytest.raises(AssertionError, match="one name made 0 bursts"):
+        check_burstable("mock", create=True)
+
+
+def test_the_contract_sees_a_burst_that_is_made_twice(monkeypatch):
+    made: list[Burst] = []
+    monkeypatch.setattr(mock.MockBurst, "create", lambda self, burst: made.append(burst))
+    monkeypatch.setattr(mock.MockBurst, "status", lambda self: made)
+    with pytest.raises(AssertionError, match="one name made 2 bursts"):
+        check_burstable("mock", create=True)

@@ -1,0 +1,72 @@
+"""`jobspec run`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+from resources.clikit import echo_json, json_option, read_argument
+
+if TYPE_CHECKING:
+    from jobspec.runner import Plan
+
+
+@click.command()
+@click.option("-t", "--transformer", "name", help="What to run it with (default: flux, else local).")
+@click.argument("file")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the files and commands, and do nothing. STAGE is the stage's path."
+)
+@click.option("--keep", is_flag=True, help="Keep the stage.")
+@json_option
+def run(name: str | None, file: str, dry_run: bool, keep: bool, as_json: bool) -> None:
+    """Run the steps of a jobspec FILE (- is stdin). Exits 1 where a step fails."""
+    from jobspec import runner
+
+    made = _plan(name, file)
+    for note in made.notes:
+        click.echo(f"jobspec: {made.transformer.name}: {note}", err=True)
+    if dry_run:
+        result = runner.dry_run(made)
+        if not as_json:
+            for step in result.steps:
+                click.echo(step.text())
+    else:
+        signal.signal(signal.SIGTERM, _terminated)
+        # Beside JSON on stdout the output of jobs is for people.
+        output = sys.stderr if as_json else sys.stdout
+        report = None if as_json else (lambda step: click.echo(step.text()))
+        result = runner.run(made, keep=keep, report=report, output=output)
+        if result.stage:
+            click.echo(f"jobspec: the stage is kept: {result.stage}", err=True)
+    if as_json:
+        echo_json(result.as_dict())
+    if not result:
+        click.echo(f"jobspec: {file}: {result.reason}", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _plan(name: str | None, file: str) -> Plan:
+    from jobspec import document, runner
+    from jobspec.errors import DocumentError, JobspecError
+    from jobspec.transformer import TRANSFORMERS, choose
+
+    text = read_argument(file, "jobspec")
+    try:
+        spec = document.load(text)
+        if name is not None:
+            transformer = TRANSFORMERS.load(name)()
+        else:
+            transformer, why_not_flux = choose()
+            if why_not_flux:
+                click.echo(f"jobspec: running with {transformer.name}: {why_not_flux}", err=True)
+        return runner.plan(spec, transformer)
+    except DocumentError as error:
+        raise JobspecError(f"{file}: {error}") from None
+
+
+def _terminated(*_: Any) -> None:
+    # As an exception, so that processes are ended and the stage is removed.
+    raise SystemExit(128 + signal.SIGTERM)

@@ -1,0 +1,77 @@
+"""The staging directory of a run: private, and nothing is written outside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from jobspec.errors import DocumentError, StepFailed
+
+PRIVATE = 0o700
+
+
+def check_name(name: str, place: str) -> str:
+    """A file name inside the stage: relative, without `.` and `..`. Raises DocumentError."""
+    if any(part in {"", ".", ".."} for part in name.split("/")) or "\0" in name:
+        raise DocumentError(f"{name[:60]!r} does not stay in the stage: a name relative to it, without '..'", place)
+    return name
+
+
+class Stage:
+    """A directory for the files of one run.
+
+    Without a path it is a new temporary one, removed by `remove`. A named one is made where it is
+    absent and stays: whoever named it wants to find it.
+    """
+
+    def __init__(self, path: str = "") -> None:
+        self.temporary = not path
+        if not path:
+            self.path = Path(tempfile.mkdtemp(prefix="jobspec-"))
+            return
+        self.path = Path(path)
+        try:
+            self.path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+            found = self.path.lstat()
+        except OSError as error:
+            raise StepFailed(f"can't make the stage {path}: {error.strerror}") from None
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+            raise StepFailed(f"the stage {path} must be a directory of your own that nobody else can write to")
+
+    def write(self, name: str, content: bytes, *, executable: bool) -> None:
+        """Make a file, in the place of an older one. Symbolic links on the way are not followed."""
+        *folders, leaf = name.split("/")
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        try:
+            at = os.open(self.path, flags)
+            try:
+                for folder in folders:
+                    with suppress(FileExistsError):
+                        os.mkdir(folder, PRIVATE, dir_fd=at)
+                    inner = os.open(folder, flags, dir_fd=at)
+                    os.close(at)
+                    at = inner
+                self._put(leaf, content, PRIVATE if executable else 0o600, at)
+            finally:
+                os.close(at)
+        except OSError as error:
+            raise StepFailed(f"can't write {name} into the stage: {error.strerror}") from None
+
+    @staticmethod
+    def _put(leaf: str, content: bytes, mode: int, at: int) -> None:
+        # A new file each time: an older one may be running, or be a link to elsewhere.
+        with suppress(FileNotFoundError):
+            os.unlink(leaf, dir_fd=at)
+        file = os.open(leaf, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=at)
+        with os.fdopen(file, "wb") as out:
+            os.fchmod(file, mode)  # whatever the umask
+            out.write(content)
+
+    def remove(self) -> None:
+        """Remove a temporary stage with everything in it."""
+        if self.temporary:
+            shutil.rmtree(self.path, ignore_errors=True)

@@ -1,0 +1,122 @@
+"""What a transformer is: steps under names, and a handful of hooks that say a job to one scheduler."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import ClassVar, TextIO
+
+from jobspec.actions import Action, CommandAction, Launch
+from jobspec.environ import clean
+from jobspec.errors import StepFailed
+from jobspec.job import Job
+from jobspec.steps import StepBase
+
+
+class TransformerBase:
+    """A mapping of steps to one way of running things.
+
+    A scheduler with a command line defines `command`, `follow` and, where its answer is not the bare
+    id, `read_id`; whatever runs work otherwise overrides `submit` and `wait`. Nothing here knows an engine.
+    """
+
+    name: ClassVar[str] = ""
+    description: ClassVar[str] = ""
+    steps: ClassVar[dict[str, type[StepBase]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.steps = dict(cls.steps)  # each class registers its own
+
+    @classmethod
+    def register_step(cls, step: type[StepBase], name: str | None = None) -> None:
+        """Offer a step, under its own name or another one."""
+        if not (isinstance(step, type) and issubclass(step, StepBase)) or not (name or step.name):
+            raise TypeError(f"{step!r} is no StepBase class with a name")
+        cls.steps[name or step.name] = step
+
+    def why_not(self) -> str:
+        """Why it can't work on this machine now; "" where it can."""
+        return ""
+
+    def refuse(self, job: Job) -> str:
+        """Why it can't run this job at all; "" where it can. Asked before anything runs."""
+        return ""
+
+    def notes(self, job: Job) -> list[str]:
+        """What of the job it will not say or not enforce."""
+        return []
+
+    def command(self, launch: Launch) -> CommandAction:
+        """The command that submits the work and prints its id."""
+        raise NotImplementedError
+
+    def follow(self, job: str, *, watch: bool) -> CommandAction:
+        """The command that ends when the job has ended, with its exit code; with `watch` it prints the output."""
+        raise NotImplementedError
+
+    def read_id(self, answer: str) -> str:
+        """The job's id in what `command` printed."""
+        return answer.strip()
+
+    def actions(self, launch: Launch, *, follow: bool) -> list[Action]:
+        """The commands of a submission, as `--dry-run` shows them."""
+        return [self.command(launch), *([self.follow("JOBID", watch=launch.watch)] if follow else [])]
+
+    def submit(self, launch: Launch) -> str:
+        """Start the work; its id. Raises StepFailed."""
+        command = self.command(launch)
+        job = self.read_id(call(command))
+        if not job:
+            raise StepFailed(f"{command.argv[0]} printed no job id")
+        return job
+
+    def wait(self, job: str, output: TextIO | None) -> int:
+        """Wait until the job has ended; its exit code. Its output goes to `output` meanwhile, where that is given."""
+        command = self.follow(job, watch=output is not None)
+        with subprocess.Popen(
+            command.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=clean(), text=True, errors="replace"
+        ) as process:
+            try:
+                for line in process.stdout or ():
+                    if output is not None:
+                        output.write(line)
+                        output.flush()
+            except BaseException:
+                process.terminate()  # we were interrupted: the job goes on, and we don't wait for it
+                raise
+        return process.returncode
+
+    def settle(self, pending: list[str]) -> bool:
+        """The run has no more steps; `pending` are the jobs that it did not wait for.
+
+        True where none of them can still need the stage. May raise StepFailed for one that failed.
+        """
+        return not pending
+
+    def abandon(self, pending: list[str]) -> bool:
+        """A step failed, or the run was interrupted; True where no job can still need the stage."""
+        return not pending
+
+    def clear(self, stage: str) -> None:
+        """The stage is about to be removed here: remove what was made of it elsewhere."""
+
+
+def call(command: CommandAction) -> str:
+    """Run a command to its end; what it printed. Raises StepFailed with what it said on stderr."""
+    try:
+        done = subprocess.run(
+            command.argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=clean() | dict(command.environment),
+            cwd=command.cwd or None,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except (OSError, ValueError) as error:
+        raise StepFailed(f"can't start {command.argv[0]}: {error}") from None
+    if done.returncode:
+        said = " ".join(done.stderr.split())[:300] or f"exit code {done.returncode}"
+        raise StepFailed(f"{' '.join(command.argv[:2])}: {said}")
+    return done.stdout

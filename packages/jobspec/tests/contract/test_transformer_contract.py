@@ -1,0 +1,65 @@
+"""Every built-in transformer keeps the contract that strangers' must keep, and the contract can fail."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from jobspec import steps
+from jobspec.testing import check_transformer
+from jobspec.transformer import TRANSFORMERS, TransformerBase
+from jobspec.transformer.local import Transformer as Local
+
+
+@pytest.mark.parametrize("name", ["flux", "local"])
+def test_built_in(name):
+    check_transformer(TRANSFORMERS.load(name))
+
+
+def test_flux_inside_an_instance(in_flux):
+    code = (
+        "from jobspec import testing; from jobspec.transformer import flux; testing.check_transformer(flux.Transformer)"
+    )
+    done = in_flux(sys.executable, "-c", code)
+    assert done.returncode == 0, done.stderr
+
+
+class NoSteps(TransformerBase):
+    name = "none"
+    description = "nothing"
+
+
+class Forgetful(Local):
+    name = "forgetful"
+
+    def wait(self, job, output):
+        super().wait(job, output)
+        return 0
+
+
+class Broken(Local):
+    name = "broken"
+
+
+Broken.steps["odd"] = dict
+
+
+@pytest.mark.parametrize("transformer", [NoSteps, Forgetful, Broken])
+def test_the_contract_refuses(transformer):
+    with pytest.raises(AssertionError):
+        check_transformer(transformer)
+
+
+def test_registering_is_for_one_transformer_only():
+    class Mine(Local):
+        name = "mine"
+
+    class Extra(steps.EmptyStep):
+        name = "extra"
+
+    Mine.register_step(Extra)
+    Mine.register_step(steps.EmptyStep, name="auth")
+    assert {"extra", "auth"} <= Mine.steps.keys()
+    assert not {"extra", "auth"} & Local.steps.keys()
+    with pytest.raises(TypeError):
+        Mine.register_step(dict, name="odd")

@@ -1,0 +1,30 @@
+"""`import resources` is thin: the standard library only, and no pools until they are used."""
+
+import subprocess
+import sys
+
+CODE = """
+import sys
+before = set(sys.modules)
+import resources
+from resources import Cores, parse
+from resources.plugins import Registry
+from resources.documents import load_request
+load_request("cores=4 memory=8GB")
+new = {name.partition(".")[0] for name in set(sys.modules) - before} - {"resources"}
+heavy = [name for name in ("resources.pool", "resources.columns", "click") if name in sys.modules]
+print(sorted(new - set(sys.stdlib_module_names)), heavy)
+"""
+
+
+def test_nothing_outside_the_standard_library_and_no_pools():
+    made = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+    assert made.stdout.strip() == "[] []"
+
+
+def test_every_public_name_is_there():
+    import resources
+
+    for name in resources.__all__:
+        assert getattr(resources, name) is not None
+    assert set(resources.__all__) <= set(dir(resources))

@@ -1,0 +1,28 @@
+"""The command line: `resource-secretary`."""
+
+from __future__ import annotations
+
+import click
+from resources.clikit import LazyGroup
+
+from resource_secretary import __version__
+from resource_secretary.errors import SecretaryError
+
+_COMMANDS = {
+    "providers": (
+        "resource_secretary.cli.providers:command",
+        "All providers: which of them are active here, and why not.",
+    ),
+    "detect": ("resource_secretary.cli.detect:command", "What is here: metadata and tools of the active providers."),
+    "offer": (
+        "resource_secretary.cli.offer:command",
+        "What there is to give, as an inventory: this host, or a cluster.",
+    ),
+    "call": ("resource_secretary.cli.call:command", "Call a tool: PROVIDER.TOOL with key=value arguments."),
+}
+
+
+@click.group("resource-secretary", cls=LazyGroup, lazy=_COMMANDS, errors=(SecretaryError,))
+@click.version_option(__version__, prog_name="resource-secretary")
+def main() -> None:
+    """Find out what a machine or cluster has: hardware, networks, workload managers."""

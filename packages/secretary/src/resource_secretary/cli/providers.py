@@ -1,0 +1,50 @@
+"""`resource-secretary providers`: the catalogue, and what of it is active here."""
+
+from __future__ import annotations
+
+import click
+from resources.clikit import echo_json, json_option
+from resources.clikit import table as plain_table
+
+from resource_secretary.cli.options import for_people, timeout_option
+from resource_secretary.secretary import Secretary
+from resource_secretary.system import DEADLINE
+
+_HEADER = ("Category", "Name", "Active", "Description", "Reason")
+
+
+@click.command("providers")
+@click.option("--category", metavar="C", help="Only those of a category.")
+@timeout_option(DEADLINE)
+@json_option
+def command(category: str | None, timeout: float, as_json: bool) -> None:
+    """List all providers. Active = YES: it was found on this system; otherwise the reason says what was looked for, or
+    what the client said that gave no answer."""
+    manifest = Secretary().detect(category, timeout=timeout)
+    if as_json:
+        document = manifest.as_dict()
+        for provider in document["providers"]:
+            del provider["metadata"], provider["tools"]
+        echo_json(document)
+        return
+    rows = [
+        (
+            entry.known.category.upper(),
+            entry.known.name.upper(),
+            "YES" if entry.active else "NO",
+            entry.known.description,
+            entry.result.reason,
+        )
+        for entry in manifest.entries
+    ]
+    if not for_people():
+        click.echo(plain_table(rows, _HEADER))
+        return
+    from rich.console import Console
+
+    from resource_secretary.cli import show
+
+    console = Console()
+    show.panel(console, "Resource Secretary: Provider Catalog")
+    show.table(console, "Available Resource Providers", _HEADER, rows)
+    console.print(f"Seen from {manifest.observed_on} at {manifest.observed_at}.", markup=False, highlight=False)

@@ -1,0 +1,41 @@
+"""The environment that commands get, and where this process runs: on a host, inside a job, in a container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+# What the enclosing job or the user's habits put there and would change what a command answers, or make it
+# believe that it is a rank of a parallel program.
+_REMOVED = (
+    *("SLURM_", "SLURMD_", "SBATCH_", "SALLOC_", "SRUN_", "SINFO_", "SQUEUE_", "SCONTROL_", "SACCT_"),
+    *("PBS_", "LSB_", "LS_JOB", "COBALT_", "OAR_", "PMIX_", "PMI_", "PMI2_", "OMPI_", "PRTE_", "HYDRA_", "MPI_LOCAL"),
+)
+# Where the server is, which only the environment may know.
+_KEPT = frozenset({"SLURM_CONF", "PBS_CONF_FILE", "PBS_DEFAULT", "PBS_SERVER", "PBS_EXEC", "PBS_HOME"})
+
+_JOBS = {
+    "SLURM_JOB_ID": "Slurm",
+    "FLUX_JOB_ID": "Flux",
+    "PBS_JOBID": "PBS",
+    "LSB_JOBID": "LSF",
+    "COBALT_JOBID": "Cobalt",
+    "OAR_JOB_ID": "OAR",
+}
+_CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv", "/.singularity.d")
+_CONTAINER_VARIABLES = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "KUBERNETES_SERVICE_HOST", "container")
+
+
+def for_commands(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a command: no enclosing job but for where its server is, and the C locale."""
+    kept = {name: value for name, value in environ.items() if name in _KEPT or not name.startswith(_REMOVED)}
+    kept.pop("LANGUAGE", None)  # gettext's, and it wins over the locale's messages
+    return kept | {"LC_ALL": "C"}
+
+
+def where(hostname: str, environ: Mapping[str, str], exists: Callable[[str], bool]) -> str:
+    """Where facts are seen: `HOST`, `HOST, inside Slurm job 42`, `HOST, in a container`."""
+    parts = [hostname]
+    parts += [f"inside {manager} job {environ[name]}" for name, manager in _JOBS.items() if environ.get(name)]
+    if any(environ.get(name) for name in _CONTAINER_VARIABLES) or any(exists(path) for path in _CONTAINER_FILES):
+        parts.append("in a container")
+    return ", ".join(parts)

@@ -1,0 +1,1 @@
+"""Processors and memory of a host."""

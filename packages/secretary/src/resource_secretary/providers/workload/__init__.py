@@ -1,0 +1,1 @@
+"""Workload managers of a cluster."""

@@ -1,0 +1,157 @@
+"""Run one command: no shell, stdin closed, a deadline, a cap on its output, its process group gone after it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from resource_secretary.errors import CommandFailed
+from resource_secretary.result import Unreachable
+
+LARGEST_OUTPUT = 32 * 2**20  # bytes; `scontrol show nodes` of 10,000 nodes is about 12 MB
+_TICK = 0.05  # seconds until we look whether a command ended whose children hold its output open
+_GRACE = 0.1  # seconds between SIGTERM and SIGKILL, and from there until the process is left behind
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of a command. `code` is its exit code (minus the signal), None where it did not end by itself."""
+
+    argv: tuple[str, ...]
+    code: int | None
+    stdout: str = ""
+    stderr: str = ""
+    problem: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended by itself with exit code 0."""
+        return not self.problem and self.code == 0
+
+    @property
+    def command(self) -> str:
+        return " ".join((os.path.basename(self.argv[0]), *self.argv[1:]))[:200]  # noqa: PTH119 - text, no path
+
+    @property
+    def said(self) -> str:
+        """What it said where it is not ok: the exit code and the first line of its stderr (else of its stdout)."""
+        if self.problem:
+            return self.problem
+        lines = (line.strip() for text in (self.stderr, self.stdout) for line in text.splitlines())
+        first = next((line for line in lines if line), "it said nothing")
+        return f"exit code {self.code}: {printable(first)[:200]}"
+
+    def unreachable(self) -> Unreachable:
+        """The result of a probe whose command is not ok."""
+        return Unreachable(self.command, self.said, self.code)
+
+    def text(self) -> str:
+        """The standard output. Raises CommandFailed where the command is not ok."""
+        if not self.ok:
+            raise CommandFailed(self.command, self.said)
+        return self.stdout
+
+
+def printable(text: str) -> str:
+    """The text without control characters: what a command says must not steer the terminal that shows it."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def run(argv: Sequence[str], *, environ: Mapping[str, str], timeout: float, largest: int = LARGEST_OUTPUT) -> Ran:
+    """Run a command to its end or for `timeout` seconds. Never raises for what the command does."""
+    end = time.monotonic() + timeout
+    argv = tuple(argv)
+    try:
+        # The working directory is the root: a probe neither reads what lies where the user stands nor keeps it busy.
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environ),
+            cwd="/",
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        return Ran(argv, None, problem=f"can't be started: {why}")
+    outputs = (bytearray(), bytearray())
+    try:
+        problem = _collect(process, outputs, end, largest)
+        if problem is None:
+            problem = f"no answer in {round(timeout, 1):g} s"
+    finally:
+        code = _finish(process, time.monotonic() >= end)
+    stdout, stderr = (bytes(output).decode(errors="replace") for output in outputs)
+    return Ran(argv, None if problem else code, stdout, stderr, problem)
+
+
+def _collect(
+    process: subprocess.Popen[bytes], outputs: tuple[bytearray, bytearray], end: float, largest: int
+) -> str | None:
+    """Read until the command ends: "" where it did, None where time was up first, else what is wrong."""
+    with selectors.DefaultSelector() as selector:
+        for pipe, output in zip((process.stdout, process.stderr), outputs, strict=True):
+            if pipe is not None:
+                os.set_blocking(pipe.fileno(), False)
+                selector.register(pipe, selectors.EVENT_READ, output)
+        while selector.get_map():
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            ended = _ended(process)
+            ready = selector.select(0 if ended else min(left, _TICK))
+            for key, _ in ready:
+                if data := os.read(key.fd, 2**16):
+                    key.data.extend(data)
+                else:
+                    selector.unregister(key.fileobj)
+            if sum(map(len, outputs)) > largest:
+                return f"more than {largest} bytes of output"
+            if ended and not ready:
+                return ""  # a child of it holds the output open
+    return "" if _wait(process, end) else None
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it ended, leaving it unreaped: until then nobody else can get its process group's number."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _wait(process: subprocess.Popen[bytes], end: float) -> bool:
+    pause = 0.0005
+    while not _ended(process):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 2, 0.02)
+    return True
+
+
+def _finish(process: subprocess.Popen[bytes], late: bool) -> int | None:
+    """Kill what is left of the process group and reap the command, unless it is stuck in the kernel."""
+    if late and not _ended(process):
+        _signal_group(process, signal.SIGTERM)
+        _wait(process, time.monotonic() + _GRACE)
+    _signal_group(process, signal.SIGKILL)
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+    if _wait(process, time.monotonic() + _GRACE):
+        return process.wait()
+    # Left behind: a thread that nobody waits for reaps it, should the kernel ever let it go.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return None
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    # A command that runs as another user (setuid) can't be signalled: it is left behind.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)

@@ -1,0 +1,120 @@
+"""The one door to the machine that providers use: commands, files, the clock. Tests put a recorded one in its place.
+
+pathlib and shutil would be most of the time that `from resource_secretary import Secretary` takes.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from resource_secretary.environment import for_commands, where
+from resource_secretary.run import Ran, run
+
+DEADLINE = 2.0  # seconds that one provider's probe may take
+
+
+class System:
+    """This machine. `timeout` (seconds) is the time that all commands of one provider have together.
+
+    environ: the environment that commands are found and run with (that of an enclosing job is taken out).
+    """
+
+    def __init__(self, *, timeout: float = DEADLINE, environ: Mapping[str, str] | None = None) -> None:
+        self.environ = dict(os.environ if environ is None else environ)
+        self._paths: dict[str, str | None] = {}
+        self._for_commands = for_commands(self.environ)
+        self._start(timeout)
+
+    def _start(self, timeout: float) -> None:
+        self.timeout = timeout
+        self._end = time.monotonic() + timeout
+
+    def within(self, timeout: float) -> System:
+        """The same machine for one more provider, whose time starts now."""
+        other = copy.copy(self)
+        other._start(timeout)
+        return other
+
+    def which(self, name: str) -> str | None:
+        """The path of a command, or None; nothing is run. Relative entries of PATH are not looked at."""
+        if name not in self._paths:
+            entries = self.environ.get("PATH", os.defpath).split(os.pathsep)
+            path = os.pathsep.join(entry for entry in entries if os.path.isabs(entry))  # noqa: PTH117
+            from shutil import which
+
+            self._paths[name] = which(name, path=path)
+        return self._paths[name]
+
+    def run(self, name: str, *arguments: str) -> Ran:
+        """Run a command of PATH in what is left of this provider's time."""
+        path = self.which(name)
+        if path is None:
+            return Ran((name, *arguments), None, problem="not found on PATH")
+        left = self._end - time.monotonic()
+        if left <= 0:
+            return Ran((path, *arguments), None, problem=f"no time left of {self.timeout:g} s")
+        return run((path, *arguments), environ=self._for_commands, timeout=left)
+
+    def read(self, path: str) -> str | None:
+        """The text of a small file without white space around it, or None where it can't be read."""
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123
+                return file.read(2**20).decode(errors="replace").strip()
+        except OSError:
+            return None
+
+    def entries(self, path: str) -> list[str]:
+        """The names in a folder, sorted; none where it can't be read."""
+        try:
+            return sorted(os.listdir(path))  # noqa: PTH208 - names are wanted
+        except OSError:
+            return []
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(path)  # noqa: PTH110
+
+    def target(self, path: str) -> str | None:
+        """Where a symbolic link points to, as it is written, or None where it is no link."""
+        try:
+            return os.readlink(path)  # noqa: PTH115 - text is wanted
+        except OSError:
+            return None
+
+    def hostname(self) -> str:
+        return os.uname().nodename
+
+    def machine(self) -> str:
+        """The architecture, such as `x86_64` or `aarch64`."""
+        return os.uname().machine
+
+    def affinity(self) -> frozenset[int]:
+        """The hardware threads that this process may run on."""
+        return frozenset(os.sched_getaffinity(0))
+
+    def microarchitecture(self) -> str:
+        """The name that archspec gives to this processor, such as `zen4`."""
+        from archspec.cpu import host
+
+        return str(host().name)
+
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes of memory of the host: all, and available without swapping; None where the kernel doesn't say."""
+        import psutil
+
+        try:
+            memory = psutil.virtual_memory()
+        except (OSError, RuntimeError, ValueError):
+            return None
+        return int(memory.total), int(memory.available)
+
+    def where(self) -> str:
+        """Where facts are seen from, as a text: the host, the job and the container around this process."""
+        return where(self.hostname(), self.environ, self.exists)
+
+    def now(self) -> str:
+        """The time, as RFC 3339 in UTC."""
+        return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

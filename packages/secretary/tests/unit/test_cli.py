@@ -1,0 +1,146 @@
+"""The command line as people and pipes see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from resource_secretary import __version__, cli
+from resource_secretary.secretary import Secretary
+from resources.documents import Inventory
+
+
+@pytest.fixture
+def ask(monkeypatch, host, slurm, flux):
+    """Runs a command on a machine that has everything that was recorded."""
+    host.commands = {**slurm.commands, **flux.commands}
+    made = lambda: Secretary(system=host)  # noqa: E731
+    for name in ("providers", "detect", "offer", "call"):
+        __import__(f"resource_secretary.cli.{name}")
+        monkeypatch.setattr(sys.modules[f"resource_secretary.cli.{name}"], "Secretary", made)
+
+    def run(*words: str, code: int = 0):
+        result = CliRunner().invoke(cli.main, words)
+        assert result.exit_code == code, result.output
+        return result
+
+    run.host = host  # type: ignore[attr-defined]
+    return run
+
+
+def test_providers(ask):
+    ask.host.commands = {key: value for key, value in ask.host.commands.items() if key[0] != "flux"}
+    rows = [line.split() for line in ask("providers").stdout.splitlines()]
+    assert rows[0] == ["Category", "Name", "Active", "Description", "Reason"]
+    assert [row[:3] for row in rows[1:]] == [
+        ["WORKLOAD", "FLUX", "NO"],
+        ["WORKLOAD", "SLURM", "YES"],
+        ["NETWORK", "ETHERNET", "YES"],
+        ["HARDWARE", "CPU", "YES"],
+        ["HARDWARE", "MEMORY", "YES"],
+    ]
+    assert "looked for the command flux on PATH" in ask("providers", "--category", "workload").stdout
+    document = json.loads(ask("providers", "--json").stdout)
+    flux = document["providers"][0]
+    assert (flux["name"], flux["active"], flux["state"]) == ("flux", False, "absent")
+    assert document["observed_on"] == "recorded"
+
+
+def test_detect(ask):
+    output = ask("detect").stdout
+    assert output.startswith("Resource Secretary - System Detect (All)\n")
+    assert '"version": "22.05.8"' in output and " • slurm: nodes, partitions" in output
+    assert ask("detect", "hardware").stdout.startswith("Resource Secretary - System Detect (Hardware)\n")
+    [entry] = json.loads(ask("detect", "hardware", "cpu", "--json").stdout)["providers"]
+    assert entry["metadata"]["usable_cores"] == 2 and entry["observed_at"] and entry["observed_on"] == "recorded"
+    assert [tool["name"] for tool in entry["tools"]] == ["load"]
+
+
+def test_detecting_what_is_not_there_is_a_negative_answer(ask):
+    ask.host.commands = {}
+    assert "flux: absent: looked for the command flux on PATH" in ask("detect", "workload", "flux", code=1).stdout
+    [entry] = json.loads(ask("detect", "workload", "flux", "--json", code=1).stdout)["providers"]
+    assert entry["reason"] == "looked for the command flux on PATH" and entry["metadata"] is None
+
+
+def test_offer(ask):
+    inventory = Inventory.from_json(ask("offer", "--json").stdout)
+    assert Inventory.from_text(ask("offer").stdout).groups == inventory.groups
+    assert [
+        len(group.hosts) for group in Inventory.from_json(ask("offer", "--from", "slurm", "--json").stdout).groups
+    ] == [2, 1, 1, 1]
+    assert len(Inventory.from_json(ask("offer", "--from", "FLUX", "--json").stdout).groups) == 3
+
+
+def test_call(ask):
+    assert json.loads(ask("call", "slurm.nodes", "state=up", "limit=1").stdout)["found"] == 2
+    document = json.loads(ask("call", "memory.free", "--json").stdout)
+    assert document["tool"] == "memory.free" and document["observed_on"] == "recorded" and document["result"]["usable"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["detect", "nothing"], 1, "no category named 'nothing'; there are: workload, network, hardware"),
+        (["detect", "hardware", "gpu"], 1, "no hardware provider named 'gpu'; there are: cpu, memory"),
+        (["providers", "--category", "\n"], 1, "no category named '\\n'"),
+        (["offer", "--from", "cpu"], 1, "cpu manages no cluster; these do: flux, slurm"),
+        (["offer", "--from", "pbs"], 1, "no provider named 'pbs'; there are: flux, slurm"),
+        (["call", "slurm"], 1, "no tool of slurm named ''; there are: nodes, partitions"),
+        (["call", "slurm.nodes", "state=--help"], 1, "state: one of any, up, down, drained, unknown, not '--help'"),
+        (["call", "slurm.nodes", "limit=" + "9" * 5000], 1, "limit: must be of type integer"),
+        (["call", "slurm.nodes", "limit=1;2"], 1, "limit: must be of type integer"),
+        (["call", "slurm.nodes", "up"], 2, "an argument is KEY=VALUE"),
+        (["call", "slurm.nodes", "limit=1", "limit=2"], 2, "each key once"),
+        (["detect", "--timeout", "0"], 2, "more than 0 seconds"),
+        (["detect", "--timeout", "nan"], 2, "more than 0 seconds"),
+        (["detect", "--timeout", "soon"], 2, "not a valid float"),
+        (["nothing"], 2, "No such command"),
+    ],
+)
+def test_bad_input_is_one_line(ask, words, code, message):
+    result = ask(*words, code=code)
+    assert result.stdout == "" and message in result.stderr
+    if code == 1:
+        assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith("resource-secretary: ")
+
+
+def installed(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    code = "import sys; sys.argv[0] = 'resource-secretary'; from resource_secretary.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], env={**os.environ, **environ}, capture_output=True, text=True, timeout=30
+    )
+
+
+def test_on_this_machine():
+    assert installed("--version").stdout == f"resource-secretary, version {__version__}\n"
+    assert installed("offer", "--json").returncode == 0
+    done = installed("detect", "hardware", "--json")
+    assert done.returncode == 0 and done.stderr == ""
+    assert {entry["name"] for entry in json.loads(done.stdout)["providers"]} == {"cpu", "memory"}
+
+
+def test_help_and_import_load_no_library():
+    code = (
+        "import sys; before = set(sys.modules); import resource_secretary; from resource_secretary import Secretary;"
+        "from resource_secretary.cli import main; main(['--help'], standalone_mode=False);"
+        "print(sorted({'rich', 'psutil', 'archspec', 'yaml', 'asyncio', 'resources.documents'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+def test_a_terminal_gets_boxes_and_no_markup_of_a_command(ask, monkeypatch):
+    from resource_secretary.run import Ran
+
+    ask.host.commands["scontrol", "ping"] = Ran((), 1, "", "[red]no[/red] [/bold]")
+    for name in ("providers", "detect"):
+        monkeypatch.setattr(sys.modules[f"resource_secretary.cli.{name}"], "for_people", lambda: True)
+    output = ask("detect").stdout
+    assert "╭" in output and "Provider Manifest" in output and "[red]no[/red] [/bold]" in output
+    assert '"usable_cores": 2,' in output
+    assert "Available Resource Providers" in ask("providers").stdout

@@ -1,0 +1,234 @@
+"""Slurm, from recordings of 22.05.8 and from records written by hand where a shape is all that matters."""
+
+from __future__ import annotations
+
+import pytest
+from resource_secretary import Secretary
+from resource_secretary.errors import CommandFailed, OutputError
+from resource_secretary.providers.workload._slurm_text import node_state, read_gres, read_nodes, read_partitions
+from resource_secretary.result import Absent, Unreachable
+from resource_secretary.run import Ran
+from resource_secretary.testing import RecordedSystem
+
+NODES = ("scontrol", "--details", "--oneliner", "show", "nodes")
+
+
+def record(**fields: object) -> str:
+    usual = {"NodeName": "n1", "CPUAlloc": 0, "CPUTot": 8, "RealMemory": 1000, "AllocMem": 0, "Sockets": 2}
+    usual |= {"CoresPerSocket": 2, "ThreadsPerCore": 2, "State": "IDLE", "Gres": "(null)"}
+    return " ".join(f"{key}={value}" for key, value in (usual | fields).items())
+
+
+def one(**fields: object):
+    [node] = read_nodes(record(**fields))
+    return node
+
+
+def test_the_recorded_nodes(slurm):
+    page = Secretary(system=slurm).call("slurm.nodes").result
+    nodes = {node["name"]: node for node in page["nodes"]}
+    assert list(nodes) == ["big01", "big02", "g1", "n1", "n2"] and page["found"] == 5
+    assert (nodes["big01"]["cores"], nodes["big01"]["threads"], nodes["big01"]["memory"]) == (64, 128, 256000 * 2**20)
+    assert (nodes["big01"]["state"], nodes["big01"]["raw_state"]) == ("down", "DOWN+NOT_RESPONDING")
+    assert nodes["big01"]["gpus"] == {"a100": 4}
+    assert (nodes["n1"]["state"], nodes["n1"]["cores"]) == ("drained", 2)  # the reason says State=IDLE CPUTot=99
+    assert nodes["n2"]["free_cores"] == 1 and nodes["n2"]["free_memory"] == 700 * 2**20
+    assert nodes["n2"]["partitions"] == ["main", "long"]
+    assert nodes["g1"]["gpus"] == {"a100": 2, "h100": 2} and nodes["g1"]["gpus_used"] == {"a100": 1, "h100": 0}
+
+
+def test_the_nodes_in_a_state(slurm):
+    page = Secretary(system=slurm).call("slurm.nodes", {"state": "up", "limit": "1"}).result
+    assert page["found"] == 2 and [node["name"] for node in page["nodes"]] == ["g1"]
+
+
+def test_the_recorded_partitions(slurm):
+    found = {row["name"]: row for row in Secretary(system=slurm).call("slurm.partitions").result}
+    assert found["main"]["default"] and found["main"]["max_time"] == 3600 and found["main"]["nodes"] == "n[1-2]"
+    assert not found["long"]["default"] and found["long"]["max_time"] is None and found["long"]["node_count"] == 3
+
+
+def test_the_recorded_cluster_as_an_inventory(slurm):
+    inventory = Secretary(system=slurm).offer("slurm")
+    lines = [line.split(" | ") for line in inventory.to_text().splitlines()[1:]]
+    assert lines == [
+        ["hosts=big[01-02] ranks=0-1 state=down", "cores=64 threads=128 memory=250GB gpus=4:a100", "unknown"],
+        [
+            "hosts=g1 ranks=2 state=up",
+            "cores=2 threads=2 memory=1000MB gpus=2:a100,2:h100",
+            "cores=1 threads=1 memory=900MB gpus=1:a100,2:h100",
+        ],
+        ["hosts=n1 ranks=3 state=drained", "cores=2 threads=2 memory=1000MB", "unknown"],
+        ["hosts=n2 ranks=4 state=up", "cores=2 threads=2 memory=1000MB", "cores=1 threads=1 memory=700MB"],
+    ]
+
+
+def test_the_controller(slurm, data):
+    metadata = Secretary(system=slurm).detect("workload", "slurm")["slurm"].metadata
+    assert metadata == {"version": "22.05.8", "controllers": [{"role": "primary", "host": "vm", "state": "UP"}]}
+    down = (data / "slurm-22.05.8/ping-down.txt").read_text()
+    slurm.commands["scontrol", "ping"] = Ran((), 1, down)
+    result = Secretary(system=slurm).detect("workload", "slurm")["slurm"].result
+    assert result == Unreachable("scontrol ping", "exit code 1: Slurmctld(primary) at vm is DOWN", 1)
+
+
+def test_a_client_without_a_server_is_unreachable(slurm, data):
+    said = (data / "slurm-22.05.8/ping-unconfigured.stderr.txt").read_text()
+    slurm.commands["scontrol", "ping"] = Ran((), 1, "", said)
+    result = Secretary(system=slurm).detect("workload", "slurm")["slurm"].result
+    assert result.reason.startswith("scontrol ping: exit code 1: scontrol: error: resolve_ctls_from_dns_srv")
+    slurm.commands["scontrol", "ping"] = ""
+    assert (
+        "no controller is up, it said: nothing" in Secretary(system=slurm).detect(name="slurm")["slurm"].result.reason
+    )
+    slurm.commands["scontrol", "ping"] = "Slurmctld(primary) at a is DOWN\nSlurmctld(backup) at b is UP\n"
+    assert Secretary(system=slurm).detect(name="slurm")["slurm"].active
+    assert Secretary(system=RecordedSystem()).detect(name="slurm")["slurm"].result == Absent(
+        "the command scontrol on PATH"
+    )
+
+
+def test_a_failed_query_is_an_error_never_no_nodes(slurm):
+    slurm.commands[NODES] = Ran(
+        (), 1, "", "slurm_load_node error: Unable to contact slurm controller (connect failure)"
+    )
+    with pytest.raises(CommandFailed, match="Unable to contact slurm controller"):
+        Secretary(system=slurm).offer("slurm")
+
+
+@pytest.mark.parametrize(
+    ("raw", "state"),
+    [
+        ("IDLE", "up"),
+        ("MIXED", "up"),
+        ("ALLOCATED", "up"),
+        ("ALLOCATED+COMPLETING", "up"),
+        ("MIXED+PLANNED", "up"),
+        ("mixed-", "up"),
+        ("IDLE+CLOUD", "up"),
+        ("IDLE*", "down"),
+        ("DOWN*+DRAIN", "drained"),
+        ("DOWN+NOT_RESPONDING", "down"),
+        ("IDLE+CLOUD+POWERED_DOWN", "down"),
+        ("IDLE~", "down"),
+        ("IDLE#", "down"),
+        ("IDLE+DRAIN", "drained"),
+        ("MIXED+DRAIN", "drained"),
+        ("MIXED+DRAIN@", "drained"),
+        ("IDLE+MAINTENANCE+RESERVED", "drained"),
+        ("IDLE$", "drained"),
+        ("UNKNOWN", "unknown"),
+        ("FUTURE", "unknown"),
+        ("IDLE+SOMETHING_NEW", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_states(raw, state):
+    assert node_state(raw) == state
+
+
+@pytest.mark.parametrize(
+    ("gres", "gpus"),
+    [
+        ("(null)", {}),
+        ("", {}),
+        ("N/A", {}),
+        ("gpu:0", {}),
+        ("gpu", {"": 1}),
+        ("gpu:8", {"": 8}),
+        ("gpu:8(S:0-3)", {"": 8}),
+        ("gpu:a100:4(S:0-1)", {"a100": 4}),
+        ("gpu:(null):4(IDX:0-3)", {"": 4}),
+        ("gpu:a100:0(IDX:N/A)", {"a100": 0}),
+        ("gpu:a100:2(IDX:0,3),gpu:h100:1(IDX:2),nvme:1", {"a100": 2, "h100": 1}),
+        ("gpu:a100_1g.5gb:7(S:0)", {"a100_1g.5gb": 7}),
+        ("craynetwork:4,license:2", {}),
+        ("mps:a100:400,gpu:a100:4", {"a100": 4}),
+    ],
+)
+def test_generic_resources(gres, gpus):
+    assert read_gres(gres) == gpus
+
+
+@pytest.mark.parametrize("gres", [",", "gpu:4,,", "gpu:4 (S:0)", "gpu:4(S:0", ":4"])
+def test_generic_resources_that_cannot_be_read(gres):
+    with pytest.raises(ValueError, match="is no generic resource"):
+        read_gres(gres)
+    with pytest.raises(OutputError, match="n1: Gres: "):
+        one(Gres=gres)
+
+
+@pytest.mark.parametrize(
+    ("total", "used", "free"),
+    [
+        ("gpu:4", "gpu:(null):1(IDX:0)", "gpus=3"),
+        ("gpu:a100:4", "gpu:a100:4(IDX:0-3)", "gpus=0:a100"),
+        ("gpu:a100:4", "gpu:1", "gpus=3:a100"),
+        ("gpu:a100:2,gpu:h100:2", "gpu:h100:2(IDX:2-3)", "gpus=2:a100,0:h100"),
+        ("gpu:a100:2,gpu:h100:2", "gpu:1", None),  # which type is not told
+        ("gpu:a100:2", "gpu:a100:3", None),
+        ("gpu:a100:2", None, None),
+    ],
+)
+def test_free_gpus(slurm, total, used, free):
+    slurm.commands[NODES] = record(Gres=total, **({"GresUsed": used} if used else {}))
+    [group] = Secretary(system=slurm).offer("slurm").groups
+    assert (free in str(group.free)) if free else group.free is None
+
+
+def test_cores_and_threads_are_told_apart():
+    node = one(CPUAlloc=4)
+    assert (node.cores, node.threads, node.free_cores, node.free_threads) == (4, 8, 2, 4)
+    assert one(CPUAlloc=3).free_cores == 2  # a core that is half in use is not free
+    node = one(CPUTot=4, CPUAlloc=1)  # this site counts cores
+    assert (node.cores, node.threads, node.free_cores, node.free_threads) == (4, 8, 3, 6)
+
+
+def test_what_is_kept_for_the_system_is_not_offered():
+    node = one(CPUEfctv=6, MemSpecLimit=200, CPUAlloc=2, AllocMem=300)
+    assert (node.cores, node.threads, node.free_cores) == (3, 6, 2)
+    assert (node.memory, node.free_memory) == (800 * 2**20, 500 * 2**20)
+    assert one(MemSpecLimit="N/A").memory == 1000 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"CPUTot": 7}, "CPUTot=7 is neither its 4 cores nor its 8 threads"),
+        ({"CPUAlloc": 9}, "do not add up"),
+        ({"CPUEfctv": 9}, "do not add up"),
+        ({"CPUTot": "-8"}, "CPUTot must be a whole number, not '-8'"),
+        ({"RealMemory": "1e3"}, "RealMemory must be a whole number"),
+        ({"RealMemory": "9" * 40}, "RealMemory must be a whole number"),
+        ({"Sockets": 0}, "neither its 0 cores"),
+        ({"MemSpecLimit": 2000}, "MemSpecLimit is more"),
+        ({"State": ""}, "State is missing"),
+        ({"NodeName": "--x"}, "line 1: NodeName=... expected"),
+        ({"NodeName": ""}, "line 1: NodeName=... expected"),
+    ],
+)
+def test_a_record_that_does_not_add_up_is_an_error(fields, message):
+    with pytest.raises(OutputError) as caught:
+        one(**fields)
+    assert message in str(caught.value)
+
+
+def test_lines_that_are_no_records():
+    with pytest.raises(OutputError, match="line 2: NodeName"):
+        read_nodes(record() + "\nslurm_load_node: something else")
+    with pytest.raises(OutputError, match="a name occurs twice"):
+        read_nodes(record() + "\n" + record())
+    assert read_nodes("\n") == []
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1-00:00:00", 86400), ("00:30:00", 1800), ("UNLIMITED", None)])
+def test_times(text, seconds):
+    line = f"PartitionName=p State=UP Default=NO MaxTime={text} TotalNodes=1 TotalCPUs=2 Nodes=(null)"
+    [row] = read_partitions(line)
+    assert (row.max_time, row.nodes) == (seconds, "")
+
+
+@pytest.mark.parametrize("text", ["", "4:00", "soon", "NONE"])
+def test_a_time_that_cannot_be_read_is_never_unlimited(text):
+    with pytest.raises(OutputError, match="MaxTime"):
+        read_partitions(f"PartitionName=p State=UP Default=NO MaxTime={text} TotalNodes=1 TotalCPUs=2")
