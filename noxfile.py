@@ -1,0 +1,142 @@
+"""The sessions of this project; `nox -l` lists them. Plain `nox` runs what must be green before a commit.
+
+Written so that an older Python can read it too: it then says which one is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036 - this line is what an older Python gets to see
+    found = ".".join(map(str, sys.version_info[:3]))
+    raise SystemExit(f"Python 3.11 or newer is needed and this is {found}: remove .venv and make it with a newer one")
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "tests", "build", "alone", "demo"]
+nox.options.default_venv_backend = "virtualenv"  # comes with nox: nothing else has to be there
+nox.options.reuse_venv = "yes"
+
+ROOT = Path(__file__).resolve().parent
+DIST = ROOT / "dist"
+BENCH = ROOT / "build" / "bench"
+PACKAGES = {  # folder below packages/ -> distribution
+    "resources": "hpc-resources",
+    "secretary": "resource-secretary",
+    "jobspec": "jobspec",
+    "ensemble": "ensemble-python",
+    "fluxburst": "flux-burst",
+}
+TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
+WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
+each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
+
+
+def provide(session: nox.Session, *requirements: str, packages: tuple[str, ...] = tuple(PACKAGES)) -> None:
+    """Install requirements, and packages of this tree in editable form; skipped where nothing has changed since.
+
+    The packages go into one pip command, because their need for hpc-resources must be met by the
+    one beside them. What builds them is installed first and once, instead of once for each package.
+    """
+    folders = [ROOT / "packages" / name for name in packages]
+    flux = flux_version() if any("flux-python" in (f / "pyproject.toml").read_text() for f in folders) else ""
+    state = hashlib.sha256(repr((requirements, packages, flux)).encode())
+    for folder in folders:
+        for file in (folder / "pyproject.toml", *folder.glob("src/*/__init__.py")):
+            state.update(file.read_bytes())
+    stamp = Path(session.virtualenv.location) / "provided"
+    if stamp.is_file() and stamp.read_text() == state.hexdigest():
+        return
+    session.install("hatchling", "editables", *requirements)
+    editable = [argument for folder in folders for argument in ("-e", f"packages/{folder.name}")]
+    session.install("--no-build-isolation", *editable)
+    if flux:
+        try:
+            session.install("--only-binary=flux-python", f"flux-python=={flux}", "ply")
+        except nox.command.CommandFailed:
+            session.log(f"no Python bindings of Flux {flux} for this Python: its command line is used instead")
+    stamp.write_text(state.hexdigest())
+
+
+def flux_version() -> str:
+    """The version of the Flux on PATH, "" without one: its Python bindings must be of exactly this version."""
+    if not shutil.which("flux"):
+        return ""
+    said = subprocess.run(["flux", "version"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    version = re.search(r"libflux-core:\s*(\d+\.\d+\.\d+)", said.stdout)
+    return version[1] if version else ""
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job, told through all five packages."""
+    provide(session)
+    session.run("python", "integration/demo.py", *session.posargs)
+
+
+@nox.session
+@each_package
+def tests(session: nox.Session, package: str) -> None:
+    """The tests of each package, with nothing but itself and hpc-resources installed."""
+    provide(session, *TESTING, packages=tuple(dict.fromkeys(("resources", package))))
+    session.run("pytest", f"packages/{package}/tests", "--timeout=120", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff, mypy --strict, and the workflows against their schema and zizmor's audits."""
+    stubs = ("types-PyYAML", "types-psutil", "types-jsonschema")
+    provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", *stubs)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    for package in PACKAGES:
+        session.run("mypy", "--strict", f"packages/{package}/src")
+    session.run("mypy", "--strict", "noxfile.py", "integration", ".github")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+    session.run("zizmor", "--offline", "--quiet", *WORKFLOWS)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """The sdist and the wheel of each package into dist/; wheels are made from the sdists."""
+    session.install("build", "hatchling", "twine")
+    shutil.rmtree(DIST, ignore_errors=True)
+    for package in PACKAGES:
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", "dist", f"packages/{package}", silent=True)
+    files = sorted(str(file.relative_to(ROOT)) for file in DIST.iterdir())
+    session.run("twine", "check", "--strict", *files)
+
+
+@nox.session(venv_backend="none", requires=["build"])
+@each_package
+def alone(session: nox.Session, package: str) -> None:
+    """Each package from its wheel (jobspec from its sdist too), alone in an empty environment outside of this tree."""
+    kinds = ("whl", "tar.gz") if package == "jobspec" else ("whl",)
+    for kind in kinds:
+        with tempfile.TemporaryDirectory(prefix=f"alone-{package}-") as folder:
+            session.run(sys.executable, "integration/alone.py", PACKAGES[package], kind, str(DIST), folder)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """The five together, on the engines that are there."""
+    provide(session, *TESTING)
+    session.run("pytest", "integration", "--timeout=300", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Every benchmark: a table on the terminal, and JSON in build/bench/."""
+    provide(session, *TESTING, "grain-scheduler==0.17.1")
+    BENCH.mkdir(parents=True, exist_ok=True)
+    for script in sorted([*ROOT.glob("packages/*/benchmarks/bench_*.py"), *ROOT.glob("integration/bench_*.py")]):
+        owner = script.parents[1].name if script.parent.name == "benchmarks" else "integration"
+        result = BENCH / f"{owner}-{script.stem.removeprefix('bench_')}.json"
+        session.run("python", str(script.relative_to(ROOT)), "--json", str(result), *session.posargs)
