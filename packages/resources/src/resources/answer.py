@@ -28,8 +28,10 @@ class Shortage(NamedTuple):
         return self.needed - self.available
 
     def __str__(self) -> str:
-        if self.kind in {"token", "refused"}:
+        if self.detail and self.kind in {"token", "refused", "hosts"}:
             return self.detail
+        if self.kind in {"hosts", "tasks"}:
+            return f"{self.available} of {self.needed} {self.kind} find a place"
         amount = _UNITS.get(self.kind, str)
         of = f" of {self.detail}" if self.detail else ""
         return (

@@ -124,7 +124,7 @@ def _short_now(pool: Pool, shape: Shape, softT: int | None) -> tuple[list[Shorta
     if not rest:
         if not short or needed == 1:
             away = (pool.all & ~pool.up & unit.static).bit_count()
-            short.append(Shortage("hosts", 1, 0, f"those that are up ({away} that could hold it are not)"))
+            short.append(Shortage("hosts", 1, 0, f"no host is up that can hold it ({away} that could are not)"))
         return short, ""
     host = min(ids_of(rest), key=lambda at: _distance(pool, shape, at))
     need = _on_host(pool, shape, shape.each)
