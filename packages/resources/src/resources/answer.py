@@ -82,6 +82,9 @@ class Answer(NamedTuple):
     def __bool__(self) -> bool:
         return self.verdict == "READY"
 
+    def __str__(self) -> str:
+        return f"{self.verdict}: {self.reason}"
+
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
         return {

@@ -161,6 +161,10 @@ class Pool:
         made.update(self.shared.stat())
         return made
 
+    def __repr__(self) -> str:
+        kinds = ", ".join(f"{kind} {free} of {total} free" for kind, (free, total) in self.stat().items())
+        return f"<Pool: {kinds}>"
+
     def free_on(self, host: int) -> Resource:
         """What is free on a host (by its place in the pool), as a resource."""
         leaves = [column.free_leaf(host) for kind, column in self.columns.items() if self.of_host[host].get(kind)]

@@ -51,7 +51,8 @@ def test_reads_like_this():
     elsewhere = pool.alloc(need)
     pool.dealloc(elsewhere)
     assert pool.request(need)
-    assert pool.explain(need)
+    assert str(pool.explain(need)) == "READY: fits now on n0"
+    assert repr(Pool.uniform("a[0-1]", Cores(4))) == "<Pool: hosts 2 of 2 free, cores 8 of 8 free>"
 
 
 def test_freed_once_and_not_elsewhere():

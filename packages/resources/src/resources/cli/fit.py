@@ -38,7 +38,7 @@ def fit(ctx: click.Context, request: str, inventory: str, count: int, as_json: b
     if as_json:
         echo_json(answer.as_dict())
     else:
-        click.echo(f"{answer.verdict}: {answer.reason}")
+        click.echo(str(answer))
     ctx.exit(0 if answer else 1)
 
 
