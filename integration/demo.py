@@ -108,7 +108,8 @@ def drive_an_ensemble(story: Story, under: tuple[str, ...] | None) -> None:
 def plan_a_burst(story: Story) -> None:
     """Step 5: a recorded queue that is too long."""
     story.step("5. The queue is too long: which jobs would burst, and where to?")
-    story.run("flux-burst", "plan", "--queue", "examples/queue.jsonl", "--plugin", "mock")
+    lead = ("--queue", "examples/queue.jsonl", "--inventory", "examples/queue.inventory.json")
+    story.run("flux-burst", "plan", *lead, "--plugin", "mock")
     story.tell("Nothing was started: a plan is an answer, with its reasons.")
 
 

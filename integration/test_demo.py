@@ -67,9 +67,10 @@ def test_the_jobs_ran_on_flux_too(told: str) -> None:
 def test_the_plan_shows_a_burst_and_a_refusal_with_its_reason(told: str) -> None:
     said = part(told, "flux-burst plan")
     program = str(Path(sys.executable).parent / "flux-burst")
-    argv = [program, "plan", "--queue", "examples/queue.jsonl", "--plugin", "mock", "--json"]
+    files = ["--queue", "examples/queue.jsonl", "--inventory", "examples/queue.inventory.json"]
+    argv = [program, "plan", *files, "--plugin", "mock", "--json"]
     plan = json.loads(subprocess.run(argv, cwd=ROOT, capture_output=True, check=True).stdout)
-    assert {entry["outcome"] for entry in plan["explanations"]} >= {"burst", "refused"}
+    assert {entry["outcome"] for entry in plan["explanations"]} >= {"burst", "lead", "refused"}
     for entry in plan["explanations"]:
         assert entry["reason"] in said
 

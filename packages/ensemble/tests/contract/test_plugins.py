@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from resources.testing import check_registry
 
 from ensemble.document import Action
 from ensemble.metrics import Metrics
@@ -118,3 +119,7 @@ def test_listing_and_a_third_party_member(
         done = ensemble("run", "--member", name, document(text), env=paths)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
         assert says in done.stderr
+
+
+def test_the_registry_keeps_the_rules_of_listings() -> None:
+    check_registry(registry())

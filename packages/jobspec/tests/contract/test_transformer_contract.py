@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from resources.testing import check_registry
 
 from jobspec import steps
 from jobspec.testing import check_transformer
@@ -64,3 +65,7 @@ def test_registering_is_for_one_transformer_only():
     assert not {"extra", "auth"} & Local.steps.keys()
     with pytest.raises(TypeError):
         Mine.register_step(dict, name="odd")
+
+
+def test_the_registry_keeps_the_rules_of_listings():
+    check_registry(TRANSFORMERS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from resources.testing import check_registry
 
 from resource_secretary.catalog import Catalog, registry
 from resource_secretary.providers import Absent, Active, BaseProvider, secretary_tool
@@ -129,3 +130,7 @@ def test_the_contract_can_be_kept():
 def test_the_contract_can_be_broken(provider):
     with pytest.raises((AssertionError, ValueError, TypeError)):
         check_provider(provider, RecordedSystem(commands={("good",): "fine"}))
+
+
+def test_the_registry_keeps_the_rules_of_listings() -> None:
+    check_registry(registry())
