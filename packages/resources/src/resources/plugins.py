@@ -228,7 +228,7 @@ def _in_a_pth(real: str) -> bool:
                 lines = (Path(folder) / name).read_text(encoding="utf-8", errors="replace").splitlines()
             except OSError:
                 continue
-            if any(line and os.path.realpath(os.path.join(folder, line)) == real for line in map(str.strip, lines)):
+            if any(line and os.path.realpath(Path(folder) / line) == real for line in map(str.strip, lines)):
                 return True
     return False
 

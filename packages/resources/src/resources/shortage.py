@@ -17,7 +17,7 @@ def shortages(provider: Resource, need: Resource) -> list[Shortage]:
     return [
         shortage(own, leaf)
         for own, leaf in pairs
-        if (own is None and not leaf.unlimited) or (own is not None and not own._request(leaf))
+        if (own is None and not leaf.asks_nothing) or (own is not None and not own._request(leaf))
     ]
 
 
