@@ -43,9 +43,15 @@ def shortage(own: Any, leaf: Any) -> Shortage:
         return Shortage(kind, leaf.softT or 0, left)
     amount = _amount(leaf)
     if amount is None:
-        has = "none" if own is None else own._repr()
-        return Shortage("refused", 1, 0, f"{leaf._repr()} does not fit (there is: {has})")
+        return Shortage("refused", 1, 0, f"{leaf._repr()} does not fit ({_offered(own)})")
     return Shortage(kind, amount, own_free)
+
+
+def _offered(own: Any) -> str:
+    if own is None:
+        return "there is: none"
+    free, total = own._stat()
+    return f"free: {free} of {total}" if free < total else f"there is: {own._repr()}"
 
 
 def _amount(leaf: Any) -> int | None:
