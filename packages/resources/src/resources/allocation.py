@@ -13,7 +13,7 @@ from resources.errors import AllocationError, InputError, TimeLimitExceeded
 from resources.language import resources_from_json, resources_to_json
 from resources.resource import Resource
 from resources.strictjson import loads, take
-from resources.units import LARGEST, count, shown
+from resources.units import LARGEST, count, seconds_text, shown
 
 if TYPE_CHECKING:
     from contextvars import Token as ContextToken
@@ -119,7 +119,14 @@ class Granted:
         except TimeoutError:
             if not scope.expired():
                 raise  # the body's own
-            raise TimeLimitExceeded(f"the time limit of {self._job} is reached") from None
+            raise TimeLimitExceeded(self._limit_shown()) from None
+
+    def _limit_shown(self) -> str:
+        limit = self._job.get("walltime")
+        own = None if limit is None or limit.T is None else self._start + limit.T
+        if own is None or (self._deadline is not None and self._deadline < own):
+            return f"the time limit of {self.host} itself is reached"
+        return f"the time limit of {seconds_text(limit.T)} is reached"
 
     def cpus(self) -> set[int]:
         """The logical CPUs of this machine that it may run on; all of the process's where it names no ids."""
@@ -241,7 +248,9 @@ class Allocation(Granted):
 
         if not self._live:
             raise AllocationError(f"{self!r} was freed already")
-        self._entered: ContextToken[Granted | None] = CURRENT.set(self)
+        if getattr(self, "_entered", None) is not None:
+            raise AllocationError(f"{self!r} is held by a with block already")
+        self._entered: ContextToken[Granted | None] | None = CURRENT.set(self)
         return self
 
     def __exit__(
@@ -249,6 +258,8 @@ class Allocation(Granted):
     ) -> None:
         from resources.context import CURRENT
 
-        CURRENT.reset(self._entered)
+        if self._entered is not None:
+            CURRENT.reset(self._entered)
+            self._entered = None
         if self._live:
             self._pool.dealloc(self, counts=error is None)

@@ -90,6 +90,8 @@ def limited(pool: Pool, inventory: Inventory) -> None:
             bit = 1 << host
             if group.state == "unknown" or (group.state == "up" and group.free is None):
                 pool.unknown |= bit
+            elif group.state == "down":
+                pool.down |= bit
             if group.state != "up" or group.free is None:
                 pool.up &= ~bit
             if group.free is not None and group.free != group.total:
@@ -105,14 +107,24 @@ def _limit(pool: Pool, host: int, free: Resource, total: Resource) -> None:
             # A kind that is not mentioned as free is not free at all.
             column.limit(host, free.get(kind) or own.of_nothing())
     for kind, kept in pool.custom.items():
-        if host in kept and (leaf := free.get(kind)) is not None:
-            kept[host] = copy.deepcopy(leaf)  # each host's own: what is taken of one stays on the others
+        if host in kept:
+            _limit_custom(kept, host, free.get(kind))
+
+
+def _limit_custom(kept: dict[int, Resource], host: int, free: Resource | None) -> None:
+    if free is not None:
+        kept[host] = copy.deepcopy(free)  # each host's own: what is taken of one stays on the others
+        return
+    total = kept[host]
+    if total._request(total):
+        total._alloc(copy.deepcopy(total))  # not mentioned as free: all of it is in use
 
 
 def _limit_shared(pool: Pool, inventory: Inventory) -> None:
     total = inventory.shared_total.get("licenses")
     if total is None:
         return
+    pool.shared_unknown = inventory.shared_free is None
     free = inventory.shared_free.get("licenses") if inventory.shared_free is not None else None
     left = free.licenses if free is not None else {}
     used = {name: n - left.get(name, 0) for name, n in total.licenses.items()}
@@ -126,12 +138,12 @@ def inventory_of(pool: Pool) -> Inventory:
     rows = []
     for host, (name, rank) in enumerate(zip(pool.names, pool.ranks, strict=True)):
         total, bit = pool.of_host[host], 1 << host
-        state = "up" if pool.up & bit else "unknown" if pool.unknown & bit else "drained"
+        state = "up" if pool.up & bit else "unknown" if pool.unknown & bit else "down" if pool.down & bit else "drained"
         free = None if state == "unknown" else _as_total(pool.free_on(host), total)
         rows.append(Group((name,), (rank,), total, free, state))
     shared = pool.shared.fresh
-    left: Resource = ZERO
-    if (licenses := pool.shared.get("licenses")) is not None:
+    left: Resource | None = None if pool.shared_unknown else ZERO
+    if left is not None and (licenses := pool.shared.get("licenses")) is not None:
         left = Licenses({name: licenses.free_of(name) for name in licenses.licenses})
     return Inventory(tuple(rows), shared_total=shared, shared_free=left).merged()
 

@@ -26,12 +26,15 @@ STATES = ("up", "down", "drained", "unknown")
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of "request" or "inventory". Raises KeyError for other names."""
+    """The JSON Schema (2020-12) of "request" or "inventory", complete in itself. Raises KeyError for other names."""
     from importlib.resources import files
 
     if name not in ("request", "inventory"):
         raise KeyError(name)
     made: dict[str, Any] = json.loads(files("resources").joinpath("schemas", f"{name}-{VERSION}.json").read_text())
+    if name == "inventory":
+        # It refers to the other one; inside it (JSON Schema 2020-12, section 9.3.1) a validator needs no more.
+        made["$defs"] = {**made.get("$defs", {}), "request": schema("request")}
     return made
 
 
@@ -270,9 +273,9 @@ def _members(words: str) -> dict[str, str]:
 
 
 def _versioned(document: object, kind: str, members: tuple[str, ...]) -> dict[str, Any]:
+    if isinstance(document, dict) and document.get("type", kind) != kind:  # before its members are unknown keys
+        raise InputError(f"expected a document of type {kind!r}, not {shown(document['type'])}", "type")
     body = take(document, "", ("type", "version", *members), ("type", "version"))
-    if body["type"] != kind:
-        raise InputError(f"expected a document of type {kind!r}, not {shown(body['type'])}", "type")
     if isinstance(body["version"], bool) or body["version"] != VERSION:
         raise InputError(f"this reads version {VERSION}, not {shown(body['version'])}", "version")
     return body

@@ -14,7 +14,7 @@ from resources.shortage import shortage, shortages
 
 if TYPE_CHECKING:
     from resources.pool import Pool
-    from resources.shape import Shape
+    from resources.shape import Shape, Unit
 
 
 def explain(pool: Pool, shape: Shape) -> Answer:
@@ -29,18 +29,37 @@ def explain(pool: Pool, shape: Shape) -> Answer:
             "INCOMPATIBLE", f"can never fit: {shape.impossible}", (Shortage("refused", 1, 0, shape.impossible),)
         )
     if ever(pool, shape):
-        verdict = "UNKNOWN" if pool.unknown else "BUSY"
-        short, host = _short_now(pool, shape, softT)
-        opening = "does not fit now"
-        if pool.unknown:
-            opening = (
-                f"may fit: {pool.unknown.bit_count()} hosts do not say what is free; on the others it does not fit now"
-            )
-    else:
-        verdict, opening = "INCOMPATIBLE", "can never fit"
-        short, host = _short_ever(pool, shape)
-    where_ = f" on {host}, the best host" if host else ""
-    return Answer(verdict, f"{opening}: {'; '.join(map(str, short))}{where_}", tuple(short), host)  # type: ignore[arg-type]
+        return _not_now(pool, shape, softT)
+    short, host = _short_ever(pool, shape)
+    return Answer("INCOMPATIBLE", f"can never fit: {_listed(short, host)}", tuple(short), host)
+
+
+def _not_now(pool: Pool, shape: Shape, softT: int | None) -> Answer:
+    """The answer where the totals hold it: BUSY, or UNKNOWN where what nobody told could make it fit."""
+    short, host, have = _short_now(pool, shape, softT)
+    holding = _holding(pool, shape, _tasks_on_a_host(shape))
+    silent = holding & pool.unknown
+    unlicensed = any(each.kind == "licenses" for each in short)
+    if have >= _places(shape)[1] and pool.shared_unknown:
+        return Answer("UNKNOWN", "may fit: how many of the licenses are free is not known")
+    if silent and have + _room(pool, shape, silent) >= _places(shape)[1] and (pool.shared_unknown or not unlicensed):
+        hosts = silent.bit_count()
+        opening = f"may fit: {hosts} host{'s do' if hosts > 1 else ' does'} not say what is free"
+        return Answer(
+            "UNKNOWN",
+            f"{opening}; on the others it does not fit now: {_listed(short, host)}",
+            tuple(short),
+            host,
+        )
+    reason = f"does not fit now: {_listed(short, host)}"
+    away = (holding & ~pool.up & ~pool.unknown).bit_count()
+    if away and have < _places(shape)[1]:
+        reason += f"; {away} host{'s' * (away > 1)} that could take it {'are' if away > 1 else 'is'} not up"
+    return Answer("BUSY", reason, tuple(short), host)
+
+
+def _listed(short: list[Shortage], host: str) -> str:
+    return "; ".join(map(str, short)) + (f" on {host}, the best host" if host else "")
 
 
 def ever(pool: Pool, shape: Shape) -> bool:
@@ -70,7 +89,24 @@ def _capacity(pool: Pool, shape: Shape) -> int:
 
 
 def _hosts_for(pool: Pool, shape: Shape, tasks: int) -> int:
-    return sum(hosts.bit_count() for provider, hosts in pool.providers if _holds(pool, provider, shape, tasks))
+    return _holding(pool, shape, tasks).bit_count()
+
+
+def _holding(pool: Pool, shape: Shape, tasks: int) -> int:
+    """The hosts whose totals hold so many tasks, as bits."""
+    return sum(hosts for provider, hosts in pool.providers if _holds(pool, provider, shape, tasks))
+
+
+def _room(pool: Pool, shape: Shape, hosts: int) -> int:
+    """How many of the places that are needed the totals of some hosts hold; each of them holds one."""
+    if _places(shape)[0] == "hosts":
+        return hosts.bit_count()
+    return sum((own & hosts).bit_count() * _most_of(pool, provider, shape) for provider, own in pool.providers)
+
+
+def _tasks_on_a_host(shape: Shape) -> int:
+    """The most tasks of a spread that one host takes; where they are placed freely, one."""
+    return -(-shape.tasks // shape.nodes) if shape.nodes > 1 and shape.tasks > 1 else shape.each
 
 
 def _holds(pool: Pool, provider: Resource, shape: Shape, tasks: int) -> bool:
@@ -103,12 +139,12 @@ def _ready(where: tuple[Place, ...]) -> str:
     return f"fits now on {hosts[0]}" if len(hosts) == 1 else f"fits now on {len(hosts)} hosts, {hosts[0]} first"
 
 
-def _short_now(pool: Pool, shape: Shape, softT: int | None) -> tuple[list[Shortage], str]:
-    """What is short of what is free."""
+def _short_now(pool: Pool, shape: Shape, softT: int | None) -> tuple[list[Shortage], str, int]:
+    """What is short of what is free, on which host, and how many of the places that are needed there are."""
     short: list[Shortage] = []
     if shape.licenses is not None and not pool.shared.request(shape.licenses):
         short.append(shortage(pool.shared.get("licenses"), shape.licenses))
-    tasks = shape.each if shape.nodes <= 1 or shape.tasks <= 1 else -(-shape.tasks // shape.nodes)
+    tasks = _tasks_on_a_host(shape)
     unit = shape.times(pool, tasks)
     usable = pool.up & pool.in_time(softT)
     fitting = ids_of(unit.all_of(pool, unit.likely(pool) & usable))
@@ -120,23 +156,27 @@ def _short_now(pool: Pool, shape: Shape, softT: int | None) -> tuple[list[Shorta
     if needed > 1 and have < needed:
         short.append(Shortage(what, needed, have))
     elif have >= needed:
-        return short, ""
+        return short, "", have
     rest = usable & unit.static & ~sum(1 << host for host in fitting)
+    rest = rest & _holding(pool, shape, tasks) or rest  # one that can never hold it is not the best host
     if not rest:
-        if not short or needed == 1:
-            away = (pool.all & ~pool.up & unit.static).bit_count()
-            short.append(Shortage("hosts", 1, 0, f"no host is up that can hold it ({away} that could are not)"))
-        return short, ""
-    host = min(ids_of(rest), key=lambda at: _distance(pool, shape, at))
-    need = _on_host(pool, shape, tasks)
-    return short + shortages(pool.free_on(host), need), pool.names[host]
+        if needed == 1:
+            short.append(Shortage("hosts", 1, 0, "no host is up that can hold it"))
+        return short, "", have
+    host = min(ids_of(rest), key=lambda at: _distance(pool, unit, at))
+    return short + shortages(_now_on(pool, host), _on_host(pool, shape, tasks)), pool.names[host], have
 
 
-def _distance(pool: Pool, shape: Shape, host: int) -> tuple[int, float]:
+def _now_on(pool: Pool, host: int) -> Resource:
+    """A host as a provider of what is free: of kinds of others itself, for only they know what is left of them."""
+    others = [kept[host] for kept in pool.custom.values() if host in kept]
+    return combine([leaf for leaf in pool.free_on(host).leaves if leaf.kind not in pool.custom] + others)
+
+
+def _distance(pool: Pool, unit: Unit, host: int) -> tuple[int, float]:
     """How far a host is from what is needed: kinds that are short, then the largest share that is missing."""
-    missing = [
-        (number - counter.free[host]) / number for counter, number in shape.unit.counts if counter.free[host] < number
-    ]
+    missing = [(number - counter.free[host]) / number for counter, number in unit.counts if counter.free[host] < number]
+    missing += [1.0 for leaf in unit.custom if not pool.custom[leaf.kind][host]._request(leaf)]
     return len(missing), max(missing, default=0.0)
 
 
@@ -151,8 +191,7 @@ def _short_ever(pool: Pool, shape: Shape) -> tuple[list[Shortage], str]:
         return short, ""
     if needed > 1:
         short.append(Shortage(what, needed, have))
-    tasks = -(-shape.tasks // shape.nodes) if shape.nodes > 1 and shape.tasks > 1 else shape.each
-    need = _on_host(pool, shape, tasks)
+    need = _on_host(pool, shape, _tasks_on_a_host(shape))
     closest = min(
         ((shortages(provider, need), hosts) for provider, hosts in pool.providers if refusal(provider, need)),
         key=lambda row: (len(row[0]), max((s.short / max(s.needed, 1) for s in row[0]), default=0.0)),

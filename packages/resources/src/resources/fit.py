@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from resources.answer import Answer
 from resources.documents import Inventory
 from resources.errors import Unavailable
+from resources.idset import ids_of
+from resources.placement import most
 from resources.pool import Pool
 from resources.resource import Resource
 from resources.units import count as number
+
+if TYPE_CHECKING:
+    from resources.shape import Shape
 
 
 def fit(need: Resource, inventory: Inventory, count: int = 1) -> Answer:
@@ -21,22 +28,60 @@ def fit(need: Resource, inventory: Inventory, count: int = 1) -> Answer:
     first = pool.explain(need)
     if not first:
         return first._replace(copies=count)
-    fits = _copies(pool, need, count)
+    bound = _bound(pool, need, count)
+    placed = _placed(pool, need, count)
+    # Tasks that do not divide evenly are of two sizes; the bound may then be too high, first fit never is.
+    fits = placed if bound is None or _uneven(pool._shape(need)) else bound
     if fits == count:
         return first._replace(copies=count, fits=fits)
     why = pool.explain(need)
     empty = Pool([(group.hosts, group.total) for group in inventory.groups], shared=inventory.shared_total)
-    most = _copies(empty, need, count)
-    verdict = why.verdict if most == count else "INCOMPATIBLE"
-    opening = f"{fits} of {count} fit now" if most == count else f"{most} of {count} can ever fit at once, {fits} now"
-    return why._replace(verdict=verdict, reason=f"{opening}; the next {why.reason}", copies=count, fits=fits)
+    ever = _bound(empty, need, count)
+    if ever is None:
+        ever = _placed(empty, need, count)
+    verdict = why.verdict if ever == count else "INCOMPATIBLE"
+    reason = f"{fits} of {count} fit now" if ever == count else f"{ever} of {count} can ever fit at once, {fits} now"
+    if placed == fits:
+        reason += f"; the next {why.reason}"
+    return why._replace(verdict=verdict, reason=reason, copies=count, fits=fits)
 
 
-def _copies(pool: Pool, need: Resource, most: int) -> int:
-    """How many of at most `most` copies fit at once."""
-    for fits in range(most):
+def _placed(pool: Pool, need: Resource, limit: int) -> int:
+    """Place at most `limit` copies by the pool's policy, and say how many found a place."""
+    for fits in range(limit):
         try:
             pool.alloc(need)
         except Unavailable:
             return fits
-    return most
+    return limit
+
+
+def _bound(pool: Pool, need: Resource, limit: int) -> int | None:
+    """How many of at most `limit` copies of a request for several hosts fit at once; None for one host or tasks.
+
+    Which hosts the first copies take matters to the later ones, so that placing them in order proves nothing.
+    But a copy takes a host once: k copies fit exactly where the hosts' rooms, each counted up to k, hold k * nodes.
+    """
+    shape = pool._shape(need)
+    if shape.nodes < 2:
+        return None
+    each = max(shape.tasks // shape.nodes, 1)
+    unit = shape.times(pool, each)
+    hosts = ids_of(unit.all_of(pool, unit.likely(pool) & pool.in_time(pool._limits(shape).softT)))
+    rooms = [most(pool, shape, host, limit * each) // each for host in hosts]
+    if shape.licenses is not None:
+        own = pool.shared.get("licenses")
+        counts = shape.licenses.licenses  # type: ignore[attr-defined]
+        limit = min([limit, *(own.free_of(name) // n for name, n in counts.items() if n)])
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sum(min(room, middle) for room in rooms) >= middle * shape.nodes:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _uneven(shape: Shape) -> bool:
+    return bool(shape.tasks and shape.tasks % shape.nodes)

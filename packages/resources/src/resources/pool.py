@@ -15,6 +15,7 @@ from resources.allocation import Allocation as Allocation
 from resources.allocation import Part
 from resources.columns import columns_of
 from resources.errors import AllocationError, InfeasibleRequest, InputError, InsufficientResources
+from resources.idset import ids_of
 from resources.kinds.walltime import WTime
 from resources.placement import Limits, place
 from resources.resource import ZERO, Resource, as_request, combine
@@ -54,6 +55,8 @@ class Pool:
     ) -> None:
         if policy not in POLICIES:
             raise InputError(f"policy is one of {', '.join(POLICIES)}, not {shown(policy)}")
+        if other := [kind for kind in as_request(shared).kinds if kind != "licenses"]:
+            raise InputError(f"a pool shares licenses; {other[0]} belongs to hosts")
         self.names: list[str] = []
         self.providers: list[tuple[Resource, int]] = []
         self.of_host: list[Resource] = []
@@ -80,11 +83,14 @@ class Pool:
         }
         self.all = (1 << len(self.names)) - 1
         self.up = self.all
-        self.unknown = 0
+        self.unknown = self.down = 0  # hosts that an inventory found so, as bits
+        self.shared_unknown = False  # whether nobody told what is free of what is shared
         self._shapes: dict[str, Shape] = {}
 
     def _add(self, names: list[str], provider: Resource, clock: Callable[[], float]) -> None:
         provider = copy.deepcopy(as_request(provider))
+        if placement := PLACEMENT.intersection(provider.kinds):
+            raise InputError(f"{min(placement)} is of requests: the hosts of a pool are named, as in hosts=n[0-3]")
         if provider.get("licenses") is not None:
             raise InputError("licenses belong to no host: give them as shared=Licenses(...)")
         if (walltime := provider.get("walltime")) is not None:
@@ -149,15 +155,18 @@ class Pool:
         return explain(self, self._shape(need))
 
     def stat(self) -> dict[str, tuple[int, int]]:
-        """kind -> (free, total) over all hosts, in the kind's unit; "hosts" -> (up, all)."""
+        """kind -> (free, total) over all hosts, in the kind's unit; "hosts" -> (up, all).
+
+        Free is what could be granted: nothing on a host that is drained, down, or of unknown state.
+        """
         made = {"hosts": (self.up.bit_count(), len(self.names))}
         for kind, column in self.columns.items():
             parts = [provider.get(kind) for provider in self.of_host]
             total = sum(part._stat()[1] for part in parts if part is not None)
-            made[kind] = (sum(column.left(host) for host in range(len(parts))), total)
+            made[kind] = (sum(column.left(host) for host in ids_of(self.up)), total)
         for kind, leaves in self.custom.items():
             total = sum(self.of_host[host].get(kind)._stat()[1] for host in leaves)
-            made[kind] = (sum(leaf._stat()[0] for leaf in leaves.values()), total)
+            made[kind] = (sum(leaf._stat()[0] for host, leaf in leaves.items() if self.up >> host & 1), total)
         made.update(self.shared.stat())
         return made
 
@@ -226,8 +235,8 @@ class Pool:
         self.up &= ~self._bits(hosts)
 
     def undrain(self, hosts: Hosts | int) -> None:
-        """Grant on these hosts again."""
-        self.up |= self._bits(hosts) & ~self.unknown
+        """Grant on these hosts again; not where the inventory found them down, or of unknown state."""
+        self.up |= self._bits(hosts) & ~(self.unknown | self.down)
 
     def _bits(self, hosts: Hosts | int) -> int:
         if isinstance(hosts, int):

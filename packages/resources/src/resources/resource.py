@@ -109,6 +109,11 @@ class Resource:
     # What users call.
 
     @property
+    def asks_nothing(self) -> bool:
+        """Whether, as a request, it fits a provider without this kind too: an amount of zero does."""
+        return self.unlimited
+
+    @property
     def leaves(self) -> tuple[Resource, ...]:
         """The parts of a combination in canonical order; of a single kind, itself."""
         return (self,)
@@ -319,7 +324,7 @@ def refusal(provider: Resource, need: Resource) -> tuple[Resource | None, Resour
     """The first part that does not fit, with the provider's part, or None."""
     for own, leaf in _matched(provider, need):
         if own is None:
-            if not leaf.unlimited:
+            if not leaf.asks_nothing:
                 return None, leaf
         elif not own._request(leaf):
             return own, leaf

@@ -152,7 +152,7 @@ def could_hold(provider: Resource, need: Resource) -> bool:
     """Whether a provider has every kind that is needed, and the tokens."""
     for leaf in need.leaves:
         own = provider.get(leaf.kind)
-        if own is None and not leaf.unlimited:
+        if own is None and not leaf.asks_nothing:
             return False
         if leaf.kind == "token" and not own._request(leaf):
             return False

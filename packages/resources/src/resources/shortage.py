@@ -17,7 +17,7 @@ def shortages(provider: Resource, need: Resource) -> list[Shortage]:
     return [
         shortage(own, leaf)
         for own, leaf in pairs
-        if (own is None and not leaf.unlimited) or (own is not None and not own._request(leaf))
+        if (own is None and not leaf.asks_nothing) or (own is not None and not own._request(leaf))
     ]
 
 
@@ -43,9 +43,15 @@ def shortage(own: Any, leaf: Any) -> Shortage:
         return Shortage(kind, leaf.softT or 0, left)
     amount = _amount(leaf)
     if not amount:  # no number, or none of a kind that is not there at all
-        has = "none" if own is None else own._repr()
-        return Shortage("refused", 1, 0, f"{leaf._repr()} does not fit (there is: {has})")
+        return Shortage("refused", 1, 0, f"{leaf._repr()} does not fit ({_offered(own)})")
     return Shortage(kind, amount, own_free)
+
+
+def _offered(own: Any) -> str:
+    if own is None:
+        return "there is: none"
+    free, total = own._stat()
+    return f"free: {free} of {total}" if free < total else f"there is: {own._repr()}"
 
 
 def _amount(leaf: Any) -> int | None:

@@ -124,7 +124,7 @@ class Oracle:
             have = [host for host in self.hosts if host.total[kind] is not None]
             if have:
                 total = sum(h.total[kind] if isinstance(h.total[kind], int) else len(h.total[kind]) for h in have)
-                made[kind] = (sum(host.left(kind) for host in have), total)
+                made[kind] = (sum(host.left(kind) for host in have if host.up), total)
         if self.licenses:
             total = sum(self.licenses.values())
             made["licenses"] = (total - sum(self.used.values()), total)

@@ -19,12 +19,8 @@ REQUESTS = [
 
 def validator(name):
     jsonschema = pytest.importorskip("jsonschema")
-    from referencing import Registry, Resource
-
-    schemas = [schema("request"), schema("inventory")]
-    registry = Registry().with_resources((s["$id"], Resource.from_contents(s)) for s in schemas)
     jsonschema.Draft202012Validator.check_schema(schema(name))
-    return jsonschema.Draft202012Validator(schema(name), registry=registry)
+    return jsonschema.Draft202012Validator(schema(name))
 
 
 @pytest.mark.parametrize("text", REQUESTS)
@@ -93,7 +89,7 @@ def test_neighbours_that_are_alike_merge_and_a_group_splits_where_they_differ():
         ('{"type": "request", "version": 1}', "expected an object of kinds"),
         ('{"type": "request", "version": 2, "resources": {}}', "version: this reads version 1"),
         ('{"type": "request", "version": true, "resources": {}}', "version"),
-        ('{"type": "inventory", "version": 1, "groups": []}', "unknown key"),
+        ('{"type": "inventory", "version": 1, "groups": []}', "expected a document of type 'request'"),
         ('{"type": "request", "version": 1, "resources": {"cores": 1, "cores": 2}}', "'cores' occurs twice"),
         ('{"type": "request", "version": 1, "resources": {"cores": 1.5}}', "resources.cores"),
         ('{"type": "request", "version": 1, "resources": {"memory": NaN}}', "NaN"),

@@ -38,6 +38,10 @@ class Bytes(Resource):
         return self._size
 
     @property
+    def asks_nothing(self) -> bool:
+        return not self._size
+
+    @property
     def M(self) -> int | float:
         """In GB (1024^3 bytes)."""
         return gigabytes(self._size)

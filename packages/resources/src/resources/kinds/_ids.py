@@ -48,6 +48,10 @@ class Ids(Resource):
         return self._n
 
     @property
+    def asks_nothing(self) -> bool:
+        return not self._n
+
+    @property
     def mask(self) -> int:
         """The ids as bits; of a provider that was given a number, the lowest ones."""
         if self._mask is not None:

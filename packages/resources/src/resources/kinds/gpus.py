@@ -84,6 +84,10 @@ class Gpus(Resource):
     gpus = N
 
     @property
+    def asks_nothing(self) -> bool:
+        return not self.N
+
+    @property
     def type(self) -> str | None:
         """The type, None where none or several are named."""
         return self._types[0][0] or None if len(self._types) == 1 else None

@@ -24,11 +24,12 @@ class Licenses(Resource):
         counts = {name: N} if isinstance(name, str) else name
         if not isinstance(counts, Mapping) or not counts:
             raise InputError(f"Licenses takes a name and a number, or a mapping of them, not {shown(name)}")
+        given: dict[str, int] = {}
         for key, number in counts.items():
             if not isinstance(key, str) or not key or not key.isprintable():
                 raise InputError(f"a license name is a text of printable characters, not {shown(key)}")
-            count(number, f"licenses of {shown(key)}")
-        self._counts = dict(sorted(counts.items()))
+            given[key] = count(number, f"licenses of {shown(key)}")  # a number written as text is one from here on
+        self._counts = dict(sorted(given.items()))
         self._taken = dict.fromkeys(self._counts, 0)
 
     @property
@@ -39,6 +40,10 @@ class Licenses(Resource):
     def free_of(self, name: str) -> int:
         """How many of a name are free; 0 where there are none of that name."""
         return self._counts.get(name, 0) - self._taken.get(name, 0)
+
+    @property
+    def asks_nothing(self) -> bool:
+        return not any(self._counts.values())
 
     def _request(self, res: Licenses) -> bool:
         return all(n <= self.free_of(name) for name, n in res._counts.items())

@@ -1,0 +1,130 @@
+"""What a refusal says is true: of hosts away or silent, of licenses, of kinds of others, and of the best host."""
+
+import asyncio
+
+import pytest
+from resources import (
+    AllocationError,
+    Cores,
+    InputError,
+    InsufficientResources,
+    Inventory,
+    Node,
+    Pool,
+    Tasks,
+    TimeLimitExceeded,
+    WTime,
+    fit,
+    parse,
+)
+
+
+def inventory(*lines):
+    return Inventory.from_text("\n".join(["inventory version=1", *lines]))
+
+
+def test_a_silent_host_matters_only_where_it_could_take_the_request():
+    found = inventory("hosts=a,b | cores=4 | cores=1", "hosts=c state=unknown | cores=2 | unknown")
+    assert fit(parse("cores=3"), found).verdict == "BUSY"
+    answer = fit(parse("cores=2"), found)
+    assert answer.verdict == "UNKNOWN"
+    assert answer.reason.startswith("may fit: 1 host does not say what is free; on the others")
+    assert fit(parse("nodes=2 cores=2"), found).verdict == "BUSY"  # one silent host is not two
+    assert fit(parse("tasks=3 cores=2"), found).verdict == "BUSY"
+    verdicts = [fit(parse(f"tasks={n} cores=1"), found).verdict for n in (2, 3, 4, 5)]
+    assert verdicts == ["READY", "UNKNOWN", "UNKNOWN", "BUSY"]
+
+
+def test_licenses_that_nobody_told_of_are_unknown_and_not_short():
+    found = inventory("hosts=a | cores=4", "shared | licenses=x:2 | unknown")
+    answer = fit(parse("cores=1 licenses=x:1"), found)
+    assert (answer.verdict, answer.shortages) == ("UNKNOWN", ())
+    assert "licenses" in answer.reason
+    assert fit(parse("cores=1 licenses=x:3"), found).verdict == "INCOMPATIBLE"
+    assert fit(parse("cores=1"), found).verdict == "READY"
+    assert Pool.from_inventory(found).inventory().shared_free is None
+    silent = inventory("hosts=a | cores=4 | unknown", "shared | licenses=x:2 | licenses=x:0")
+    assert fit(parse("cores=1 licenses=x:1"), silent).verdict == "BUSY"  # whatever is free on the host
+
+
+def test_hosts_that_are_away_are_told_where_they_could_take_it():
+    pool = Pool([("small", Cores(2)), ("big[0-1]", Cores(64))])
+    pool.drain("big[0-1]")
+    assert pool.explain(Cores(2)).verdict == "READY"
+    assert pool.explain(Cores(8)).reason.endswith("; 2 hosts that could take it are not up")
+    pool.undrain("big0")
+    assert pool.explain(parse("nodes=2 cores=8")).reason == (
+        "does not fit now: 1 of 2 hosts find a place; cores short by 6 (needs 8, has 2) on small, the best host;"
+        " 1 host that could take it is not up"
+    )
+
+
+def test_the_best_host_is_one_that_can_ever_hold_it():
+    pool = Pool([("small", Cores(3)), ("big", Cores(64))])
+    pool.alloc(Cores(60))
+    pool.alloc(Cores(3))
+    assert pool.explain(Cores(5)).best_host == "big"
+
+
+def test_a_spread_is_explained_by_what_a_host_of_it_needs():
+    pool = Pool.uniform("n[0-1]", Cores(4))
+    pool.alloc(Cores(3))
+    assert "cores short by 3 (needs 4, has 1) on n0" in pool.explain(parse("nodes=2 tasks=4 cores=2")).reason
+
+
+def test_a_kind_of_others_says_what_is_left_of_it(bandwidth):
+    found = inventory(
+        "hosts=a,b | cores=4 bandwidth=100 | cores=4 bandwidth=40", "hosts=c | cores=4 bandwidth=100 | cores=4"
+    )
+    pool = Pool.from_inventory(found)
+    assert pool.stat()["bandwidth"] == (80, 300)
+    assert [pool.alloc(bandwidth(30)).host for _ in range(2)] == ["a", "b"]  # each host has its own
+    with pytest.raises(InsufficientResources, match=r"Bandwidth\(30\) does not fit \(free: 10 of 40\) on a"):
+        pool.alloc(bandwidth(30))  # c says nothing of it, so nothing of it is free there
+    assert str(found.groups[0].free) == "cores=4 bandwidth=40"
+
+
+def test_what_is_free_is_what_could_be_granted():
+    found = inventory(
+        "hosts=a | cores=4 | cores=1",
+        "hosts=b state=down | cores=4",
+        "hosts=c state=drained | cores=4",
+        "hosts=d | cores=4 | unknown",
+    )
+    pool = Pool.from_inventory(found)
+    assert pool.stat() == {"hosts": (1, 4), "cores": (1, 16)}
+    assert [group.state for group in pool.inventory().groups] == ["up", "down", "drained", "unknown"]
+    pool.undrain("a,b,c,d")
+    assert pool.stat() == {"hosts": (2, 4), "cores": (5, 16)}  # b does not come up by being wished so
+
+
+def test_what_a_pool_would_never_use_is_no_provider():
+    with pytest.raises(InputError, match="shares licenses"):
+        Pool.uniform("a", Cores(1), shared=Cores(4))
+    with pytest.raises(InputError, match=r"nodes is of requests.*hosts="):
+        Pool.from_config({"nodes": 4, "cores": 2})
+    with pytest.raises(InputError, match="tasks is of requests"):
+        Pool.uniform("a", Cores(1) & Tasks(2))
+
+
+def test_an_allocation_is_held_by_one_with_block():
+    pool = Pool.uniform("a", Node(4, 4))
+    with pool.alloc(Cores(1)) as got:
+        with pytest.raises(AllocationError, match="already"), got:
+            pass
+        assert got.live
+    assert not got.live
+
+
+def test_a_time_limit_says_whose_it_was():
+    async def over(got):
+        async with got.time_limit():
+            await asyncio.sleep(10)
+
+    with pytest.raises(TimeLimitExceeded, match=r"the time limit of 0:00:00 is reached"):
+        asyncio.run(over(Pool.uniform("a", Cores(1)).alloc(Cores(1) & WTime(0))))
+    now = [0.0]
+    got = Pool.uniform("a", Cores(1) & WTime(5), clock=lambda: now[0]).alloc(Cores(1))
+    now[0] = 6
+    with pytest.raises(TimeLimitExceeded, match=r"the time limit of a itself is reached"):
+        asyncio.run(over(got))
