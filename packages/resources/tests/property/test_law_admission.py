@@ -308,3 +308,19 @@ def test_licenses_are_counted_once_per_job(total, held, tasks, need):
         if need <= left:
             granting.alloc(job)
             assert granting.stat()["licenses"] == (left - need + 9, total + 9)
+
+
+@pytest.mark.parametrize("make", [Cores, Memory.of_bytes, Gpus])
+def test_every_small_amount_is_admitted_exactly(make):
+    for has in range(70):
+        pool = Pool.uniform("h", Cores(has) & Memory.of_bytes(has) & Gpus(has))
+        assert [n for n in range(80) if pool.request(make(n))] == list(range(has + 1))
+        assert not [n for n in range(has + 1, 80) if fits(pool, make(n))]
+
+
+def fits(pool, need):
+    try:
+        pool.dealloc(pool.alloc(need))
+    except InfeasibleRequest:
+        return False
+    return True
