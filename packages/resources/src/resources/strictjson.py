@@ -17,7 +17,7 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 def loads(text: str, what: str = "document") -> Any:
     """The value of a JSON text. Raises InputError with line and column."""
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
         return value
@@ -40,13 +40,6 @@ def _object(items: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in items if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise InputError(f"the key {shown(twice)} occurs twice in one object")
     return made
-
-
-def _float(digits: str) -> float:
-    value = float(digits)
-    if not isfinite(value):
-        raise InputError(f"the number {shown(digits)} is too large")
-    return value
 
 
 def _constant(name: str) -> Any:

@@ -1,6 +1,7 @@
 """Laws: strategies and the oracle are modules of this folder, loaded by path; profiles of hypothesis.
 
-HYPOTHESIS_PROFILE=thorough runs every law with 20 times as many examples (minutes instead of seconds).
+HYPOTHESIS_PROFILE=thorough runs every law with 20 times as many examples (minutes instead of seconds);
+HYPOTHESIS_PROFILE=first shows the first failure as it is found, without the minutes that making it small takes.
 """
 
 import importlib.util
@@ -16,9 +17,7 @@ KINDS = HERE.parent / "data" / "kinds"
 
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=1000)
-settings.register_profile(
-    "hunt", settings.get_profile("quick"), max_examples=800, phases=[Phase.generate], report_multiple_bugs=False
-)
+settings.register_profile("first", settings.get_profile("quick"), phases=[Phase.reuse, Phase.generate])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

@@ -63,7 +63,8 @@ def agrees(provider, need):
         got = provider.alloc(need)
     except InfeasibleRequest as error:
         assert (says, answer.verdict) == (False, "INCOMPATIBLE")
-        assert str(error) == answer.reason
+        if isinstance(provider, Pool) or provider.get("walltime") is None:  # whose clock goes on
+            assert str(error) == answer.reason
         assert provider.stat() == before
         return False
     except InsufficientResources as error:
@@ -231,3 +232,95 @@ def test_fit_says_how_many_copies_an_inventory_takes(need, hosts, count):
         taken += 1
     assert answer.fits == taken
     assert bool(answer) is (taken == count)
+
+
+@given(data=st.data())
+def test_best_fit_takes_what_has_least_left_and_first_fit_what_comes_first(kinds, data):
+    slots, room = kinds["slots"], st.integers(1, 30)
+    totals = data.draw(st.lists(st.tuples(room, room, room), min_size=2, max_size=6))
+    first, best = (
+        Pool(
+            [(f"h{at}", Cores(c) & Memory.of_bytes(m) & slots(s)) for at, (c, m, s) in enumerate(totals)], policy=policy
+        )
+        for policy in ("first-fit", "best-fit")
+    )
+    left = {"first": [list(total) for total in totals], "best": [list(total) for total in totals]}
+    for _ in range(data.draw(st.integers(1, 6))):
+        asked = data.draw(st.tuples(*[st.none() | st.integers(0, 12)] * 3))
+        need = [(Cores, Memory.of_bytes, slots)[at](n) for at, n in enumerate(asked) if n is not None]
+        n = data.draw(st.integers(1, 2))
+        for name, pool in (("first", first), ("best", best)):
+            rooms = left[name]
+            fits = [
+                h for h, has in enumerate(rooms) if all(a is None or a <= b for a, b in zip(asked, has, strict=True))
+            ]
+            if name == "best":
+                key = [at for at, a in enumerate(asked) if a is not None]
+                fits.sort(key=lambda h, rooms=rooms, key=key: ([rooms[h][at] for at in key], h))
+            if len(fits) < n:
+                assert not pool.request(combine([*need, Nodes(n)]))
+                continue
+            got = pool.alloc(combine([*need, Nodes(n)]))
+            assert got.hosts == [f"h{h}" for h in sorted(fits[:n])]
+            for h in fits[:n]:
+                rooms[h] = [b - (a or 0) for a, b in zip(asked, rooms[h], strict=True)]
+
+
+@given(
+    st.integers(0, 60) | st.integers(0, 10**6),
+    st.integers(-3, 3),
+    st.sampled_from(["first-fit", "best-fit"]),
+    st.integers(0, 100),
+)
+def test_one_less_is_short_by_one_whatever_the_number(total, off, policy, taken):
+    """The sets of hosts that a pool keeps are rounded; what it admits is not."""
+    ids = min(total, 500)
+    pool = Pool(
+        [("small", Cores(0) & Memory.of_bytes(0)), ("h", Cores(ids) & Memory.of_bytes(total) & Gpus(ids))],
+        policy=policy,
+    )
+    for make, has, kind in ((Memory.of_bytes, total, "memory"), (Cores, ids, "cores"), (Gpus, ids, "gpus")):
+        first = pool.alloc(make(min(taken, has)))
+        left = has - min(taken, has)
+        want = max(left + off, 0)
+        assert pool.request(make(want)) is (want <= left)
+        if want > left:
+            assert [(s.kind, s.short) for s in pool.explain(make(want)).shortages] == [
+                (kind, want - left) if want <= has else (kind, want - has)
+            ]
+        else:
+            pool.dealloc(pool.alloc(make(want)))
+        pool.dealloc(first)
+
+
+@given(st.integers(0, 5), st.integers(0, 5), st.integers(1, 4), st.integers(1, 3))
+def test_licenses_are_counted_once_per_job(total, held, tasks, need):
+    pool = Pool.uniform("a[0-2]", Cores(4), shared=Licenses({"m": total, "x": 9}))
+    provider = Licenses({"m": total, "x": 9}) & Cores(12)
+    first = Licenses("m", min(held, total))
+    job = Licenses("m", need) & Tasks(tasks) & Cores(1)
+    left = total - first.licenses["m"]
+    for granting in (pool, provider):
+        granting.alloc(first)
+        assert granting.request(job) is (need <= left)
+        expected = "READY" if need <= left else "BUSY" if need <= total else "INCOMPATIBLE"
+        assert granting.explain(job).verdict == expected
+        if need <= left:
+            granting.alloc(job)
+            assert granting.stat()["licenses"] == (left - need + 9, total + 9)
+
+
+@pytest.mark.parametrize("make", [Cores, Memory.of_bytes, Gpus])
+def test_every_small_amount_is_admitted_exactly(make):
+    for has in range(70):
+        pool = Pool.uniform("h", Cores(has) & Memory.of_bytes(has) & Gpus(has))
+        assert [n for n in range(80) if pool.request(make(n))] == list(range(has + 1))
+        assert not [n for n in range(has + 1, 80) if fits(pool, make(n))]
+
+
+def fits(pool, need):
+    try:
+        pool.dealloc(pool.alloc(need))
+    except InfeasibleRequest:
+        return False
+    return True

@@ -115,15 +115,15 @@ def changed(document, path, new):
 
 
 def refused(call, *arguments, seconds=1.0):
-    """The one-line InputError of a call, or None where it was taken; soon."""
-    start = time.perf_counter()
+    """The one-line InputError of a call, or None where it was taken; soon, by this process's own time."""
+    start = time.process_time()
     try:
         call(*arguments)
         error = None
     except InputError as caught:
         error = caught
         one_line(str(caught))
-    assert time.perf_counter() - start < seconds, "too slow"
+    assert time.process_time() - start < seconds, "too slow"
     return error
 
 
@@ -442,16 +442,16 @@ def test_hostile_idsets(text):
 
 def test_the_largest_sets_that_are_read_take_no_second():
     scattered = ",".join(map(str, range(1_048_575, -1, -2)))
-    start = time.perf_counter()
+    start = time.process_time()
     mask = idset.parse(scattered)
     assert mask.bit_count() == 2**19
     assert idset.mask_of(idset.ids_of(mask)) == mask
-    assert time.perf_counter() - start < 2
-    start = time.perf_counter()
+    assert time.process_time() - start < 2
+    start = time.process_time()
     assert idset.mask_of(range(2**20)) == (1 << 2**20) - 1
     assert len(idset.text(mask)) == len(scattered)
     assert idset.lowest(mask, 2**18).bit_count() == 2**18
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
@@ -460,13 +460,13 @@ def test_the_largest_sets_that_are_read_take_no_second():
 def test_a_host_of_a_million_ids_costs_no_minute_and_no_gigabyte(total):
     document = {"type": "inventory", "version": 1, "groups": [{"hosts": "a", "total": total}]}
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     pool = Pool.from_inventory(load_inventory(json.dumps(document)))
     got = pool.alloc(parse(next(iter(total)) + "=2"))
     assert len(got.resources.leaves) == 1
     pool.dealloc(got)
     pool.inventory()
-    took, (_, peak) = time.perf_counter() - start, tracemalloc.get_traced_memory()
+    took, (_, peak) = time.process_time() - start, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert took < 20
     assert peak < 2**30
