@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from resources.answer import Answer
@@ -24,7 +25,8 @@ def fit(need: Resource, inventory: Inventory, count: int = 1) -> Answer:
     INCOMPATIBLE where so many can never fit at once, even with nothing else running.
     """
     count = number(count, "count", least=1)
-    pool = Pool.from_inventory(inventory)
+    now = time.time()  # stands still meanwhile: a run as long as the hosts' own limit fits
+    pool = Pool.from_inventory(inventory, clock=lambda: now)
     first = pool.explain(need)
     if not first:
         return first._replace(copies=count)
@@ -35,7 +37,8 @@ def fit(need: Resource, inventory: Inventory, count: int = 1) -> Answer:
     if fits == count:
         return first._replace(copies=count, fits=fits)
     why = pool.explain(need)
-    empty = Pool([(group.hosts, group.total) for group in inventory.groups], shared=inventory.shared_total)
+    totals = [(group.hosts, group.total) for group in inventory.groups]
+    empty = Pool(totals, shared=inventory.shared_total, clock=lambda: now)
     ever = _bound(empty, need, count)
     if ever is None:
         ever = _placed(empty, need, count)
