@@ -15,6 +15,7 @@ from resources import (
     Tasks,
     TimeLimitExceeded,
     WTime,
+    current,
     fit,
     parse,
 )
@@ -146,3 +147,13 @@ def test_a_time_limit_says_whose_it_was():
     now[0] = 6
     with pytest.raises(TimeLimitExceeded, match=r"the time limit of a itself is reached"):
         asyncio.run(over(got))
+
+
+def test_a_pool_is_shown_as_people_write_it():
+    assert repr(Pool.uniform("a", Node(4, 8))) == "<Pool: hosts 1 of 1 free, cores 4 of 4 free, memory 8GB of 8GB free>"
+
+
+def test_an_allocation_that_cannot_be_read_is_said_to_be_of_the_environment(monkeypatch):
+    monkeypatch.setenv("RESOURCES_ALLOCATION", "{")
+    with pytest.raises(InputError, match="RESOURCES_ALLOCATION: line 1"):
+        current()
