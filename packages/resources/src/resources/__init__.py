@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from resources.errors import Unavailable as Unavailable
     from resources.errors import UnknownKind as UnknownKind
     from resources.estimator import Estimator as Estimator
-    from resources.fit import fit as fit
+    from resources.fitting import fit as fit
     from resources.kinds.cores import Cores as Cores
     from resources.kinds.disk import Disk as Disk
     from resources.kinds.gpus import Gpus as Gpus
@@ -63,7 +63,7 @@ _WHERE = {
         "UnknownKind",
     ),
     "resources.estimator": ("Estimator",),
-    "resources.fit": ("fit",),
+    "resources.fitting": ("fit",),
     "resources.kinds.cores": ("Cores",),
     "resources.kinds.disk": ("Disk",),
     "resources.kinds.gpus": ("Gpus",),

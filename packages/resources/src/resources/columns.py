@@ -122,8 +122,11 @@ class IdColumn(Counter):
     __slots__ = ("cls", "masks")
 
     def __init__(self, cls: type[Ids], providers: Iterable[Ids | None]) -> None:
-        self.masks = [0 if one is None else one.mask for one in providers]
-        super().__init__([mask.bit_count() for mask in self.masks])
+        given = list(providers)
+        once = {id(one): one for one in given}  # hosts of a group share a provider: its mask is made once
+        masks = {key: 0 if one is None else one.mask for key, one in once.items()}
+        self.masks = [masks[id(one)] for one in given]
+        super().__init__([0 if one is None else one.N for one in given])
         self.cls = cls
 
     @staticmethod

@@ -25,12 +25,13 @@ Groups = list[tuple[list[str], Resource]]
 def load_toml(source: str | Path) -> dict[str, Any]:
     """The table of a TOML text, or of a file where a Path is given. Raises InputError."""
     try:
-        text = source.read_text() if isinstance(source, Path) else source
+        text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
         return tomllib.loads(text)
     except OSError as error:
         raise InputError(f"can't read {source}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or an integer of too many digits
-        raise InputError(f"no TOML: {error}", str(source) if isinstance(source, Path) else "") from None
+        hint = "" if isinstance(source, Path) or "=" in source else "; a file is given as a pathlib.Path"
+        raise InputError(f"no TOML: {error}{hint}", str(source) if isinstance(source, Path) else "") from None
 
 
 def pool_arguments(table: Mapping[str, Any]) -> tuple[Groups, Resource]:

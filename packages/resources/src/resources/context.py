@@ -6,6 +6,7 @@ import os
 from contextvars import ContextVar
 
 from resources.allocation import VARIABLE, Granted
+from resources.errors import InputError
 
 CURRENT: ContextVar[Granted | None] = ContextVar("resources.current", default=None)
 
@@ -19,4 +20,7 @@ def current() -> Granted | None:
     if here is not None:
         return here
     document = os.environ.get(VARIABLE)
-    return Granted.from_json(document) if document else None
+    try:
+        return Granted.from_json(document) if document else None
+    except InputError as error:
+        raise error.at(VARIABLE) from None

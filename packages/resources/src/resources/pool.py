@@ -20,7 +20,7 @@ from resources.kinds.walltime import WTime
 from resources.placement import Limits, place
 from resources.resource import ZERO, Resource, as_request, combine
 from resources.shape import JOB, PLACEMENT, Shape
-from resources.units import shown
+from resources.units import memory_shown, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from resources.estimator import Estimator
 
 MOST_SHAPES = 4096  # compiled requests that are kept
+BYTES = frozenset({"memory", "disk"})
 POLICIES = ("first-fit", "best-fit")
 Hosts = str | Sequence[str]
 Held = tuple[int, int, list[Any]]  # host, tasks, grants
@@ -171,8 +172,8 @@ class Pool:
         return made
 
     def __repr__(self) -> str:
-        kinds = ", ".join(f"{kind} {free} of {total} free" for kind, (free, total) in self.stat().items())
-        return f"<Pool: {kinds}>"
+        rows = [(kind, memory_shown if kind in BYTES else str, *pair) for kind, pair in self.stat().items()]
+        return f"<Pool: {', '.join(f'{kind} {text(free)} of {text(total)} free' for kind, text, free, total in rows)}>"
 
     def free_on(self, host: int) -> Resource:
         """What is free on a host (by its place in the pool), as a resource."""

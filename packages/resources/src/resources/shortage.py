@@ -29,7 +29,7 @@ def shortage(own: Any, leaf: Any) -> Shortage:
         for name, n in leaf.types.items():
             free = 0 if own is None else own.free_of(name).bit_count()
             if free < n:
-                return Shortage(kind, n, free, "" if name == ANY else f"type {name}")
+                return Shortage(kind, n, free, "" if name == ANY else f"type {name}{_types(own)}")
     if kind == "licenses":
         for name, n in leaf.licenses.items():
             free = 0 if own is None else own.free_of(name)
@@ -45,6 +45,13 @@ def shortage(own: Any, leaf: Any) -> Shortage:
     if not amount:  # no number, or none of a kind that is not there at all
         return Shortage("refused", 1, 0, f"{leaf._repr()} does not fit ({_offered(own)})")
     return Shortage(kind, amount, own_free)
+
+
+def _types(own: Any) -> str:
+    """Which types there are instead: the name may be spelt otherwise, or nobody told the types (Flux R has none)."""
+    if own is None or not own.N:
+        return ""
+    return f" (there are: {', '.join(f'{n} of {t}' if t else f'{n} without a type' for t, n in own.types.items())})"
 
 
 def _offered(own: Any) -> str:

@@ -46,6 +46,9 @@ class Host:
             if amount is None:
                 continue
             if self.total[kind] is None:
+                # None of a built-in kind fits where there is no such kind; a third party's 0 may mean anything.
+                if kind != "slots" and not (any(amount.values()) if kind == "gpus" else amount):
+                    continue
                 return False
             if kind == "gpus":
                 free = self.free("gpus")
@@ -74,8 +77,6 @@ class Oracle:
         """[(host number, tasks)] in host order, or None."""
         if need.get("cores") is not None and need.get("threads") is not None:
             return None
-        if need.get("licenses") and not self.licenses:
-            return None  # a kind that is not there at all is refused, none of it too
         for name, n in need.get("licenses", {}).items():
             if n > self.licenses.get(name, 0) - self.used.get(name, 0):
                 return None

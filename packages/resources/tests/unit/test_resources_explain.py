@@ -6,6 +6,7 @@ import pytest
 from resources import (
     AllocationError,
     Cores,
+    Gpus,
     InputError,
     InsufficientResources,
     Inventory,
@@ -14,6 +15,7 @@ from resources import (
     Tasks,
     TimeLimitExceeded,
     WTime,
+    current,
     fit,
     parse,
 )
@@ -66,6 +68,18 @@ def test_the_best_host_is_one_that_can_ever_hold_it():
     assert pool.explain(Cores(5)).best_host == "big"
 
 
+def test_gpus_of_another_type_are_named():
+    reason = Pool.uniform("a", Gpus(2, "a100")).explain(Gpus(1, "A100")).reason
+    assert "gpus of type A100 (there are: 2 of a100) short by 1" in reason
+    assert "(there are: 2 without a type)" in Pool.uniform("a", Gpus(2)).explain(Gpus(1, "a100")).reason
+
+
+def test_a_run_as_long_as_the_limit_of_the_hosts_fits_an_inventory():
+    found = inventory("hosts=a | cores=4 walltime=24:00:00")
+    assert fit(parse("walltime=24:00:00"), found, 4).verdict == "READY"
+    assert fit(parse("walltime=1-00:00:01"), found).verdict == "INCOMPATIBLE"
+
+
 def test_a_spread_is_explained_by_what_a_host_of_it_needs():
     pool = Pool.uniform("n[0-1]", Cores(4))
     pool.alloc(Cores(3))
@@ -107,6 +121,11 @@ def test_what_a_pool_would_never_use_is_no_provider():
         Pool.uniform("a", Cores(1) & Tasks(2))
 
 
+def test_a_file_name_is_no_toml():
+    with pytest.raises(InputError, match=r"a file is given as a pathlib\.Path"):
+        Pool.from_toml("pool.toml")
+
+
 def test_an_allocation_is_held_by_one_with_block():
     pool = Pool.uniform("a", Node(4, 4))
     with pool.alloc(Cores(1)) as got:
@@ -128,3 +147,13 @@ def test_a_time_limit_says_whose_it_was():
     now[0] = 6
     with pytest.raises(TimeLimitExceeded, match=r"the time limit of a itself is reached"):
         asyncio.run(over(got))
+
+
+def test_a_pool_is_shown_as_people_write_it():
+    assert repr(Pool.uniform("a", Node(4, 8))) == "<Pool: hosts 1 of 1 free, cores 4 of 4 free, memory 8GB of 8GB free>"
+
+
+def test_an_allocation_that_cannot_be_read_is_said_to_be_of_the_environment(monkeypatch):
+    monkeypatch.setenv("RESOURCES_ALLOCATION", "{")
+    with pytest.raises(InputError, match="RESOURCES_ALLOCATION: line 1"):
+        current()

@@ -159,7 +159,7 @@ def test_explain_says_what_is_short_by_how_much_on_which_host():
         ("token=huge", "token huge is not offered (there is: big)"),
         ("licenses=matlab:3", "licenses of matlab short by 1 (needs 3, has 2)"),
         ("licenses=ansys:1", "licenses of ansys short by 1 (needs 1, has 0)"),
-        ("gpus=1:v100", "gpus of type v100 short by 1 (needs 1, has 0)"),
+        ("gpus=1:v100", "gpus of type v100 (there are: 2 of a100) short by 1 (needs 1, has 0)"),
         ("disk=1GB", "disk short by 1GB (needs 1GB, has 0B)"),
         ("cores=1 threads=1", "the same silicon"),
         ("tasks=2 nodes=3 cores=1", "2 tasks can't be spread over 3 hosts"),

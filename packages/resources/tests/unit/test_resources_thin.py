@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
+
+import resources
 
 CODE = """
 import sys
@@ -23,8 +26,12 @@ def test_nothing_outside_the_standard_library_and_no_pools():
 
 
 def test_every_public_name_is_there():
-    import resources
-
     for name in resources.__all__:
         assert getattr(resources, name) is not None
     assert set(resources.__all__) <= set(dir(resources))
+
+
+def test_no_public_name_is_that_of_a_module():
+    """Importing `resources.x` would put the module in the place of the public `x`."""
+    modules = {path.stem for path in Path(resources.__file__).parent.iterdir()}
+    assert not modules.intersection(resources.__all__)

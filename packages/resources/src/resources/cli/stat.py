@@ -5,10 +5,8 @@ from __future__ import annotations
 import click
 from resources.arguments import read_inventory
 from resources.clikit import echo_json, json_option, table
-from resources.pool import Pool
+from resources.pool import BYTES, Pool
 from resources.units import memory_shown
-
-_BYTES = {"memory", "disk"}
 
 
 @click.command()
@@ -27,6 +25,6 @@ def stat(inventory: str | None, inventory_: str | None, as_json: bool) -> None:
         return
     rows = []
     for kind, (free, total) in sums.items():
-        amount = memory_shown if kind in _BYTES else str
+        amount = memory_shown if kind in BYTES else str
         rows.append((kind, amount(free), amount(total), f"{100 * free / total:.0f}%" if total else "-"))
     click.echo(table(rows, ("KIND", "FREE", "TOTAL", "FREE %")))

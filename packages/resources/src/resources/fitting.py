@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from resources.answer import Answer
 from resources.documents import Inventory
-from resources.errors import Unavailable
+from resources.errors import InputError, Unavailable
 from resources.idset import ids_of
 from resources.placement import most
 from resources.pool import Pool
@@ -16,6 +17,8 @@ from resources.units import count as number
 if TYPE_CHECKING:
     from resources.shape import Shape
 
+MOST_COPIES = 1_000_000  # copies of a request that asks for nothing would fit for ever
+
 
 def fit(need: Resource, inventory: Inventory, count: int = 1) -> Answer:
     """Whether `count` copies of a request fit an inventory at the same time.
@@ -24,7 +27,10 @@ def fit(need: Resource, inventory: Inventory, count: int = 1) -> Answer:
     INCOMPATIBLE where so many can never fit at once, even with nothing else running.
     """
     count = number(count, "count", least=1)
-    pool = Pool.from_inventory(inventory)
+    if count > MOST_COPIES:
+        raise InputError(f"count is at most {MOST_COPIES}, not {count}")
+    now = time.time()  # stands still meanwhile: a run as long as the hosts' own limit fits
+    pool = Pool.from_inventory(inventory, clock=lambda: now)
     first = pool.explain(need)
     if not first:
         return first._replace(copies=count)
@@ -35,7 +41,8 @@ def fit(need: Resource, inventory: Inventory, count: int = 1) -> Answer:
     if fits == count:
         return first._replace(copies=count, fits=fits)
     why = pool.explain(need)
-    empty = Pool([(group.hosts, group.total) for group in inventory.groups], shared=inventory.shared_total)
+    totals = [(group.hosts, group.total) for group in inventory.groups]
+    empty = Pool(totals, shared=inventory.shared_total, clock=lambda: now)
     ever = _bound(empty, need, count)
     if ever is None:
         ever = _placed(empty, need, count)
