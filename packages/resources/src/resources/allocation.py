@@ -13,7 +13,7 @@ from resources.errors import AllocationError, InputError, TimeLimitExceeded
 from resources.language import resources_from_json, resources_to_json
 from resources.resource import Resource
 from resources.strictjson import loads, take
-from resources.units import count, shown
+from resources.units import LARGEST, count, shown
 
 if TYPE_CHECKING:
     from contextvars import Token as ContextToken
@@ -156,8 +156,10 @@ class Granted:
             document = loads(document, "allocation")
         keys = ("type", "version", "parts", "job", "start", "deadline")
         body = take(document, "", keys, keys)
-        if body["type"] != "allocation" or body["version"] != 1 or not isinstance(body["parts"], list):
+        if body["type"] != "allocation" or body["version"] is True or body["version"] != 1:
             raise InputError("expected an allocation document of version 1")
+        if not isinstance(body["parts"], list) or not body["parts"]:
+            raise InputError("an allocation has a list of parts, at least one", "parts")
         parts = []
         for at, row in enumerate(body["parts"]):
             names = ("host", "rank", "tasks", "resources")
@@ -168,7 +170,9 @@ class Granted:
             parts.append(Part(one["host"], count(one["rank"], "rank"), count(one["tasks"], "tasks"), given))
         times = [body["start"], body["deadline"]]
         for value in times:
-            if isinstance(value, bool) or not isinstance(value, (int, float, type(None))):
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= LARGEST:
                 raise InputError(f"start and deadline are Unix times, not {shown(value)}")
         return Granted(tuple(parts), resources_from_json(body["job"], "job"), times[0] or 0.0, times[1])
 

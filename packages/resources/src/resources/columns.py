@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from resources.idset import ids_of, lowest
+from resources.idset import ids_of, joined, lowest
 from resources.kinds._amount import Bytes
 from resources.kinds._ids import Ids
 from resources.kinds.cores import Cores
@@ -48,7 +48,7 @@ class Counter:
         for level in self.levels:
             if level.need == need:
                 return level
-        bits = sum(1 << host for host, free in enumerate(self.free) if free >= need)
+        bits = joined([host for host, free in enumerate(self.free) if free >= need])
         level = Level(need, bits)
         self.levels.append(level)
         self.levels.sort(key=lambda each: each.need)
@@ -173,68 +173,84 @@ class IdColumn(Counter):
 class Link:
     """Which threads are a core's, on a host that states both: the k-th thread id is of core k modulo their number.
 
-    That is Linux's usual numbering: first one thread of every core, then the second ones.
+    That is Linux's usual numbering: first one thread of every core, then the second ones. A core that is left
+    without a thread is linked to nothing. A linked core is free exactly when all of its threads are.
     """
 
-    __slots__ = ("pairs",)
+    __slots__ = ("core_of", "every", "linked", "threads_of_core")
 
     def __init__(self, cores: int, threads: int) -> None:
         core_ids, thread_ids = ids_of(cores), ids_of(threads)
         width = len(core_ids)
-        self.pairs = [
-            (1 << core, sum(1 << thread for thread in thread_ids[at::width])) for at, core in enumerate(core_ids)
-        ]
+        self.threads_of_core = {core: thread_ids[at::width] for at, core in enumerate(core_ids[: len(thread_ids)])}
+        self.every, self.linked = threads, joined(self.threads_of_core)
+        self.core_of = {thread: core for core, own in self.threads_of_core.items() for thread in own}
 
     def threads_of(self, cores: int) -> int:
         """All threads of some cores."""
-        return sum(threads for core, threads in self.pairs if core & cores)
+        return joined([thread for core in ids_of(cores) for thread in self.threads_of_core.get(core, ())])
 
-    def whole(self, threads: int) -> int:
-        """The cores of which every thread is in a set of threads."""
-        return sum(core for core, own in self.pairs if own & threads == own)
+    def cores_of(self, threads: int) -> int:
+        """The cores of some threads."""
+        return joined({self.core_of[thread] for thread in ids_of(threads)})
+
+    def whole(self, cores: int, threads: int) -> int:
+        """Those of some cores that have threads, all of them in a set of threads."""
+        inside = set(ids_of(threads & self.threads_of(cores)))
+        owned = [(core, self.threads_of_core.get(core, ())) for core in ids_of(cores)]
+        return joined([core for core, own in owned if own and inside.issuperset(own)])
 
 
 class LinkedColumn(IdColumn):
     """Cores, or threads, where hosts state both: what one kind takes is gone from the other."""
 
-    __slots__ = ("is_cores", "links", "other")
+    __slots__ = ("counted_only", "is_cores", "links", "other")
     other: LinkedColumn
 
     def __init__(self, cls: type[Ids], providers: Iterable[Ids | None], links: list[Link | None]) -> None:
         super().__init__(cls, providers)
         self.is_cores = cls.kind == "cores"
+        self.counted_only = False  # whether what is free, as it was told last, was a number
         self.links = links
 
     def take(self, host: int, amount: int) -> int:
         grant = super().take(host, amount)
-        self._mirror(host, grant)
+        if link := self.links[host]:
+            gone = link.threads_of(grant) if self.is_cores else link.cores_of(grant)
+            self.other.put(host, self.other.masks[host] & ~gone)
         return grant
 
     def give(self, host: int, grant: int) -> None:
         super().give(host, grant)
-        self._mirror(host, grant)
+        if link := self.links[host]:
+            back = link.threads_of(grant) if self.is_cores else link.whole(link.cores_of(grant), self.masks[host])
+            self.other.put(host, self.other.masks[host] | back)
 
     def limit(self, host: int, free: Ids) -> None:
-        """Only `free` is free; numbers of cores and of threads are taken to be of the same cores."""
+        """Only `free` is free; a number of cores or threads is taken to be of the same cores as the other kind.
+
+        Cores come first. Then what the two say is made to agree: what is in use by either is in use.
+        """
         link = self.links[host]
-        if link is None or self.is_cores or free.is_list:
+        if link is None or self.is_cores:
+            self.counted_only = not free.is_list
             super().limit(host, free)
+            return
+        cores = self.other.masks[host]
+        if free.is_list:
+            self.put(host, free.mask)
+            if self.other.counted_only:
+                whole = link.whole(link.cores_of(free.mask), free.mask)
+                cores = lowest(whole, min(cores.bit_count(), whole.bit_count()))
         else:
-            near = link.threads_of(self.other.masks[host])
+            near = link.threads_of(cores)
             n = near.bit_count()
             rest = self.masks[host] & ~near
             self.put(host, lowest(near, free.N) if n >= free.N else near | lowest(rest, free.N - n))
-        if link and not self.is_cores:
-            self.other.put(host, self.other.masks[host] & link.whole(self.masks[host]))
-
-    def _mirror(self, host: int, grant: int) -> None:
-        link = self.links[host]
-        if link is None:
-            return
-        if self.is_cores:
-            self.other.put(host, self.other.masks[host] ^ link.threads_of(grant))
-        else:
-            self.other.put(host, link.whole(self.masks[host]))
+        cores &= ~link.cores_of(link.every & ~self.masks[host])
+        others = link.whole(link.linked & ~cores, self.masks[host])
+        self.other.put(host, cores)
+        self.put(host, self.masks[host] & ~link.threads_of(others))
 
 
 class GpuColumn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,7 @@ def load_toml(source: str | Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except OSError as error:
         raise InputError(f"can't read {source}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or an integer of too many digits
         raise InputError(f"no TOML: {error}", str(source) if isinstance(source, Path) else "") from None
 
 
@@ -91,8 +92,8 @@ def limited(pool: Pool, inventory: Inventory) -> None:
                 pool.unknown |= bit
             if group.state != "up" or group.free is None:
                 pool.up &= ~bit
-            elif group.free != group.total:
-                _limit(pool, host, group.free, group.total)
+            if group.free is not None and group.free != group.total:
+                _limit(pool, host, group.free, group.total)  # of a drained host too: it may be undrained
         at += len(group.hosts)
     if inventory.shared_free is None or inventory.shared_free != inventory.shared_total:
         _limit_shared(pool, inventory)
@@ -105,7 +106,7 @@ def _limit(pool: Pool, host: int, free: Resource, total: Resource) -> None:
             column.limit(host, free.get(kind) or own.of_nothing())
     for kind, kept in pool.custom.items():
         if host in kept and (leaf := free.get(kind)) is not None:
-            kept[host] = leaf
+            kept[host] = copy.deepcopy(leaf)  # each host's own: what is taken of one stays on the others
 
 
 def _limit_shared(pool: Pool, inventory: Inventory) -> None:

@@ -6,8 +6,10 @@ Both are versioned and have a JSON Schema in `resources/schemas`. Their text for
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from resources import hostlist, idset
@@ -15,10 +17,11 @@ from resources.errors import InputError
 from resources.language import parse, resources_from_json, resources_to_json
 from resources.lexer import pairs, quote, unquote
 from resources.resource import ZERO, Resource
-from resources.strictjson import loads, take
+from resources.strictjson import kept, loads, take
 from resources.units import count, shown
 
 VERSION = 1
+_CUT = re.compile(r'"(?:[^"\\]|\\.)*"?|\|')
 STATES = ("up", "down", "drained", "unknown")
 
 
@@ -103,6 +106,16 @@ class Inventory:
                 if rank in seen:
                     raise InputError(f"rank {rank} occurs twice", f"groups[{at}].ranks")
                 seen.add(rank)
+        for leaf in self.shared_free.leaves if self.shared_free is not None else ():
+            own = self.shared_total.get(leaf.kind)
+            if own is None or not _is_part(own, leaf):
+                raise InputError(
+                    f"{leaf.kind}={leaf.to_text()} is not within total {own or 'without it'}", "shared.free"
+                )
+
+    @property
+    def _has_shared(self) -> bool:
+        return not (self.shared_total == self.shared_free == ZERO)
 
     def hosts(self) -> Iterator[tuple[int, str, Group]]:
         """(rank, name, group) of every host, by rank."""
@@ -133,7 +146,7 @@ class Inventory:
         made: dict[str, Any] = {"type": "inventory", "version": VERSION}
         made.update(_seen(self.observed_at, self.observed_on))
         made["groups"] = [_group_json(group) for group in self.groups]
-        if self.shared_total != ZERO:
+        if self._has_shared:
             made["shared"] = {
                 "total": resources_to_json(self.shared_total),
                 "free": None if self.shared_free is None else resources_to_json(self.shared_free),
@@ -152,14 +165,16 @@ class Inventory:
         if not isinstance(rows, list):
             raise InputError(f"groups is a list, not {shown(rows)}")
         groups: list[Group] = []
-        next_rank = 0
+        next_rank = hosts = 0
         for at, row in enumerate(rows):
             groups.append(_group_from_json(row, f"groups[{at}]", next_rank))
             next_rank = max(groups[-1].ranks) + 1
+            hosts += len(groups[-1].hosts)
+            if hosts > hostlist.MOST_HOSTS:
+                raise InputError(f"an inventory has at most {hostlist.MOST_HOSTS} hosts", f"groups[{at}].hosts")
         total, free = _total_and_free(take(body.get("shared", {"total": {}}), "shared", ("total", "free")), "shared")
         flux = body.get("flux", {})
-        if not isinstance(flux, dict):
-            raise InputError(f"flux is an object, not {shown(flux)}")
+        _flux(flux)
         return cls(tuple(groups), _text(body, "observed_at", ""), _text(body, "observed_on", ""), total, free, flux)
 
     def to_text(self) -> str:
@@ -180,7 +195,7 @@ class Inventory:
             ]
             words += [f"{k}={quote(v)}" for k, v in _seen(group.observed_at, group.observed_on).items()]
             lines.append(" | ".join((" ".join(words), str(group.total), _free_text(group.free))))
-        if self.shared_total != ZERO:
+        if self._has_shared:
             lines.append(f"shared | {self.shared_total} | {_free_text(self.shared_free)}")
         return "\n".join(lines) + "\n"
 
@@ -214,10 +229,11 @@ def load_inventory(document: str) -> Inventory:
 
 def _read_line(line: str, made: dict[str, Any]) -> None:
     words, *parts = _columns(line)
-    if words.split(None, 1)[0] == "inventory":
+    if words.partition(" ")[0] == "inventory":
         if len(made) > 2 or parts:
             raise InputError("the line 'inventory' comes once, first, and has no '|'")
-        given = {pair.key: unquote(pair.value) for pair in pairs(words[len("inventory") :])}
+        given: dict[str, Any] = dict(_members(words[len("inventory") :]))
+        take(given, "", ("version", "observed_at", "observed_on", "flux"))
         if "flux" in given:
             made["flux"] = loads(given.pop("flux"), "flux member")
         made.update(given, version=count(given.get("version", ""), "version"))
@@ -232,29 +248,25 @@ def _read_line(line: str, made: dict[str, Any]) -> None:
             raise InputError("the line 'shared' comes once")
         made["shared"] = row
         return
-    for pair in pairs(words):
-        if pair.key in row:
-            raise InputError(f"{pair.key} is given twice")
-        row[pair.key] = pair.value if pair.key == "hosts" else unquote(pair.value)
-    made["groups"].append(row)
+    members = _members(words)
+    take(members, "", ("hosts", "ranks", "state", "observed_at", "observed_on"), ("hosts",))
+    made["groups"].append({**members, **row})
 
 
 def _columns(line: str) -> list[str]:
     """A line cut at each `|` that stands outside quotes."""
-    columns = [""]
-    quoted = escaped = False
-    for char in line:
-        if char == "|" and not quoted:
-            columns.append("")
-            continue
-        columns[-1] += char
-        if escaped:
-            escaped = False
-        elif char == "\\":
-            escaped = quoted
-        elif char == '"':
-            quoted = not quoted
-    return [column.strip() for column in columns]
+    cuts = [-1, *(match.start() for match in _CUT.finditer(line) if match[0] == "|"), len(line)]
+    return [line[start + 1 : end].strip() for start, end in pairwise(cuts)]
+
+
+def _members(words: str) -> dict[str, str]:
+    """The `key=value` words of a line. Raises InputError where a key occurs twice."""
+    made: dict[str, str] = {}
+    for pair in pairs(words):
+        if pair.key in made:
+            raise InputError(f"{pair.key} is given twice")
+        made[pair.key] = pair.value if pair.key == "hosts" else unquote(pair.value)
+    return made
 
 
 def _versioned(document: object, kind: str, members: tuple[str, ...]) -> dict[str, Any]:
@@ -264,6 +276,17 @@ def _versioned(document: object, kind: str, members: tuple[str, ...]) -> dict[st
     if isinstance(body["version"], bool) or body["version"] != VERSION:
         raise InputError(f"this reads version {VERSION}, not {shown(body['version'])}", "version")
     return body
+
+
+def _flux(flux: object) -> None:
+    """Raise InputError unless this is what `flux_r` keeps of a resource set: nothing that the inventory says itself."""
+    members = take(flux, "flux", ("execution", "nodelist", "scheduling", "attributes"))
+    if "nodelist" in members and members["nodelist"] is not False:
+        raise InputError("it is false, or the hosts' names are the inventory's", "flux.nodelist")
+    execution = members.get("execution", {})
+    if not isinstance(execution, dict) or execution.keys() & {"R_lite", "nodelist"} or execution.get("properties"):
+        raise InputError("expected an object without R_lite, nodelist and properties", "flux.execution")
+    kept(flux, "flux")
 
 
 def _group_json(group: Group) -> dict[str, Any]:
@@ -317,6 +340,8 @@ def _total_and_free(row: dict[str, Any], place: str) -> tuple[Resource, Resource
 
 def _ranks(text: str) -> list[int]:
     """Ranks in the order of the hosts: numbers and ranges, not sorted."""
+    if not re.fullmatch(r"[0-9,-]*", text, re.ASCII):
+        raise InputError(f"{shown(text)} is no list of ranks such as 0-3,7")
     return [int(name) for name in hostlist.expand(f"[{text}]")] if text else []
 
 

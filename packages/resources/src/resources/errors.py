@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from resources.answer import Answer
 
 
+LONGEST_LINE = 400  # characters of an error's text, and of its place
+
+
 class ResourcesError(Exception):
     """Base of every error that this package raises on purpose; `exit_code` is what a command exits with."""
 
@@ -25,14 +28,20 @@ class InputError(ResourcesError, ValueError):
     """
 
     def __init__(self, message: str, place: str = "") -> None:
-        self.message = message
-        self.place = place
-        super().__init__(f"{place}: {message}" if place else message)
+        self.message = _line(message)
+        self.place = _line(place)
+        super().__init__(f"{self.place}: {self.message}" if place else self.message)
 
     def at(self, place: str) -> InputError:
         """The same error, one step further out: `place` is put in front of its own place."""
         joint = ": " if place and self.place else ""
         return type(self)(self.message, f"{place}{joint}{self.place}")
+
+
+def _line(text: str) -> str:
+    """A text as one line of a bearable length: what it quotes may be anything."""
+    text = text if text.isprintable() else repr(text)[1:-1]
+    return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}... ({len(text)} characters)"
 
 
 class UnknownKind(InputError):

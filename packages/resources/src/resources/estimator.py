@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import ceil, isfinite
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ from resources.units import shown
 
 RUNS = 8
 SHORT = 10.0  # seconds; a run that takes no longer says nothing
+LONGEST = 2**40  # seconds, 35 thousand years; and the widest floor keep every limit within 64 bits
+WIDEST = 1000
 HARD, SOFT = 5, 2  # standard deviations above the mean
 
 
@@ -40,8 +42,8 @@ class Estimator:
     """
 
     def __init__(self, *, floor: float = 0.05, clock: Callable[[], float] = time.monotonic) -> None:
-        if isinstance(floor, bool) or not isinstance(floor, (int, float)) or not (isfinite(floor) and floor >= 0):
-            raise InputError(f"floor is a share of the mean, 0 or more, not {shown(floor)}")
+        if isinstance(floor, bool) or not isinstance(floor, (int, float)) or not 0 <= floor <= WIDEST:
+            raise InputError(f"floor is a share of the mean, 0 to {WIDEST}, not {shown(floor)}")
         self.floor, self.clock = floor, clock
         self._runs: dict[str, list[float]] = {}
 
@@ -49,7 +51,7 @@ class Estimator:
         """One run took so long. Runs of 10 s or less, and those after the eighth, change nothing."""
         if not isinstance(group, str) or not group:
             raise InputError(f"a group is a text, not {shown(group)}")
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not isfinite(seconds):
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not abs(seconds) <= LONGEST:
             raise InputError(f"a run's time is seconds, not {shown(seconds)}")
         runs = self._runs.setdefault(group, [])
         if seconds > SHORT and len(runs) < RUNS:
@@ -81,12 +83,19 @@ class Estimator:
         body = loads(document, "estimates") if isinstance(document, str) else document
         keys = ("type", "version", "floor", "runs")
         body = take(body, "", keys, keys)
-        if body["type"] != "estimates" or body["version"] != 1 or not isinstance(body["runs"], dict):
+        if (
+            body["type"] != "estimates"
+            or body["version"] is True
+            or body["version"] != 1
+            or not isinstance(body["runs"], dict)
+        ):
             raise InputError("expected a document of type 'estimates', version 1")
         made = cls(floor=body["floor"], clock=clock)
         for group, runs in body["runs"].items():
-            if not isinstance(runs, list):
-                raise InputError(f"expected a list of seconds, not {shown(runs)}", f"runs.{group}")
+            if not isinstance(group, str) or not group or not isinstance(runs, list):
+                raise InputError(
+                    f"expected a group and a list of seconds, not {shown(group)} and {shown(runs)}", "runs"
+                )
             made._runs[group] = []
             for seconds in runs:
                 made.record(group, seconds)

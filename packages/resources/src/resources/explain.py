@@ -108,7 +108,8 @@ def _short_now(pool: Pool, shape: Shape, softT: int | None) -> tuple[list[Shorta
     short: list[Shortage] = []
     if shape.licenses is not None and not pool.shared.request(shape.licenses):
         short.append(shortage(pool.shared.get("licenses"), shape.licenses))
-    unit = shape.unit if shape.nodes <= 1 or shape.tasks <= 1 else shape.times(pool, -(-shape.tasks // shape.nodes))
+    tasks = shape.each if shape.nodes <= 1 or shape.tasks <= 1 else -(-shape.tasks // shape.nodes)
+    unit = shape.times(pool, tasks)
     usable = pool.up & pool.in_time(softT)
     fitting = ids_of(unit.all_of(pool, unit.likely(pool) & usable))
     what, needed = _places(shape)
@@ -127,7 +128,7 @@ def _short_now(pool: Pool, shape: Shape, softT: int | None) -> tuple[list[Shorta
             short.append(Shortage("hosts", 1, 0, f"no host is up that can hold it ({away} that could are not)"))
         return short, ""
     host = min(ids_of(rest), key=lambda at: _distance(pool, shape, at))
-    need = _on_host(pool, shape, shape.each)
+    need = _on_host(pool, shape, tasks)
     return short + shortages(pool.free_on(host), need), pool.names[host]
 
 

@@ -15,9 +15,10 @@ from resources.kinds.cores import Cores
 from resources.kinds.gpus import ANY, Gpus
 from resources.kinds.token import Token
 from resources.resource import Resource, combine
-from resources.strictjson import take
-from resources.units import shown
+from resources.strictjson import kept, take
+from resources.units import LARGEST, shown
 
+_ILLEGAL = frozenset("!&'\"^`|()")  # RFC 20, "R Format": in no property name
 _OWN = {"R_lite", "nodelist", "properties"}  # what an inventory says itself; other members are kept as they are
 
 
@@ -32,8 +33,14 @@ def from_flux_r(document: object) -> Inventory:
     execution = body["execution"]
     if not isinstance(execution, dict) or not isinstance(execution.get("R_lite"), list):
         raise InputError("R_lite is a list", "execution.R_lite")
-    rows = [_row(row, f"execution.R_lite[{at}]") for at, row in enumerate(execution["R_lite"])]
-    everyone = sorted(rank for ranks, _ in rows for rank in ranks)
+    rows: list[tuple[list[int], list[Resource]]] = []
+    seen: set[int] = set()
+    for at, row in enumerate(execution["R_lite"]):
+        rows.append(_row(row, f"execution.R_lite[{at}]"))
+        if not seen.isdisjoint(rows[-1][0]):
+            raise InputError("a rank is in an entry before this one too", f"execution.R_lite[{at}].rank")
+        seen.update(rows[-1][0])
+    everyone = sorted(seen)
     names = _names(execution.get("nodelist"), everyone)
     properties = _properties(execution.get("properties", {}), set(everyone))
     groups = []
@@ -50,6 +57,7 @@ def from_flux_r(document: object) -> Inventory:
     if "properties" in execution and not execution["properties"]:
         extra["execution"]["properties"] = {}
     extra.update({key: body[key] for key in ("scheduling", "attributes") if key in body})
+    kept(extra, "")
     return Inventory(tuple(groups), flux=extra)
 
 
@@ -76,6 +84,9 @@ def to_flux_r(inventory: Inventory) -> tuple[dict[str, Any], list[str]]:
                 )
             elif leaf.kind == "token":
                 for tag in leaf.tokens:
+                    if not _ILLEGAL.isdisjoint(tag):
+                        lost[f"{group_name(group)}: the token {tag!r} is dropped, R has no such property name"] = None
+                        continue
                     properties.setdefault(tag, []).extend(group.ranks)
             elif leaf.kind != "cores":
                 lost[f"{group_name(group)}: {leaf.kind}={leaf.to_text()} is dropped"] = None
@@ -124,7 +135,7 @@ def _row(value: object, place: str) -> tuple[list[int], list[Resource]]:
 
 def _idset(value: object, what: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)  # flux-core writes a single rank as text; older documents hold a number
+        value = str(min(value, LARGEST))  # flux-core writes a single rank as text; older documents hold a number
     if not isinstance(value, str):
         raise InputError(f"{what} is an idset such as 0-3, not {shown(value)}")
     return idset.parse(value, what)

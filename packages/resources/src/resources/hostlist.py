@@ -38,10 +38,13 @@ def expand(text: str) -> list[str]:
 
 def _expression(expression: str, room: int) -> list[str]:
     choices: list[list[str]] = []
-    size = 1
+    size, length = 1, 0
     for match in _PIECE.finditer(expression):
         choices.append(_numbers(match[1], expression, room) if match[2] is None else [match[2]])
         size *= len(choices[-1])
+        length += len(choices[-1][-1])  # the last number is the longest
+        if length > LONGEST:
+            raise InputError(f"{shown(expression)}: a host name has at most {LONGEST} characters")
         if size > room:
             raise InputError(f"{shown(expression)}: a hostlist names at most {MOST_HOSTS} hosts")
     return ["".join(parts) for parts in product(*choices)]
@@ -67,6 +70,16 @@ def _numbers(idlist: str, expression: str, room: int) -> list[str]:
     return names
 
 
+def checked(names: Iterable[object]) -> list[str]:
+    """Host names as they are. Raises InputError for what is none."""
+    made: list[str] = []
+    for name in names:
+        if not isinstance(name, str) or len(name) > LONGEST or not _EXPRESSION.fullmatch(name) or "[" in name:
+            raise InputError(f"{shown(name)} is no host name")
+        made.append(name)
+    return made
+
+
 def compress(hosts: Iterable[str]) -> str:
     """The shortest hostlist that `expand` reads back as exactly these names in this order."""
     parts: list[str] = []
@@ -81,9 +94,7 @@ def compress(hosts: Iterable[str]) -> str:
         single = len(run) == 1 and run[0][0] == run[0][1]
         parts.append(f"{prefix}{ids}{suffix}" if single else f"{prefix}[{ids}]{suffix}")
 
-    for host in hosts:
-        if not isinstance(host, str) or len(host) > LONGEST or not _EXPRESSION.fullmatch(host) or "[" in host:
-            raise InputError(f"{shown(host)} is no host name")
+    for host in checked(hosts):
         match = _NUMBERED.fullmatch(host)
         if not match:
             flush()

@@ -43,6 +43,8 @@ def resources_from_json(value: object, place: str = "") -> Resource:
         raise InputError(f"expected an object of kinds, not {shown(value)}", place)
     leaves = []
     for key, one in value.items():
+        if not isinstance(key, str):
+            raise InputError(f"the name of a kind is a text, not {shown(key)}", place)
         try:
             leaves.append(kind_class(key).from_json(one))
         except InputError as error:

@@ -19,7 +19,7 @@ _ELEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+')
 _BARE = re.compile(r"[^\s,\"'=:\[\]{}|\x00-\x1f\x7f]+")
 _NAMED = re.compile(r'("(?:[^"\\]|\\.)*"|[^",:]+)(?::([^",]+))?')
 _INTEGER = re.compile(r"-?[0-9]{1,30}", re.ASCII)
-_DECIMAL = re.compile(r"-?[0-9]{1,30}\.[0-9]{1,30}(?:e[+-]?[0-9]{1,3})?", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:e[+-]?[0-9]{1,3})?", re.ASCII)
 
 
 class Pair(NamedTuple):
@@ -103,12 +103,17 @@ def parameters(cls: type) -> tuple[str, ...]:
     return names
 
 
-def arguments_text(resource: object) -> str:
-    """A resource as the comma list of its constructor's arguments, read from the attributes of the same names."""
+def arguments(resource: object) -> list[Any]:
+    """The constructor's arguments, read from the attributes of the same names; without None at the end."""
     values = [getattr(resource, name) for name in parameters(type(resource))]
     while values and values[-1] is None:
         values.pop()
-    return ",".join(quote(value) if isinstance(value, str) else str(value) for value in values)
+    return values
+
+
+def arguments_text(resource: object) -> str:
+    """A resource as the comma list of its constructor's arguments."""
+    return ",".join(quote(value) if isinstance(value, str) else str(value) for value in arguments(resource))
 
 
 def from_arguments(cls: Any, text: str) -> Any:

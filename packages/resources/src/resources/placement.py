@@ -5,6 +5,7 @@ from __future__ import annotations
 from heapq import nsmallest
 from typing import TYPE_CHECKING, NamedTuple
 
+from resources.errors import InputError
 from resources.idset import ids_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def place(pool: Pool, shape: Shape, softT: int | None) -> list[tuple[int, int]] 
     if shape.tasks > 1 and shape.nodes != 1:
         return _spread(pool, shape, hosts) if shape.nodes else _scatter(pool, shape, hosts)
     chosen = _pick(pool, shape.unit, hosts, shape.nodes or 1)
-    return None if chosen is None else [(host, shape.each) for host in chosen]
+    return None if chosen is None else [(host, shape.each) for host in sorted(chosen)]
 
 
 def _pick(pool: Pool, unit: Unit, hosts: int, n: int) -> list[int] | None:
@@ -41,13 +42,18 @@ def _pick(pool: Pool, unit: Unit, hosts: int, n: int) -> list[int] | None:
     fitting = ids_of(unit.all_of(pool, bits))
     if len(fitting) < n:
         return None
-    return fitting[:n] if pool.first_fit else best(unit, fitting, n)
+    return fitting[:n] if pool.first_fit else best(pool, unit, fitting, n)
 
 
-def best(unit: Unit, hosts: list[int], n: int) -> list[int]:
+def best(pool: Pool, unit: Unit, hosts: list[int], n: int) -> list[int]:
     """The n hosts that have the least free of the request's first kind, then of the next."""
     columns = [column for column, _ in unit.takes]
-    return nsmallest(n, hosts, key=lambda host: ([column.left(host) for column in columns], host))
+    others = [pool.custom[leaf.kind] for leaf in unit.custom]
+
+    def left(host: int) -> tuple[list[int], int]:
+        return [column.left(host) for column in columns] + [kept[host]._stat()[0] for kept in others], host
+
+    return nsmallest(n, hosts, key=left)
 
 
 def _spread(pool: Pool, shape: Shape, hosts: int) -> list[tuple[int, int]] | None:
@@ -69,7 +75,7 @@ def _scatter(pool: Pool, shape: Shape, hosts: int) -> list[tuple[int, int]] | No
     unit = shape.times(pool, 1)
     fitting = ids_of(unit.all_of(pool, unit.likely(pool) & hosts))
     if not pool.first_fit:
-        fitting = best(unit, fitting, len(fitting))
+        fitting = best(pool, unit, fitting, len(fitting))
     chosen: list[tuple[int, int]] = []
     left = shape.tasks
     for host in fitting:
@@ -90,8 +96,15 @@ def most(pool: Pool, shape: Shape, host: int, limit: int) -> int:
     low, high = 1, tasks  # one fits; custom kinds only say yes or no
     while low < high:
         middle = (low + high + 1) // 2
-        if shape.times(pool, middle).fits(pool, host):
+        if _takes(pool, shape, host, middle):
             low = middle
         else:
             high = middle - 1
     return low
+
+
+def _takes(pool: Pool, shape: Shape, host: int, tasks: int) -> bool:
+    try:
+        return shape.times(pool, tasks).fits(pool, host)
+    except InputError:  # more than the kind can say
+        return False

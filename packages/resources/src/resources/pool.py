@@ -18,7 +18,7 @@ from resources.errors import AllocationError, InfeasibleRequest, InputError, Ins
 from resources.kinds.walltime import WTime
 from resources.placement import Limits, place
 from resources.resource import ZERO, Resource, as_request, combine
-from resources.shape import JOB, PLACEMENT, Shape, Unit
+from resources.shape import JOB, PLACEMENT, Shape
 from resources.units import shown
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ class Pool:
         self.providers: list[tuple[Resource, int]] = []
         self.of_host: list[Resource] = []
         for hosts, provider in groups:
-            self._add(hostlist.expand(hosts) if isinstance(hosts, str) else list(hosts), provider, clock)
+            self._add(hostlist.expand(hosts) if isinstance(hosts, str) else hostlist.checked(hosts), provider, clock)
         if not self.names:
             raise InputError("a pool needs a host")
         self.ranks: list[int] = list(range(len(self.names)))
-        self.shared = copy.deepcopy(shared)
+        self.shared = copy.deepcopy(as_request(shared))
         self.clock, self.estimator = clock, estimator
         self.first_fit = policy == "first-fit"
         self.columns = columns_of(self.of_host)
@@ -156,8 +156,8 @@ class Pool:
             total = sum(part._stat()[1] for part in parts if part is not None)
             made[kind] = (sum(column.left(host) for host in range(len(parts))), total)
         for kind, leaves in self.custom.items():
-            pairs = [leaf._stat() for leaf in leaves.values()]
-            made[kind] = (sum(free for free, _ in pairs), sum(total for _, total in pairs))
+            total = sum(self.of_host[host].get(kind)._stat()[1] for host in leaves)
+            made[kind] = (sum(leaf._stat()[0] for leaf in leaves.values()), total)
         made.update(self.shared.stat())
         return made
 
@@ -168,7 +168,7 @@ class Pool:
     def free_on(self, host: int) -> Resource:
         """What is free on a host (by its place in the pool), as a resource."""
         leaves = [column.free_leaf(host) for kind, column in self.columns.items() if self.of_host[host].get(kind)]
-        left = [kept[host]._free() for kept in self.custom.values() if host in kept]
+        left = [copy.deepcopy(kept[host]._free()) for kept in self.custom.values() if host in kept]
         leaves += [leaf for leaf in left if leaf is not None]
         leaves += [leaf for leaf in self.of_host[host].leaves if leaf.kind in {"token", "walltime"}]
         return combine(leaves)
@@ -195,8 +195,8 @@ class Pool:
         host = unit.first(self, bits) if unit.exact else (bits & -bits).bit_length() - 1
         if host < 0:
             raise self._refusal(shape)
-        grants = [column.take(host, amount) for column, amount in unit.takes]
         start = self.clock()
+        grants = [column.take(host, amount) for column, amount in unit.takes]
         deadline = None if shape.time is None else start + shape.time._T  # type: ignore[operator]
         return Allocation(self, shape, [(host, shape.each, grants)], start, deadline)
 
@@ -206,9 +206,9 @@ class Pool:
         counts: whether the run tells the estimator how long its group takes; a failed one should not.
         """
         if not isinstance(allocation, Allocation) or allocation._pool is not self:
-            raise AllocationError(f"{allocation!r} was not granted by this pool; free it where it was")
+            raise AllocationError(f"{shown(allocation)} was not granted by this pool; free it where it was")
         if not allocation._live:
-            raise AllocationError(f"{allocation!r} was freed already")
+            raise AllocationError(f"{shown(allocation)} was freed already")
         shape = allocation._shape
         if shape.plain:
             [(host, _, grants)] = allocation._held
@@ -294,15 +294,20 @@ class Pool:
         chosen = place(self, shape, limits.softT)
         if chosen is None:
             raise self._refusal(shape)
-        held: list[Held] = []
+        units = [(host, tasks, shape.times(self, tasks)) for host, tasks in chosen]
+        start = self.clock()
+        # First the custom kinds, which may fail, then what does not.
+        saved = self._saved([(leaf.kind, host) for host, _, unit in units for leaf in unit.custom])
         try:
-            for host, tasks in chosen:
-                held.append((host, tasks, self._take(shape.times(self, tasks), host)))
+            given = [[self.custom[leaf.kind][host]._alloc(leaf) for leaf in unit.custom] for host, _, unit in units]
             shared = None if shape.licenses is None else self.shared.alloc(shape.licenses)
         except BaseException:
-            self._give_all(shape, held, None)
+            self._restore(saved)
             raise
-        start = self.clock()
+        held = [
+            (host, tasks, [column.take(host, amount) for column, amount in unit.takes] + own)
+            for (host, tasks, unit), own in zip(units, given, strict=True)
+        ]
         ends = [end for host, _ in chosen if (end := self._end_of(host, start)) is not None]
         if limits.T is not None:
             ends.append(start + limits.T)
@@ -310,28 +315,22 @@ class Pool:
         made._job, made._shared = limits.job, shared
         return made
 
-    def _take(self, unit: Unit, host: int) -> list[Any]:
-        """The grants of one host: of the custom kinds, which may fail, then of the columns, which do not."""
-        saved = {leaf.kind: copy.deepcopy(self.custom[leaf.kind][host]) for leaf in unit.custom}
-        try:
-            given = [self.custom[leaf.kind][host]._alloc(leaf) for leaf in unit.custom]
-        except BaseException:
-            for kind, state in saved.items():
-                self.custom[kind][host] = state
-            raise
-        return [column.take(host, amount) for column, amount in unit.takes] + given
+    def _saved(self, places: list[tuple[str, int]]) -> list[tuple[str, int, Resource]]:
+        return [(kind, host, copy.deepcopy(self.custom[kind][host])) for kind, host in places]
+
+    def _restore(self, saved: list[tuple[str, int, Resource]]) -> None:
+        for kind, host, state in saved:
+            self.custom[kind][host] = state
 
     def _give_all(self, shape: Shape, held: list[Held], shared: Resource | None) -> None:
         units = [(shape.times(self, tasks), host, grants) for host, tasks, grants in held]
-        kept = [(leaf.kind, host) for unit, host, _ in units for leaf in unit.custom]
-        saved = [(kind, host, copy.deepcopy(self.custom[kind][host])) for kind, host in kept]
+        saved = self._saved([(leaf.kind, host) for unit, host, _ in units for leaf in unit.custom])
         try:
             for unit, host, grants in units:
                 for leaf, grant in zip(unit.custom, grants[len(unit.takes) :], strict=False):
                     self.custom[leaf.kind][host]._dealloc(grant)
         except BaseException:
-            for kind, host, state in saved:
-                self.custom[kind][host] = state
+            self._restore(saved)
             raise
         for unit, host, grants in units:
             for (column, _), grant in zip(unit.takes, grants, strict=False):

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from resources.errors import AllocationError, CombineError, InfeasibleRequest, InputError, InsufficientResources
-from resources.lexer import arguments_text, from_arguments, parameters
-from resources.units import shown
+from resources.lexer import arguments, arguments_text, from_arguments, parameters
+from resources.units import LARGEST, shown
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -62,7 +62,7 @@ class Resource:
 
     def _repr(self) -> str:
         """How it is written in Python; combinations join these with `&`."""
-        return f"{type(self).__name__}({arguments_text(self)})"
+        return f"{type(self).__name__}({', '.join(map(repr, arguments(self)))})"
 
     def _stat(self) -> tuple[int, int]:
         """(free, total): the share that is available."""
@@ -92,6 +92,8 @@ class Resource:
         """Read the JSON value of this kind: by default a number, or the text form. Raises InputError."""
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise InputError(f"{cls.kind} is a number or a text, not {shown(value)}")
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise InputError(f"{cls.kind} is too large")
         return cls.from_text(value if isinstance(value, str) else repr(value))
 
     def to_json(self) -> Any:
@@ -142,9 +144,9 @@ class Resource:
         """Put back an allocation. Raises AllocationError unless this provider granted it and still misses it."""
         owner = getattr(granted, "_owner", None)
         if owner is None:
-            raise AllocationError(f"{granted!r} is no allocation, or was freed already")
+            raise AllocationError(f"{shown(granted)} is no allocation, or was freed already")
         if owner is not self:
-            raise AllocationError(f"{granted!r} was granted by another provider; free it there")
+            raise AllocationError(f"{shown(granted)} was granted by another provider; free it there")
         _give(self, granted)
         granted._owner = None
 
@@ -291,15 +293,20 @@ def as_request(need: Any) -> Resource:
 
 def _state(resource: Resource) -> dict[str, Any]:
     """What an instance holds, slots and dict, without whose allocation it is."""
-    names = [
-        name
-        for cls in type(resource).__mro__[:-1]
-        for name in cls.__dict__.get("__slots__", ())
-        if name not in {"__weakref__", "__dict__", "_owner", "_fresh"}
-    ]
-    state = {name: getattr(resource, name) for name in names if hasattr(resource, name)}
-    state.update({k: v for k, v in getattr(resource, "__dict__", {}).items() if k not in {"_owner", "_fresh"}})
+    state = {name: getattr(resource, name) for name in _slots(type(resource)) if hasattr(resource, name)}
+    state.update(getattr(resource, "__dict__", {}))
+    for name in ("__weakref__", "__dict__", "_owner", "_fresh"):
+        state.pop(name, None)
     return state
+
+
+def _slots(kind: type) -> Iterator[str]:
+    """The attributes in a class's slots: one slot may be a plain text, and private names are mangled."""
+    for cls in kind.__mro__[:-1]:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            private = name.startswith("__") and not name.endswith("__")
+            yield f"_{cls.__name__.lstrip('_')}{name}" if private else name
 
 
 def _matched(provider: Resource, need: Resource) -> Iterator[tuple[Resource | None, Resource]]:
@@ -328,7 +335,9 @@ def _take(provider: Resource, need: Resource) -> Resource:
     granted: list[Resource] = []
     try:
         for own, leaf in _matched(provider, need):
-            granted.append(own._alloc(leaf) if own is not None else copy.deepcopy(leaf))
+            got = leaf if own is None else own._alloc(leaf)
+            # A kind may return what was asked for; an allocation is a thing of its own all the same.
+            granted.append(copy.deepcopy(leaf) if got is leaf else got)
     except BaseException:
         _restore(saved)
         raise
@@ -347,11 +356,13 @@ def _give(provider: Resource, granted: Resource) -> None:
 
 
 def _saved(resource: Resource) -> dict[str, Any]:
-    return {name: copy.deepcopy(value) for name, value in _state(resource).items()}
+    return _state(copy.deepcopy(resource))  # as the kind copies itself: a clock stays the same clock
 
 
 def _restore(saved: list[tuple[Resource, dict[str, Any]]]) -> None:
     for resource, state in saved:
+        for name in _state(resource).keys() - state.keys():
+            delattr(resource, name)
         for name, value in state.items():
             setattr(resource, name, value)
 

@@ -121,6 +121,8 @@ class Shape:
         self._units: dict[int, Unit] = {}
         try:
             self.unit = self.times(pool, self.each)
+            if self.nodes > 1 and not self.impossible:
+                self.times(pool, -(-self.tasks // self.nodes) or 1)  # the most that a host of a spread takes
         except InputError as error:  # so many tasks that no integer of a scheduler holds the amount
             self.impossible, self.each = error.message, 1
             self.unit = self.times(pool, 1)

@@ -42,7 +42,7 @@ def shortage(own: Any, leaf: Any) -> Shortage:
         left = int(own.remaining()) if own is not None else 0
         return Shortage(kind, leaf.softT or 0, left)
     amount = _amount(leaf)
-    if amount is None:
+    if not amount:  # no number, or none of a kind that is not there at all
         has = "none" if own is None else own._repr()
         return Shortage("refused", 1, 0, f"{leaf._repr()} does not fit (there is: {has})")
     return Shortage(kind, amount, own_free)

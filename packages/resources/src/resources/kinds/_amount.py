@@ -62,7 +62,7 @@ class Bytes(Resource):
 
     def _repr(self) -> str:
         amount = self.M
-        exact = isinstance(amount, int) or memory(amount) == self._size
+        exact = amount * 2**30 == self._size
         return f"{type(self).__name__}({amount if exact else repr(memory_text(self._size))})"
 
     @classmethod

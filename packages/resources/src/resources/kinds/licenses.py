@@ -27,7 +27,7 @@ class Licenses(Resource):
         for key, number in counts.items():
             if not isinstance(key, str) or not key or not key.isprintable():
                 raise InputError(f"a license name is a text of printable characters, not {shown(key)}")
-            count(number, f"licenses of {key}")
+            count(number, f"licenses of {shown(key)}")
         self._counts = dict(sorted(counts.items()))
         self._taken = dict.fromkeys(self._counts, 0)
 
@@ -45,14 +45,16 @@ class Licenses(Resource):
 
     def _alloc(self, res: Licenses) -> Licenses:
         for name, n in res._counts.items():
-            self._taken[name] = self._taken.get(name, 0) + n
+            if n:
+                self._taken[name] += n
         return Licenses(res._counts)
 
     def _dealloc(self, res: Licenses) -> None:
         if any(n > self._taken.get(name, 0) for name, n in res._counts.items()):
             raise AllocationError(f"{res!r} is more than was taken from {self!r}")
         for name, n in res._counts.items():
-            self._taken[name] -= n
+            if n:
+                self._taken[name] -= n
 
     def _stat(self) -> tuple[int, int]:
         total = sum(self._counts.values())
@@ -73,7 +75,7 @@ class Licenses(Resource):
         for name, number in named(text):
             if name in counts:
                 raise InputError(f"license {shown(name)} occurs twice")
-            counts[name] = count(number, f"licenses of {name}") if number else 1
+            counts[name] = count(number, f"licenses of {shown(name)}") if number else 1
         return cls(counts)
 
     def to_text(self) -> str:

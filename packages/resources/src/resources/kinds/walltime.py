@@ -164,7 +164,7 @@ class WTime(Resource):
     def from_json(cls, value: object) -> WTime:
         if isinstance(value, dict):
             if not value.keys() <= {"T", "softT", "group", "countdown"}:
-                raise InputError(f"walltime has T, softT, group and countdown, not {shown(sorted(value))}")
+                raise InputError(f"walltime has T, softT, group and countdown, not {shown(list(value))}")
             return cls(**value)
         if isinstance(value, str):
             return cls.from_text(value)
