@@ -17,7 +17,14 @@ def read_request(argument: str) -> Resource:
     """The request of an argument. Raises InputError that names where it came from."""
     if "=" in argument or not argument.strip():
         return load_request(argument)
-    return _from(argument, "request", load_request)
+    return _from(argument, "request", _load_request)
+
+
+def _load_request(text: str) -> Resource:
+    if not text.strip():
+        # Most likely the program before us in a pipe has failed: to say that nothing fits anywhere would hide it.
+        raise InputError("the request is empty; one that needs nothing is '' or the document with empty resources")
+    return load_request(text)
 
 
 def read_inventory(argument: str) -> Inventory:

@@ -6,6 +6,7 @@ Exit codes: 0 yes or done; 1 a negative answer, or a domain error with stdout em
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import json
@@ -20,6 +21,7 @@ import click
 from resources.errors import InputError, ResourcesError
 
 EXIT_BUG = 70
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 LARGEST_DOCUMENT = 64 * 1024 * 1024  # bytes; no request or inventory of a real machine comes near
 
 
@@ -78,13 +80,23 @@ class LazyGroup(click.Group):
             _stop(ctx, error, str(error), int(getattr(error, "exit_code", 1)), debug)
         except BrokenPipeError:
             # The reader of our output has gone (`| head`): nobody is left to be told.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             ctx.exit(1)
+        except MemoryError as error:
+            _stop(ctx, error, "out of memory: the input is too large for this machine", 1, debug)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence says that it is a bug
+            if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE:
+                _drop_output()
+                _stop(ctx, error, f"can't write the output: {error.strerror}", 1, debug)
             text = f"bug: {type(error).__name__}: {error} (please report it; --debug shows where)"
             _stop(ctx, error, text, EXIT_BUG, debug)
+
+
+def _drop_output() -> None:
+    """What is still in the buffer of stdout goes nowhere, so that Python does not try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(ctx: click.Context, error: Exception, text: str, code: int, debug: bool) -> NoReturn:
@@ -98,17 +110,21 @@ def read_argument(argument: str, what: str = "document") -> str:
     """The text of an argument that is `-` (stdin) or a file. Raises InputError that names the file."""
     try:
         if argument == "-":
+            if sys.stdin is None:  # it was closed before we started
+                raise InputError(f"can't read the {what} from stdin: it is closed")
             data = sys.stdin.buffer.read(LARGEST_DOCUMENT + 1)
         else:
             with Path(argument).open("rb") as file:
                 data = file.read(LARGEST_DOCUMENT + 1)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"can't read the {what} {argument!r}: {why}") from None
     if len(data) > LARGEST_DOCUMENT:
         raise InputError(f"the {what} {argument!r} is larger than {LARGEST_DOCUMENT // 2**20} MiB")
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")  # a byte order mark, as some editors leave, is no part of the text
     except UnicodeDecodeError as error:
         raise InputError(f"the {what} {argument!r} is not UTF-8 text (byte {error.start})") from None
 

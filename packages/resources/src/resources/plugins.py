@@ -13,6 +13,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -106,10 +107,13 @@ class Registry(Generic[T]):
             return self._loaded[name]
         found = self.found(name)
         try:
-            module = importlib.import_module(found.module)
-            plugin = self._take(module)
-        except (Exception, SystemExit) as error:
-            why = f"{type(error).__name__}: {error}".splitlines()[0]
+            with redirect_stdout(sys.stderr):  # what a plugin prints is none of a command's data
+                module = importlib.import_module(found.module)
+                plugin = self._take(module)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # SystemExit, and the panic of an extension written in Rust, are no Exception
+            why = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
             raise BrokenPlugin(name, f"plugin {name!r} ({found.module}) can't be used: {why}") from error
         self._loaded[name] = plugin
         return plugin
@@ -201,16 +205,32 @@ def _path_entries() -> list[Path]:
     """Where plugins may lie: the import path without what Python puts there unasked.
 
     That is the working directory and the folder of the script that runs (documentation of
-    `sys.path`, "initialization of the module search path"); PYTHONPATH names them on purpose.
+    `sys.path`, "initialization of the module search path"); PYTHONPATH and .pth files name them on
+    purpose, as an editable install of the project does in whose folder a developer stands.
     """
     asked = {os.path.realpath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
     unasked = {os.path.realpath(folder) for folder in (os.curdir, str(Path(sys.argv[0]).parent) if sys.argv else ".")}
     folders: dict[str, Path] = {}
     for entry in sys.path:
         real = os.path.realpath(entry or os.curdir)
-        if entry and (real in asked or real not in unasked):
+        if real in asked or real not in unasked or _in_a_pth(real):
             folders.setdefault(real, Path(entry))
     return list(folders.values())
+
+
+def _in_a_pth(real: str) -> bool:
+    """Whether a .pth file puts this folder on the import path (documentation of `site`)."""
+    for folder in {entry for entry in sys.path if entry}:
+        for name in _entries(Path(folder)):
+            if not name.endswith(".pth"):
+                continue
+            try:
+                lines = (Path(folder) / name).read_text(encoding="utf-8", errors="replace").splitlines()
+            except OSError:
+                continue
+            if any(line and os.path.realpath(os.path.join(folder, line)) == real for line in map(str.strip, lines)):
+                return True
+    return False
 
 
 def _origin(folder: Path, module: str) -> str:

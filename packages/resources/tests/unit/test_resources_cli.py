@@ -188,3 +188,37 @@ def test_a_terminal_that_is_not_utf8_gets_its_answer():
         check=True,
     )
     assert made.stdout == "token=\\u0192x\n"
+
+
+def test_an_empty_request_from_a_pipe_or_a_file_is_no_request(run, tmp_path):
+    """Else the failure of the program before us in the pipe would read as "it fits"."""
+    (tmp_path / "empty").write_text("\n")
+    for argument in ("-", "empty"):
+        code, out, says = run("fit", argument, "--in", "inv", stdin="")
+        assert (code, out) == (1, "")
+        assert "the request is empty" in says
+    assert run("parse", "")[:2] == (0, "\n")
+    assert run("fit", "-", "--in", "inv", stdin='{"type": "request", "version": 1, "resources": {}}')[0] == 0
+
+
+def test_stat_of_an_inventory_without_a_name_is_not_that_of_this_machine(run):
+    assert run("stat", "")[:2] == (1, "")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_document(run, tmp_path):
+    (tmp_path / "windows").write_bytes("\ufeffcores=4\r\n".encode())
+    assert run("parse", "windows")[1] == "cores=4\n"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "says"),
+    [("<&-", "can't read the request from stdin: it is closed"), (">/dev/full </dev/zero", "can't write the output")],
+)
+def test_streams_that_do_not_work_are_no_bug(redirection, says):
+    words = "kinds" if "full" in redirection else "parse -"
+    made = subprocess.run(
+        ["sh", "-c", f'"$0" -m resources {words} {redirection}', sys.executable], capture_output=True, text=True
+    )
+    assert (made.returncode, made.stdout) == (1, "")
+    assert says in made.stderr
+    assert made.stderr.count("\n") == 1

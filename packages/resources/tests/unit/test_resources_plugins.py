@@ -89,6 +89,17 @@ def test_an_editable_install_by_path(site, tmp_path, monkeypatch):
     assert registry().found("edit").origin == "demo-edit 1.0"
 
 
+def test_an_editable_install_is_found_from_the_folder_that_it_is_in(site, tmp_path, monkeypatch):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "demoplug_flat.py").write_text("PLUGIN = 6")
+    (site.folder / "_demo_flat.pth").write_text(f"import nothing\n{tmp_path / 'project'}\n")
+    url = f'{{"url": "file://{tmp_path}/project", "dir_info": {{"editable": true}}}}'
+    site.record("demo-flat", ["_demo_flat.pth"], direct_url__json=url)
+    monkeypatch.syspath_prepend(str(tmp_path / "project"))  # as site does for the .pth file
+    monkeypatch.chdir(tmp_path / "project")
+    assert registry().found("flat").origin == "demo-flat 1.0"
+
+
 def test_an_editable_install_by_hook(site, tmp_path):
     source = tmp_path / "elsewhere"
     source.mkdir()
@@ -119,12 +130,14 @@ def test_one_broken_plugin_changes_only_its_own_line(site):
     site.install("demo-bad", "demoplug_bad", "raise RuntimeError('no libfoo here')")
     site.install("demo-quits", "demoplug_quits", "import sys; sys.exit(3)")
     site.install("demo-empty", "demoplug_empty", "")
+    site.install("demo-panics", "demoplug_panics", "class Panic(BaseException): pass\nraise Panic")
     plugins = registry()
     lines = {line.name: (line.plugin, line.reason) for line in plugins.listing()}
     assert lines["good"] == (1, "")
     assert "no libfoo here" in lines["bad"][1]
     assert "it has no PLUGIN" in lines["empty"][1]
     assert "SystemExit" in lines["quits"][1]
+    assert lines["panics"][1].endswith("can't be used: Panic")
     with pytest.raises(BrokenPlugin, match="no libfoo here"):
         plugins.load("bad")
 
@@ -152,6 +165,12 @@ def test_an_installed_one_wins_over_a_built_in_and_says_so(site, tmp_path, monke
     assert plugins.load("local") == "theirs"
     assert plugins.listing()[0].as_dict()["replaces"] == "built-in"
     sys.modules.pop("demobase.local")
+
+
+def test_what_a_plugin_prints_is_not_on_stdout(site, capsys):
+    site.install("demo-loud", "demoplug_loud", "print('hello')\nPLUGIN = 1")
+    assert registry().load("loud") == 1
+    assert capsys.readouterr() == ("", "hello\n")
 
 
 def test_finding_imports_nothing(site):

@@ -17,10 +17,10 @@ _BYTES = {"memory", "disk"}
 @json_option
 def stat(inventory: str | None, inventory_: str | None, as_json: bool) -> None:
     """Sum up INVENTORY: what is free and what there is, by kind. Without one: this machine."""
-    if inventory and inventory_:
+    if inventory is not None and inventory_ is not None:
         raise click.UsageError("give INVENTORY once")
-    source = inventory or inventory_
-    pool = Pool.from_inventory(read_inventory(source)) if source else Pool.this_machine()
+    source = inventory_ if inventory is None else inventory
+    pool = Pool.this_machine() if source is None else Pool.from_inventory(read_inventory(source))
     sums = pool.stat()
     if as_json:
         echo_json({kind: {"free": free, "total": total} for kind, (free, total) in sums.items()})
