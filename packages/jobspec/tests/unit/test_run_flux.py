@@ -94,7 +94,7 @@ def test_an_interrupted_run_leaves_its_job_alone_and_does_not_wait_for_it(flux_u
     file, mark = tmp_path / "job.yaml", tmp_path / "mark"
     command = f"['sh', '-c', 'trap exit TERM; touch {mark}; while :; do sleep 0.1; done']"
     file.write_text(f"{{version: 1, task: {{command: {command}, transform: [{{step: submit, watch: true}}]}}}}")
-    environment = {**os.environ, "FLUX_URI": flux_uri}
+    environment = {**os.environ, "FLUX_URI": flux_uri, "TMPDIR": str(tmp_path)}
     with subprocess.Popen([*JOBSPEC, "run", str(file)], env=environment, stderr=subprocess.DEVNULL) as process:
         until = time.monotonic() + 20
         while not mark.exists() and time.monotonic() < until:
