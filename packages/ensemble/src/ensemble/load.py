@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from resources.clikit import read_argument
 from resources.units import shown
 
 from ensemble.document import Document, JobGroup, Rule, seconds_of_heartbeat
@@ -16,23 +18,19 @@ from ensemble.metrics import did_you_mean
 from ensemble.places import Places, read_yaml
 
 T = TypeVar("T")
+MOST_PROBLEMS = 100  # are told; a file that has more is something else than an ensemble
 KEYS = ("logging", "member", "jobs", "rules", "custom")
 LOGGING_KEYS = ("debug", "heartbeat")
 
 
 def load(path: str | Path, actions: Callable[[str], str] | None = None) -> Document:
-    """The document in a file. Raises FileError with every problem found.
+    """The document in a file, `-` is stdin. Raises FileError with what is wrong, InputError where it can't be read.
 
     actions: says why no plugin has a custom action of that name, "" where one has it. Without it
         the names of plugins' actions are taken as they are.
     """
     name = str(path)
-    try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise FileError((Problem(name, 1, 1, f"can't read it: {why}"),)) from None
-    return parse(text, name, actions)
+    return parse(read_argument(name, "ensemble file"), name, actions)
 
 
 def parse(text: str, name: str, actions: Callable[[str], str] | None = None) -> Document:
@@ -41,8 +39,11 @@ def parse(text: str, name: str, actions: Callable[[str], str] | None = None) -> 
     checker = _Checker(data, places)
     document = checker.document()
     checker.references(document, actions)
-    if checker.problems:
-        raise FileError(tuple(sorted(checker.problems, key=lambda p: (p.line, p.column))))
+    if problems := sorted(checker.problems, key=lambda p: (p.line, p.column)):
+        if (more := len(problems) - MOST_PROBLEMS) > 0:
+            rest = replace(problems[MOST_PROBLEMS], message=f"and {more} more problems from here on")
+            problems[MOST_PROBLEMS:] = [rest]
+        raise FileError(tuple(problems))
     return document
 
 

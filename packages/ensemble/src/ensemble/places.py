@@ -10,6 +10,7 @@ from ensemble.errors import FileError, Problem
 
 Path = tuple[str | int, ...]
 DEEPEST = 50  # levels; an ensemble file has five
+LONGEST = 2**20  # characters; reading more takes longer than anybody waits
 LARGEST = 100_000  # values; aliases of aliases make a small file large
 _NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _DATE_TAG = "tag:yaml.org,2002:timestamp"
@@ -51,6 +52,8 @@ class Places:
 
 def read_yaml(text: str, file: str) -> tuple[Any, Places]:
     """The data of a YAML text and the places of it. Raises FileError."""
+    if len(text) > LONGEST:
+        raise FileError((Problem(file, 1, 1, f"it is longer than {LONGEST} characters"),))
     places = Places(file, text)
     try:
         loader = yaml.SafeLoader(text)

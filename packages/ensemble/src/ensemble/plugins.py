@@ -32,7 +32,7 @@ def _read(module: ModuleType) -> Plugin:
     if member is not None and inspect.isabstract(member):
         raise TypeError(f"its MEMBER lacks {', '.join(sorted(member.__abstractmethods__))}")
     actions = {} if actions is None else actions
-    if not isinstance(actions, Mapping) or not all(callable(function) for function in actions.values()):
+    if not isinstance(actions, Mapping) or not all(isinstance(k, str) and callable(v) for k, v in actions.items()):
         raise TypeError("its ACTIONS is no mapping of names to functions")
     return Plugin(member, actions)
 
@@ -62,15 +62,23 @@ def why_no_action(label: str, plugins: Registry[Plugin]) -> str:
     return ""
 
 
+def why_unavailable(member: type[Member]) -> str:
+    """Why a member can't be used here; a stranger's that fails to say so can't be either."""
+    try:
+        return member.unavailable()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
+        return f"{type(error).__name__}: {error}"
+
+
 def choose(asked: str, options: Options, plugins: Registry[Plugin]) -> tuple[str, Member]:
     """The member of a run by name and as an object: the one asked for, else Flux if it can be used, else local.
 
     Raises MemberError where it can't be used and says why; PluginError where there is none of that name.
     """
     if not asked:
-        asked = next(name for name in ("flux", "local") if name == "local" or not _member(name, plugins).unavailable())
+        asked = "local" if why_unavailable(_member("flux", plugins)) else "flux"
     kind = _member(asked, plugins)
-    if why := kind.unavailable():
+    if why := why_unavailable(kind):
         raise MemberError(asked, why)
     if options.cores is not None and not kind.takes_cores:
         raise MemberError(asked, "--cores is for members that run on this machine, such as local")

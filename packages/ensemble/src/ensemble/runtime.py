@@ -42,7 +42,7 @@ class Runtime:
         self._why_stopped = ""
 
     async def run(self, reporter: Reporter) -> Result:
-        """Returns when nothing runs and no rule can fire any more, or after a stop on SIGINT or SIGTERM.
+        """Returns when nothing runs and no rule can fire any more, or after a stop on SIGINT, SIGTERM or SIGHUP.
 
         Raises MemberError where the member can't be used, or is lost.
         """
@@ -159,7 +159,9 @@ class Runtime:
             yield
             return
         loop = asyncio.get_running_loop()
-        wanted = (signal.SIGINT, signal.SIGTERM)
+        wanted = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+            wanted.append(signal.SIGHUP)
 
         def stop(name: str) -> None:
             self._why_stopped = self._why_stopped or name

@@ -111,6 +111,20 @@ def test_validate_and_run_tell_problems(ensemble: Run, document: Write) -> None:
     assert (done.returncode, done.stdout, done.stderr.splitlines()) == (1, "", lines)
 
 
+def test_a_file_that_cannot_be_read_is_an_error_and_no_answer(ensemble: Run, tmp_path: Path) -> None:
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    for command in ("run", "validate"):
+        for file in ("none.yaml", tmp_path, "bytes"):
+            done = ensemble(command, file)
+            assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+            assert done.stderr.startswith("ensemble: ")
+
+
+def test_the_file_may_be_stdin(ensemble: Run, examples: Path) -> None:
+    done = ensemble("validate", "-", stdin=(examples / "hello-world.yaml").read_text())
+    assert (done.returncode, done.stdout) == (0, "-: valid (2 groups of jobs, 2 rules)\n")
+
+
 def test_validate_json_of_a_valid_file(ensemble: Run, examples: Path) -> None:
     done = ensemble("validate", "--json", examples / "hello-world.yaml")
     answer = json.loads(done.stdout)
@@ -189,7 +203,9 @@ def test_debug_tells_the_events_on_stderr(ensemble: Run, document: Write) -> Non
     assert "alloc" not in done.stdout
 
 
-@pytest.mark.parametrize(("number", "where"), [(signal.SIGINT, "jobs"), (signal.SIGTERM, "custom")])
+@pytest.mark.parametrize(
+    ("number", "where"), [(signal.SIGINT, "jobs"), (signal.SIGTERM, "custom"), (signal.SIGHUP, "jobs")]
+)
 def test_a_signal_stops_in_order_within_five_seconds(
     document: Write, tmp_path: Path, number: signal.Signals, where: str
 ) -> None:

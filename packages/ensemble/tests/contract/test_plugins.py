@@ -89,6 +89,16 @@ class MEMBER(LocalMember):
 """
 
 
+UNSURE = """
+from ensemble.members.local import LocalMember
+
+class MEMBER(LocalMember):
+    @classmethod
+    def unavailable(cls):
+        raise KeyError("nobody knows")
+"""
+
+
 def test_listing_and_a_third_party_member(
     ensemble: Callable[..., Any], examples: Path, tmp_path: Path, document: Callable[[str], Path]
 ) -> None:
@@ -98,6 +108,8 @@ def test_listing_and_a_third_party_member(
     (folder / "ensemble_broken.py").write_text("import no_such_module")
     (folder / "ensemble_empty.py").write_text("")
     (folder / "ensemble_wrong.py").write_text("MEMBER = 3")
+    (folder / "ensemble_keys.py").write_text("ACTIONS = {1: print, 'a': print}")
+    (folder / "ensemble_unsure.py").write_text(UNSURE)
     paths = {"PYTHONPATH": f"{folder}:{examples / 'plugins/ensemble-example/src'}"}
     done = ensemble("members", "--json", env=paths)
     assert done.returncode == 0, done.stderr
@@ -110,12 +122,20 @@ def test_listing_and_a_third_party_member(
     assert "no_such_module" in listed["broken"]["reason"]
     assert "neither MEMBER nor ACTIONS" in listed["empty"]["reason"]
     assert "no subclass" in listed["wrong"]["reason"]
+    assert "no mapping of names" in listed["keys"]["reason"]
+    assert (listed["unsure"]["usable"], listed["unsure"]["reason"]) == (False, "KeyError: 'nobody knows'")
 
     text = "member: mine\njobs: [{name: a, command: 'true'}]\n"
     text += "rules: [{trigger: start, action: {name: submit, label: a}}]\n"
     done = ensemble("run", document(text), env=paths)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "=> trigger start")
-    for name, says in (("broken", "no_such_module"), ("example", "has actions only"), ("nobody", "no plugin named")):
+    cases = {
+        "broken": "no_such_module",
+        "example": "actions only",
+        "unsure": "nobody knows",
+        "nobody": "no plugin named",
+    }
+    for name, says in cases.items():
         done = ensemble("run", "--member", name, document(text), env=paths)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
         assert says in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from resources.errors import InputError
 
 from ensemble.errors import FileError
 from ensemble.load import load, parse
@@ -149,5 +150,14 @@ def test_aliases_of_aliases_are_refused_before_they_grow() -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path) -> None:
-    with pytest.raises(FileError, match="can't read it: No such file"):
+    with pytest.raises(InputError, match=r"can't read the ensemble file .*: No such file"):
         load(tmp_path / "none.yaml")
+
+
+def test_what_is_no_ensemble_file_at_all_is_told_within_bounds() -> None:
+    with pytest.raises(FileError, match="longer than 1048576 characters"):
+        parse("a: b\n" * 300_000, "x")
+    with pytest.raises(FileError) as caught:
+        parse("a: b\n" * 300, "x")
+    assert len(caught.value.problems) == 101
+    assert str(caught.value.problems[-1]) == "x:101:1: and 201 more problems from here on"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
 
 from resources.errors import ResourcesError
@@ -104,13 +104,26 @@ REGISTRY: Registry[Burstable] = Registry("fluxburst_", read, builtins=["fluxburs
 
 def offer(name: str, plugin: BurstPlugin) -> Offer:
     """What a loaded plugin offers. Raises PluginFailed where it fails or its answer makes no sense."""
-    shapes = tuple(guarded(name, "shapes", plugin.shapes))
+    shapes = guarded(name, "shapes", lambda: _all(NodeShape, plugin.shapes()))
     limit = guarded(name, "max_nodes", lambda: plugin.max_nodes)
     if len({shape.name for shape in shapes}) < len(shapes):
         raise PluginFailed(name, "two of its node shapes have one name")
     if limit < 0:
         raise PluginFailed(name, f"max_nodes is {limit}; it is 0 or more")
     return Offer(name, shapes, limit)
+
+
+def bursts(name: str, plugin: BurstPlugin) -> tuple[Burst, ...]:
+    """What a loaded plugin says exists. Raises PluginFailed where it fails or its answer makes no sense."""
+    found = guarded(name, "status", lambda: _all(Burst, plugin.status()))
+    return tuple(replace(burst, plugin=name) for burst in found)  # whatever it calls itself: it counts as its own
+
+
+def _all(kind: type[T], answer: Sequence[T]) -> tuple[T, ...]:
+    made = tuple(answer)
+    for wrong in (one for one in made if not isinstance(one, kind)):
+        raise TypeError(f"a {type(wrong).__name__} where a {kind.__name__} belongs")
+    return made
 
 
 def guarded(name: str, what: str, call: Callable[[], T]) -> T:

@@ -104,6 +104,13 @@ def test_a_wrong_configuration(run, queue_file, info, tmp_path, text, says):
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("option", ["--inventory", "--config"])
+def test_an_empty_file_name_is_no_absent_option(run, queue_file, info, option):
+    result = run("plan", "--plugin", "mock", "--queue", queue_file(info()), option, "")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "can't read" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -167,3 +167,12 @@ def test_a_burst_reads_back():
     ):
         with pytest.raises(FluxBurstError, match="no burst"):
             Burst.from_dict(broken)
+
+
+@pytest.mark.parametrize(("method", "says"), [("status", "status failed"), ("shapes", "shapes failed")])
+@pytest.mark.parametrize("answer", [7, [None]])
+def test_an_answer_of_a_plugin_that_makes_no_sense_names_it(client, monkeypatch, method, says, answer):
+    client.plugins["faulty"] = Faulty()
+    monkeypatch.setattr(Faulty, method, lambda self: answer)
+    with pytest.raises(PluginFailed, match=f"'faulty': {says}: TypeError"):
+        client.plan()

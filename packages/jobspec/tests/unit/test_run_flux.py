@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 
@@ -84,6 +88,23 @@ def test_a_failing_job_ends_the_run(in_flux, tmp_path):
     [line] = done.stdout.splitlines()
     assert line.endswith("FAILED")
     assert "task.transform[0]: job ƒ" in done.stderr
+
+
+def test_an_interrupted_run_leaves_its_job_alone_and_does_not_wait_for_it(flux_uri, in_flux, tmp_path):
+    file, mark = tmp_path / "job.yaml", tmp_path / "mark"
+    command = f"['sh', '-c', 'trap exit TERM; touch {mark}; while :; do sleep 0.1; done']"
+    file.write_text(f"{{version: 1, task: {{command: {command}, transform: [{{step: submit, watch: true}}]}}}}")
+    environment = {**os.environ, "FLUX_URI": flux_uri, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([*JOBSPEC, "run", str(file)], env=environment, stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 20
+        while not mark.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 128 + signal.SIGTERM
+    job = in_flux("flux", "job", "last").stdout.strip()
+    time.sleep(1)  # a signal that was passed on would have ended it by then
+    assert in_flux("flux", "jobs", "-no", "{state}", job).stdout.strip() == "RUN"
+    in_flux("flux", "cancel", job)
 
 
 def test_the_stage_stays_for_jobs_that_nobody_waited_for(in_flux, examples, private_tmp, monkeypatch):

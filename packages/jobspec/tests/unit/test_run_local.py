@@ -223,7 +223,8 @@ def test_a_link_in_the_stage_is_replaced_and_not_followed(tmp_path):
     assert (folder / "job.sh").read_text() == "new"
 
 
-def test_an_interrupted_run_ends_its_jobs_and_removes_its_stage(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_ends_its_jobs_and_removes_its_stage(tmp_path, number):
     file, mark = tmp_path / "job.yaml", tmp_path / "pid"
     file.write_text(spec(f"echo $$ > {mark}.new; mv {mark}.new {mark}; sleep 60"))
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
@@ -232,8 +233,8 @@ def test_an_interrupted_run_ends_its_jobs_and_removes_its_stage(tmp_path):
     until = time.monotonic() + 10
     while not mark.exists() and time.monotonic() < until:
         time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 128 + signal.SIGTERM
+    process.send_signal(number)
+    assert process.wait(10) == 128 + number
     with pytest.raises(ProcessLookupError):
         os.kill(int(mark.read_text()), 0)
     assert list((tmp_path / "tmp").iterdir()) == []

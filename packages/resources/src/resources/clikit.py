@@ -69,6 +69,18 @@ class LazyGroup(click.Group):
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        if sys.stdout is None:  # closed before we started (`>&-`): nobody wants the answer, only the exit code
+            sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:  # of --help and --version; those of a command end in `invoke`
+            if error.filename is not None or error.errno not in _UNWRITABLE:
+                raise
+            _drop_output()
+            click.echo(f"can't write the output: {error.strerror}", err=True)
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         debug = bool(ctx.params.pop("debug", False))
         for stream in (sys.stdout, sys.stderr):

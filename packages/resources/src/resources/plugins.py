@@ -208,14 +208,21 @@ def _path_entries() -> list[Path]:
     `sys.path`, "initialization of the module search path"); PYTHONPATH and .pth files name them on
     purpose, as an editable install of the project does in whose folder a developer stands.
     """
-    asked = {os.path.realpath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
-    unasked = {os.path.realpath(folder) for folder in (os.curdir, str(Path(sys.argv[0]).parent) if sys.argv else ".")}
+    asked = {_real(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
+    unasked = {_real(folder) for folder in (os.curdir, str(Path(sys.argv[0]).parent) if sys.argv else ".")}
     folders: dict[str, Path] = {}
     for entry in sys.path:
-        real = os.path.realpath(entry or os.curdir)
+        real = _real(entry or os.curdir)
         if real in asked or real not in unasked or _in_a_pth(real):
             folders.setdefault(real, Path(entry))
     return list(folders.values())
+
+
+def _real(folder: str) -> str:
+    try:
+        return os.path.realpath(folder)
+    except OSError:  # relative to a working directory that has been removed
+        return folder
 
 
 def _in_a_pth(real: str) -> bool:

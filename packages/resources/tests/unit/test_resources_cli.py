@@ -216,13 +216,22 @@ def test_a_byte_order_mark_is_no_part_of_a_document(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("redirection", "says"),
-    [("<&-", "can't read the request from stdin: it is closed"), (">/dev/full </dev/zero", "can't write the output")],
+    [
+        ("parse - <&-", "can't read the request from stdin: it is closed"),
+        ("kinds >/dev/full", "can't write the output"),
+        ("--help >/dev/full", "can't write the output"),
+        ("kinds --help >/dev/full", "can't write the output"),
+    ],
 )
 def test_streams_that_do_not_work_are_no_bug(redirection, says):
-    words = "kinds" if "full" in redirection else "parse -"
     made = subprocess.run(
-        ["sh", "-c", f'"$0" -m resources {words} {redirection}', sys.executable], capture_output=True, text=True
+        ["sh", "-c", f'"$0" -m resources {redirection}', sys.executable], capture_output=True, text=True
     )
     assert (made.returncode, made.stdout) == (1, "")
     assert says in made.stderr
     assert made.stderr.count("\n") == 1
+
+
+def test_a_stdout_that_is_closed_is_not_missed():
+    made = subprocess.run(["sh", "-c", '"$0" -m resources kinds >&-', sys.executable], capture_output=True, text=True)
+    assert (made.returncode, made.stderr) == (0, "")

@@ -214,3 +214,12 @@ def test_an_installed_kind_appears_everywhere(tmp_path):
     assert cli("fit", "bandwidth=10", "--in", str(inventory))[0] == 0
     code, out = cli("fit", "bandwidth=25", "--in", str(inventory), "--json")
     assert (code, '"verdict": "BUSY"' in out) == (1, True)
+
+
+def test_plugins_are_found_from_a_working_directory_that_is_gone(site, tmp_path, monkeypatch):
+    site.install("demo-one", "demoplug_one", "PLUGIN = 1")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert registry().names() == ["one"]

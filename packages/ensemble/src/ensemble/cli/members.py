@@ -8,7 +8,7 @@ import click
 from resources.clikit import echo_json, json_option, table
 from resources.plugins import Listed
 
-from ensemble.plugins import Plugin, registry
+from ensemble.plugins import Plugin, registry, why_unavailable
 
 
 @click.command()
@@ -38,6 +38,6 @@ def _entry(line: Listed[Plugin]) -> dict[str, Any]:
     plugin = line.plugin
     entry["member"] = plugin is not None and plugin.member is not None
     entry["actions"] = sorted(plugin.actions) if plugin else []
-    if plugin and plugin.member and (why := plugin.member.unavailable()):
+    if plugin and plugin.member and (why := why_unavailable(plugin.member)):
         entry |= {"usable": False, "reason": why}
     return entry

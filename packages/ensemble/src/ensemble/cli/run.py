@@ -19,7 +19,7 @@ from ensemble.runtime import Runtime
 
 
 @click.command()
-@click.argument("file", type=click.Path())
+@click.argument("file")
 @click.option("--member", default="", metavar="NAME", help="Where the jobs run: local, flux, or a plugin's.")
 @click.option("--cores", type=click.IntRange(min=1), help="Use this many cores of this machine (local).")
 @click.option(
@@ -28,7 +28,7 @@ from ensemble.runtime import Runtime
 @json_option
 @click.pass_context
 def run(ctx: click.Context, file: str, member: str, cores: int | None, folder: Path | None, as_json: bool) -> None:
-    """Run the ensemble in FILE until nothing runs and no rule can fire.
+    """Run the ensemble in FILE (- is stdin) until nothing runs and no rule can fire.
 
     Exits with 0 where all went as the rules say; with 1 where jobs failed, an action failed, or a rule was never met.
     """
@@ -45,9 +45,6 @@ def run(ctx: click.Context, file: str, member: str, cores: int | None, folder: P
     name, chosen = choose(asked, Options(cores, folder), plugins)
     if not asked:
         click.echo(f"no member was asked for: using {name}", err=True)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # an old terminal's encoding must not end a run
     live = sys.stdout.isatty() and not as_json
     runtime = Runtime(document, chosen, Functions(document, plugins))
     report = (JsonReport if as_json else LiveReport if live else TextReport)(document, runtime.engine)

@@ -11,11 +11,11 @@ from ensemble.plugins import registry, why_no_action
 
 
 @click.command()
-@click.argument("file", type=click.Path())
+@click.argument("file")
 @json_option
 @click.pass_context
 def validate(ctx: click.Context, file: str, as_json: bool) -> None:
-    """Check FILE: every problem in one line with file, line and column. Exits with 1 where there is one."""
+    """Check FILE (- is stdin): every problem in a line with file, line and column. Exits with 1 where there is one."""
     plugins = registry()
     try:
         document = load(file, lambda label: why_no_action(label, plugins))

@@ -80,7 +80,7 @@ def plan(
     from fluxburst.parameters import destination
     from fluxburst.plugins import REGISTRY
 
-    tables = _configured(config) if config else {}
+    tables = {} if config is None else _configured(config)
     chosen = list(dict.fromkeys(names)) or list(tables)
     if not chosen:
         raise click.UsageError(f"name at least one --plugin (there are: {', '.join(REGISTRY.names())})")
@@ -121,7 +121,7 @@ def _handle(queue: str | None, inventory: str | None) -> Handle:
         if inventory is not None:
             raise click.UsageError("--inventory goes with --queue: a Flux instance says itself what it has")
         return FluxHandle()
-    return RecordedHandle(queue, read_inventory(inventory) if inventory else None)
+    return RecordedHandle(queue, None if inventory is None else read_inventory(inventory))
 
 
 def _configured(config: str) -> dict[str, dict[str, Any]]:

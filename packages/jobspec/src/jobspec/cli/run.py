@@ -34,7 +34,9 @@ def run(name: str | None, file: str, dry_run: bool, keep: bool, as_json: bool) -
             for step in result.steps:
                 click.echo(step.text())
     else:
-        signal.signal(signal.SIGTERM, _terminated)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(number, _terminated)
         # Beside JSON on stdout the output of jobs is for people.
         output = sys.stderr if as_json else sys.stdout
         report = None if as_json else (lambda step: click.echo(step.text()))
@@ -67,6 +69,6 @@ def _plan(name: str | None, file: str) -> Plan:
         raise JobspecError(f"{file}: {error}") from None
 
 
-def _terminated(*_: Any) -> None:
+def _terminated(number: int, _: Any) -> None:
     # As an exception, so that processes are ended and the stage is removed.
-    raise SystemExit(128 + signal.SIGTERM)
+    raise SystemExit(128 + number)

@@ -74,7 +74,13 @@ class TransformerBase:
         """Wait until the job has ended; its exit code. Its output goes to `output` meanwhile, where that is given."""
         command = self.follow(job, watch=output is not None)
         with subprocess.Popen(
-            command.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=clean(), text=True, errors="replace"
+            command.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=clean(),
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C at the terminal is for us
         ) as process:
             try:
                 for line in process.stdout or ():
@@ -82,7 +88,9 @@ class TransformerBase:
                         output.write(line)
                         output.flush()
             except BaseException:
-                process.terminate()  # we were interrupted: the job goes on, and we don't wait for it
+                # We were interrupted: the job goes on, and we don't wait for it. Asked politely, the follower
+                # may pass the signal to the job and wait for its end, as `flux job attach` does.
+                process.kill()
                 raise
         return process.returncode
 

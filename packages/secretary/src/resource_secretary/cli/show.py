@@ -18,7 +18,7 @@ def table(console: Console, title: str, header: Sequence[str], rows: Sequence[Se
     """A table of plain texts: nothing in a cell is taken for markup. A cell YES is green."""
     made = Table(title=title, show_lines=any("\n" in cell for row in rows for cell in row))
     for name in header:
-        made.add_column(name, no_wrap=name in ("Category", "Name", "Provider", "Active"))
+        made.add_column(name, overflow="fold", no_wrap=name in ("Category", "Name", "Provider", "Active"))
     for row in rows:
         made.add_row(*(Text(cell, style={"YES": "green", "NO": "dim"}.get(cell, "")) for cell in row))
     console.print(made)
