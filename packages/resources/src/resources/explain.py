@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from resources.answer import Answer, Place, Shortage
 from resources.errors import InputError
 from resources.idset import ids_of
-from resources.placement import most, place
+from resources.placement import largest, most, place
 from resources.resource import Resource, combine, refusal
 from resources.shape import multiplied
 from resources.shortage import shortage, shortages
@@ -124,14 +124,7 @@ def _on_host(pool: Pool, shape: Shape, tasks: int) -> Resource:
 
 def _most_of(pool: Pool, provider: Resource, shape: Shape) -> int:
     """How many tasks the total of a host holds."""
-    low, high = 0, shape.tasks
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _holds(pool, provider, shape, middle):
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    return largest(0, shape.tasks, lambda number: _holds(pool, provider, shape, number))
 
 
 def _ready(where: tuple[Place, ...]) -> str:

@@ -9,7 +9,7 @@ from resources.answer import Answer
 from resources.documents import Inventory
 from resources.errors import InputError, Unavailable
 from resources.idset import ids_of
-from resources.placement import most
+from resources.placement import largest, most
 from resources.pool import Pool
 from resources.resource import Resource
 from resources.units import count as number
@@ -80,14 +80,7 @@ def _bound(pool: Pool, need: Resource, limit: int) -> int | None:
         own = pool.shared.get("licenses")
         counts = shape.licenses.licenses  # type: ignore[attr-defined]
         limit = min([limit, *(own.free_of(name) // n for name, n in counts.items() if n)])
-    low, high = 0, limit
-    while low < high:
-        middle = (low + high + 1) // 2
-        if sum(min(room, middle) for room in rooms) >= middle * shape.nodes:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    return largest(0, limit, lambda copies: sum(min(room, copies) for room in rooms) >= copies * shape.nodes)
 
 
 def _uneven(shape: Shape) -> bool:

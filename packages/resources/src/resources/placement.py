@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import nsmallest
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -93,10 +94,15 @@ def most(pool: Pool, shape: Shape, host: int, limit: int) -> int:
     tasks = min([limit, *(counter.free[host] // number for counter, number in unit.counts if number)])
     if not unit.custom:
         return tasks
-    low, high = 1, tasks  # one fits; custom kinds only say yes or no
+    # One fits; custom kinds only say yes or no to more.
+    return largest(1, tasks, lambda number: _takes(pool, shape, host, number))
+
+
+def largest(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """The largest number from `low`, which holds, to `high` that holds; above one that does not, none does."""
     while low < high:
         middle = (low + high + 1) // 2
-        if _takes(pool, shape, host, middle):
+        if holds(middle):
             low = middle
         else:
             high = middle - 1
