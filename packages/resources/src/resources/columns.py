@@ -308,7 +308,7 @@ class GpuColumn:
 
     def granted(self, host: int, grant: int) -> Resource:
         own = self.providers[host]
-        return Gpus(0) if own is None else own.part(grant)
+        return Gpus.of_masks([]) if own is None else own.part(grant)
 
     def left(self, host: int) -> int:
         return self.masks[host].bit_count()

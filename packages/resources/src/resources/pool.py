@@ -356,5 +356,9 @@ class Pool:
             leaves = [column.granted(host, grant) for (column, _), grant in zip(unit.takes, grants, strict=False)]
             leaves += grants[len(unit.takes) :]
             leaves += [leaf for leaf in unit.need.leaves if leaf.kind == "token"]
+            given = {leaf.kind for leaf in leaves}
+            # None of a kind that no host has is granted as none, and an unlimited kind that none has as asked.
+            rest: list[Any] = [leaf for leaf in unit.need.leaves if leaf.asks_nothing and leaf.kind not in given]
+            leaves += [leaf if leaf.unlimited else leaf.of_nothing() for leaf in rest]
             made.append(Part(self.names[host], self.ranks[host], tasks, combine(leaves)))
         return tuple(made)

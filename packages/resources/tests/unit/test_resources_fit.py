@@ -48,6 +48,7 @@ def test_none_of_a_kind_fits_where_there_is_none(nothing):
             before = pool.stat()
             with pool.alloc(need) as got:
                 assert (got.host, got.c) == ("a", [0])
+                assert "gpus" not in nothing or got.g == []
             assert pool.stat() == before
     host = Cores(4)
     with host.alloc(parse(nothing)):
