@@ -14,7 +14,7 @@ from resources.errors import InputError
 LARGEST = 2**63 - 1  # what a 64-bit integer of any scheduler or database holds
 _MEMORY = {"": 2**30, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50, "E": 2**60}
 _NUMBER = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,30})?", re.ASCII)
-_MEMORY_TEXT = re.compile(rf"({_NUMBER.pattern}) ?(?:([KMGTPE])(?:i?B)?|(B))?", re.ASCII | re.IGNORECASE)
+_MEMORY_TEXT = re.compile(rf"({_NUMBER.pattern}) ?(?:([KMGTPE])(?:iB?|B)?|(B))?", re.ASCII | re.IGNORECASE)
 _CLOCK = re.compile(r"(?:([0-9]{1,12})-)?([0-9]{1,12}):([0-9]{2}):([0-9]{2})", re.ASCII)
 _SPANS = re.compile(r"(?:([0-9.]{1,30})d)?(?:([0-9.]{1,30})h)?(?:([0-9.]{1,30})m)?(?:([0-9.]{1,30})s)?", re.ASCII)
 _TWO_PART = re.compile(r"([0-9]{1,12}):([0-9]{2})", re.ASCII)

@@ -46,7 +46,7 @@ def test_node_is_cores_and_memory():
 
 
 @pytest.mark.parametrize(
-    "text", ["8GB", "8GiB", "8192MB", "8G", "8 GB", "8gb", "8388608KB", "8589934592B", "0.0078125TB"]
+    "text", ["8GB", "8GiB", "8Gi", "8192MB", "8G", "8 GB", "8gb", "8388608KB", "8589934592B", "0.0078125TB"]
 )
 def test_memory_units_are_powers_of_1024(text):
     assert Memory(text) == Memory(8)
