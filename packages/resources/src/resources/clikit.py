@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
         try:
             return super().main(*args, **kwargs)
         except OSError as error:  # of --help and --version; those of a command end in `invoke`
-            if error.filename is not None or error.errno not in _UNWRITABLE:
+            if not _unwritable(error):
                 raise
             _drop_output()
             click.echo(f"can't write the output: {error.strerror}", err=True)
@@ -99,11 +99,16 @@ class LazyGroup(click.Group):
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence says that it is a bug
-            if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE:
+            if isinstance(error, OSError) and _unwritable(error):
                 _drop_output()
                 _stop(ctx, error, f"can't write the output: {error.strerror}", 1, debug)
             text = f"bug: {type(error).__name__}: {error} (please report it; --debug shows where)"
             _stop(ctx, error, text, EXIT_BUG, debug)
+
+
+def _unwritable(error: OSError) -> bool:
+    """Whether it is stdout that could not be written: a full disk, and no file of ours has a part in it."""
+    return error.filename is None and error.errno in _UNWRITABLE
 
 
 def _drop_output() -> None:

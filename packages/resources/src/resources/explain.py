@@ -8,7 +8,7 @@ from resources.answer import Answer, Place, Shortage
 from resources.errors import InputError
 from resources.idset import ids_of
 from resources.placement import largest, most, place
-from resources.resource import Resource, combine, refusal
+from resources.resource import Resource, combine, holds
 from resources.shape import multiplied
 from resources.shortage import shortage, shortages
 
@@ -64,7 +64,7 @@ def _listed(short: list[Shortage], host: str) -> str:
 
 def ever(pool: Pool, shape: Shape) -> bool:
     """Whether it fits the pool's totals: all hosts up and nothing else running."""
-    if shape.impossible or (shape.licenses is not None and refusal(pool.shared.fresh, shape.licenses)):
+    if shape.impossible or (shape.licenses is not None and not holds(pool.shared.fresh, shape.licenses)):
         return False
     return _capacity(pool, shape) >= (_places(shape)[1])
 
@@ -111,7 +111,7 @@ def _tasks_on_a_host(shape: Shape) -> int:
 
 def _holds(pool: Pool, provider: Resource, shape: Shape, tasks: int) -> bool:
     try:
-        return refusal(provider, _on_host(pool, shape, tasks)) is None
+        return holds(provider, _on_host(pool, shape, tasks))
     except InputError:  # so many tasks that no integer of a scheduler holds the amount
         return False
 
@@ -176,7 +176,7 @@ def _distance(pool: Pool, unit: Unit, host: int) -> tuple[int, float]:
 def _short_ever(pool: Pool, shape: Shape) -> tuple[list[Shortage], str]:
     """What is short of the totals."""
     short: list[Shortage] = []
-    if shape.licenses is not None and refusal(pool.shared.fresh, shape.licenses):
+    if shape.licenses is not None and not holds(pool.shared.fresh, shape.licenses):
         short.append(shortage(pool.shared.fresh.get("licenses"), shape.licenses))
     what, needed = _places(shape)
     have = _capacity(pool, shape)
@@ -186,7 +186,7 @@ def _short_ever(pool: Pool, shape: Shape) -> tuple[list[Shortage], str]:
         short.append(Shortage(what, needed, have))
     need = _on_host(pool, shape, _tasks_on_a_host(shape))
     closest = min(
-        ((shortages(provider, need), hosts) for provider, hosts in pool.providers if refusal(provider, need)),
+        ((shortages(provider, need), hosts) for provider, hosts in pool.providers if not holds(provider, need)),
         key=lambda row: (len(row[0]), max((s.short / max(s.needed, 1) for s in row[0]), default=0.0)),
         default=None,
     )

@@ -18,8 +18,8 @@ from resources.errors import AllocationError, InfeasibleRequest, InputError, Ins
 from resources.idset import ids_of
 from resources.kinds.walltime import WTime
 from resources.placement import Limits, place
-from resources.resource import ZERO, Resource, as_request, combine
-from resources.shape import JOB, PLACEMENT, Shape
+from resources.resource import PLACEMENT, ZERO, Resource, as_request, combine
+from resources.shape import JOB, Shape
 from resources.units import memory_shown, shown
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from resources.answer import Answer
 
 R = TypeVar("R", bound="Resource")
+PLACEMENT = frozenset({"nodes", "tasks"})  # kinds that say how a request is laid out, not what it takes
 
 
 class Resource:
@@ -129,7 +130,7 @@ class Resource:
 
     def request(self, need: Any) -> bool:
         """Whether `need` could be allocated from this provider now."""
-        return refusal(self, per_host(need)) is None
+        return holds(self, per_host(need))
 
     def alloc(self, need: Any) -> Resource:
         """Take `need` out of this provider; the result is a context manager that frees it.
@@ -138,8 +139,8 @@ class Resource:
         """
         need = per_host(need)
         fresh = self.fresh
-        if refusal(self, need):
-            error = InfeasibleRequest if refusal(fresh, need) else InsufficientResources
+        if not holds(self, need):
+            error = InsufficientResources if holds(fresh, need) else InfeasibleRequest
             raise error(lambda: _explain(self, fresh, need))
         granted = _take(self, need)
         granted._owner = self
@@ -225,6 +226,7 @@ class Combined(Resource):
 
     __slots__ = ("_leaves", "_text")
     _leaves: tuple[Resource, ...]
+    __hash__ = Resource.__hash__
 
     def __init__(self, leaves: tuple[Resource, ...] = ()) -> None:
         self._leaves = leaves
@@ -241,9 +243,6 @@ class Combined(Resource):
             if (leaf.shows is None or name in leaf.shows) and hasattr(leaf, name):
                 return getattr(leaf, name)
         raise AttributeError(f"{' & '.join(self.kinds) or 'ZERO'} has no {name!r}")
-
-    def __hash__(self) -> int:
-        return hash(self.text)
 
     @property
     def text(self) -> str:
@@ -284,7 +283,7 @@ def per_host(need: Any) -> Resource:
     nodes, tasks = need.get("nodes"), need.get("tasks")
     if nodes is not None and nodes.N > 1:
         raise InputError(f"{nodes!r} asks for several hosts; this provider is one: use a Pool")
-    leaves = [leaf for leaf in need.leaves if leaf.kind not in {"nodes", "tasks"}]
+    leaves = [leaf for leaf in need.leaves if leaf.kind not in PLACEMENT]
     return combine([leaf._times(tasks.N) for leaf in leaves] if tasks is not None else leaves)
 
 
@@ -314,32 +313,33 @@ def _slots(kind: type) -> Iterator[str]:
             yield f"_{cls.__name__.lstrip('_')}{name}" if private else name
 
 
-def _matched(provider: Resource, need: Resource) -> Iterator[tuple[Resource | None, Resource]]:
+def matched(provider: Resource, need: Resource) -> Iterator[tuple[Resource | None, Resource]]:
     """Each part of a request with the provider's part of the same kind."""
     for leaf in need.leaves:
         yield provider.get(leaf.kind), leaf
 
 
-def refusal(provider: Resource, need: Resource) -> tuple[Resource | None, Resource] | None:
-    """The first part that does not fit, with the provider's part, or None."""
-    for own, leaf in _matched(provider, need):
-        if own is None:
-            if not leaf.asks_nothing:
-                return None, leaf
-        elif not own._request(leaf):
-            return own, leaf
-    if any(getattr(leaf, "expired", False) for leaf in provider.leaves):
-        walltime = provider.get("walltime")
-        return walltime, walltime
-    return None
+def holds(provider: Resource, need: Resource) -> bool:
+    """Whether every part of a request fits a single provider now, and the provider's own time is not up."""
+    return not any(lacks(own, leaf) for own, leaf in matched(provider, need)) and not expired(provider)
+
+
+def lacks(own: Resource | None, leaf: Resource) -> bool:
+    """Whether a part of a request does not fit the provider's part of its kind (None: it has none)."""
+    return not leaf.asks_nothing if own is None else not own._request(leaf)
+
+
+def expired(provider: Resource) -> bool:
+    """Whether a provider's own time is up."""
+    return any(getattr(leaf, "expired", False) for leaf in provider.leaves)
 
 
 def _take(provider: Resource, need: Resource) -> Resource:
     """Allocate every part or none: a part that fails puts back the state of all."""
-    saved = [(own, _saved(own)) for own, _ in _matched(provider, need) if own is not None]
+    saved = [(own, _saved(own)) for own, _ in matched(provider, need) if own is not None]
     granted: list[Resource] = []
     try:
-        for own, leaf in _matched(provider, need):
+        for own, leaf in matched(provider, need):
             got = leaf if own is None else own._alloc(leaf)
             # A kind may return what was asked for; an allocation is a thing of its own all the same.
             granted.append(copy.deepcopy(leaf) if got is leaf else got)
@@ -350,7 +350,7 @@ def _take(provider: Resource, need: Resource) -> Resource:
 
 
 def _give(provider: Resource, granted: Resource) -> None:
-    parts = [(own, leaf) for own, leaf in _matched(provider, granted) if own is not None]
+    parts = [(own, leaf) for own, leaf in matched(provider, granted) if own is not None]
     saved = [(own, _saved(own)) for own, _ in parts]
     try:
         for own, leaf in parts:
@@ -379,5 +379,5 @@ def _explain(provider: Resource, fresh: Resource, need: Resource) -> Answer:
     short = shortages(provider, need)
     if not short:
         return Answer("READY", "fits now", fits=1)
-    verdict, opening = ("INCOMPATIBLE", "can never fit") if refusal(fresh, need) else ("BUSY", "does not fit now")
+    verdict, opening = ("BUSY", "does not fit now") if holds(fresh, need) else ("INCOMPATIBLE", "can never fit")
     return Answer(verdict, f"{opening}: {'; '.join(map(str, short))}", tuple(short))  # type: ignore[arg-type]

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from resources.columns import Counter, Level
 from resources.errors import InputError
-from resources.resource import Resource, combine
+from resources.resource import PLACEMENT, Resource, combine
 
 if TYPE_CHECKING:
     from resources.kinds.walltime import WTime
     from resources.pool import Pool
 
-PLACEMENT = frozenset({"nodes", "tasks"})
 JOB = frozenset({"licenses", "walltime"})  # of the job as a whole, not of a task or a host
 
 

@@ -6,19 +6,14 @@ from typing import Any
 
 from resources.answer import Shortage
 from resources.kinds.gpus import ANY
-from resources.resource import Resource
+from resources.resource import Resource, expired, lacks, matched
 
 
 def shortages(provider: Resource, need: Resource) -> list[Shortage]:
     """What is short of a request on one host, or of any other single provider."""
-    if any(getattr(leaf, "expired", False) for leaf in provider.leaves):
+    if expired(provider):
         return [Shortage("refused", 1, 0, "the provider's own time is up")]
-    pairs = [(provider.get(leaf.kind), leaf) for leaf in need.leaves]
-    return [
-        shortage(own, leaf)
-        for own, leaf in pairs
-        if (own is None and not leaf.asks_nothing) or (own is not None and not own._request(leaf))
-    ]
+    return [shortage(own, leaf) for own, leaf in matched(provider, need) if lacks(own, leaf)]
 
 
 def shortage(own: Any, leaf: Any) -> Shortage:
