@@ -19,13 +19,14 @@ class DocumentError(JobspecError, ValueError):
 
 
 class ScriptError(JobspecError, ValueError):
-    """A batch script that its scheduler would refuse, or that is not read yet. `line` and `column` count from 1."""
+    """A batch script that its scheduler would refuse. `line` and `column` count from 1; `meant`: a likely remedy."""
 
-    def __init__(self, message: str, line: int = 1, column: int = 1, file: str = "") -> None:
+    def __init__(self, message: str, line: int = 1, column: int = 1, file: str = "", meant: str = "") -> None:
         self.message = message
         self.line = line
         self.column = column
         self.file = file
+        self.meant = meant
         super().__init__(f"{file or '-'}:{line}:{column}: {message}")
 
 

@@ -197,7 +197,34 @@ class Job:
 
 # The fields whose loss changes what runs, for how long, after what, or who pays: `--strict` does not let them go.
 SHAPING = frozenset(
-    "name account qos queue reservation nodes tasks tasks_per_node cpus_per_task threads_per_core gpus gres memory"
-    " disk_per_node licenses exclusive burst_buffer walltime_s walltime_min_s begin deadline array dependency hold"
-    " constraint hosts exclude_hosts placement".split()
+    {
+        "name",
+        "account",
+        "qos",
+        "queue",
+        "reservation",
+        "nodes",
+        "tasks",
+        "tasks_per_node",
+        "cpus_per_task",
+        "threads_per_core",
+        "gpus",
+        "gres",
+        "memory",
+        "disk_per_node",
+        "licenses",
+        "exclusive",
+        "burst_buffer",
+        "walltime_s",
+        "walltime_min_s",
+        "begin",
+        "deadline",
+        "array",
+        "dependency",
+        "hold",
+        "constraint",
+        "hosts",
+        "exclude_hosts",
+        "placement",
+    }
 )

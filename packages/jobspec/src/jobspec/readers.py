@@ -1,66 +1,75 @@
-"""Which batch system a script is written for, and the reader of each: text in, neutral job out."""
+"""Files in: which system a file is written for, and its reading."""
 
 from __future__ import annotations
 
 import sys
-from importlib import import_module
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
 
 from jobspec.errors import JobspecError, ScriptError
 from jobspec.job import Job
+from jobspec.profile import DEFAULT, Profile
+from jobspec.reading import Reading, refused
+from jobspec.systems import SYSTEMS, reader
+from jobspec.systems import system as system_of
 
 LARGEST_SCRIPT = 8 * 1024 * 1024  # bytes; slurmctld itself takes 4 MB unless told otherwise
-
-# Each system's directives, by how their lines start; the first that a script has tells its system.
-DIALECTS = {
-    "slurm": ("#SBATCH",),
-    "flux": ("#FLUX:", "# FLUX:", "#flux:", "# flux:"),
-    "pbs": ("#PBS",),
-    "lsf": ("#BSUB",),
-    "cobalt": ("#COBALT",),
-    "oar": ("#OAR",),
-    "gridengine": ("#$ ",),
-    "loadleveler": ("#@", "# @"),
-    "moab": ("#MSUB",),
-}
-# The systems that are read so far, each with the module whose `read` does it.
-READERS = {"slurm": "jobspec.slurm"}
+_PREFIXES = {start: (system.name, start) for system in SYSTEMS.values() if system.reader for start in system.prefixes}
 
 
-class Reader(Protocol):
-    """What the module of a batch system has."""
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a file is taken for a system's: the line (from 1; 0 where none says so) and what stands there."""
 
-    def read(self, text: str) -> Job:
-        """The job that a script asks for. Raises ScriptError, without the file's name."""
+    system: str
+    line: int
+    reason: str
 
 
-def detect(text: str) -> tuple[str, int]:
-    """The system of a script and the line that says so; ("", 0) where it has no directive. Slurm's win."""
-    found = ("", 0)
+def detect(text: str) -> list[Evidence]:
+    """The systems whose directives a script has before its first command, likeliest first.
+
+    Slurm's win over foreign ones, which sbatch obeys too; otherwise the first wins. Empty where there are none.
+    """
+    found: dict[str, Evidence] = {}
     for number, line in enumerate(text.split("\n"), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
+        start = line.lstrip()
+        if not start:
+            continue
+        if start[0] != "#":
             break
-        for system, starts in DIALECTS.items():
-            if line.startswith(starts):
-                if system == "slurm":
-                    return system, number
-                found = found if found[0] else (system, number)
-    return found
+        for prefix, (name, _) in _PREFIXES.items():
+            if line.startswith(prefix) and name not in found:
+                found[name] = Evidence(name, number, line[:80].strip())
+    return sorted(found.values(), key=lambda one: (one.system != "slurm", one.line))
+
+
+def source_system(name: str) -> str:
+    """The name of a system that is read, from its name or alias. Raises JobspecError."""
+    reader(name)
+    return system_of(name).name
+
+
+def read(text: str, system: str = "", profile: Profile = DEFAULT) -> Reading:
+    """The reading of a file, refused or not; `system` is a name in `SYSTEMS`, or "" to find out."""
+    if not system:
+        # Without directives it is read as Slurm's: sbatch takes such a script too.
+        evidence = detect(text)
+        system = evidence[0].system if evidence else "slurm"
+    module = reader(system)
+    try:
+        return module.read(text, profile)
+    except ScriptError as error:
+        return refused(system, error)
 
 
 def read_script(text: str, file: str = "-") -> Job:
-    """The job of a batch script of any system that is read so far. Raises ScriptError with the place."""
-    system, line = detect(text)
-    if system and system not in READERS:
-        known = ", ".join(READERS)
-        raise ScriptError(f"the directives are those of {system}; only {known} is read so far", line, 1, file)
-    # Without directives it is read as Slurm's: sbatch takes such a script too.
-    reader = cast(Reader, import_module(READERS[system or "slurm"]))
-    try:
-        return reader.read(text)
-    except ScriptError as error:
-        raise ScriptError(error.message, error.line, error.column, file) from None
+    """The job of a script. Raises ScriptError with the place where its scheduler would refuse it."""
+    reading = read(text)
+    if reading.errors:
+        first = reading.errors[0]
+        raise ScriptError(first.message, first.line, first.column, file, first.meant)
+    return reading.jobs[0]
 
 
 def load_script(argument: str) -> str:

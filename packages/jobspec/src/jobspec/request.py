@@ -17,6 +17,25 @@ from resources.resource import combine
 from jobspec.job import UNLIMITED, Job, Where
 
 _START = Where(1, 1)
+# What a request has no word for, and why; where the job's files, mail and name go changes no answer.
+_UNSAID = {
+    "array": "the request is that of one element of the array",
+    "begin": "a request has no start time",
+    "burst_buffer": "a request holds no burst buffer",
+    "constraint": "a request names no features",
+    "deadline": "a request has no deadline",
+    "dependency": "a request depends on no job",
+    "exclude_hosts": "a request names no hosts",
+    "exclusive": "a request can't ask for whole nodes, only for amounts",
+    "gres": "a request knows of generic resources only GPUs",
+    "hosts": "a request names no hosts, only their number",
+    "placement": "a request says nothing about where on the nodes its tasks are",
+    "qos": "a request names no quality of service",
+    "queue": "a request names no queue",
+    "reservation": "a request names no reservation",
+    "threads_per_core": "a CPU is read as a core",
+    "walltime_min_s": "a request has one walltime",
+}
 _Noter = Callable[[str, str], None]  # the field that it is about, the text
 
 
@@ -66,7 +85,7 @@ class _Layout:
 
 def request(job: Job) -> tuple[Resource, list[Note]]:
     """The request, and the notes in the order of the file."""
-    notes = [Note(f"{lost.what}: {lost.why}", lost.where) for lost in job.lost]
+    notes: list[Note] = []
 
     def note(field: str, text: str) -> None:
         notes.append(Note(text, job.where.get(field, _START)))
@@ -94,6 +113,9 @@ def request(job: Job) -> tuple[Resource, list[Note]]:
         licenses[name] = licenses.get(name, 0) + count
     if licenses:
         leaves.append(Licenses(licenses))
+    for field, why in _UNSAID.items():
+        if getattr(job, field):
+            note(field, f"{field.replace('_', ' ')}: {why}")
     notes.sort(key=lambda entry: (entry.where.line, entry.where.column))
     return combine(leaves), notes
 
@@ -126,7 +148,8 @@ def _amounts(job: Job, note: _Noter) -> list[_Amount]:
             total = sum(one.count for one in gpus)
             amounts.append(_Amount("memory", size * total, gpus[0].per if gpus else "task", "memory"))
         else:
-            amounts.append(_Amount("memory", size, per, "memory"))
+            # A slot is what a task is given on systems that count in slots.
+            amounts.append(_Amount("memory", size, "task" if per == "slot" else per, "memory"))
     if job.disk_per_node:
         amounts.append(_Amount("disk", job.disk_per_node, "node", "disk_per_node"))
     return amounts

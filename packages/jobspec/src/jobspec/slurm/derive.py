@@ -8,10 +8,9 @@ from collections.abc import Mapping
 
 from resources.errors import InputError
 from resources.hostlist import expand
-from resources.units import shown
 
 from jobspec.errors import ScriptError
-from jobspec.job import Gpus, Job, Lost, Memory, Nodes, Where
+from jobspec.job import Gpus, Job, Memory, Nodes, Where
 from jobspec.slurm.arguments import Asked, Given
 from jobspec.slurm.values import Counts
 
@@ -22,7 +21,7 @@ _EXCLUSIVE = (
 )
 _START = Where(1, 1)
 # the field of `Asked` -> the field of the job that it ends up in, where their names differ
-_HELD_IN = {
+HELD_IN = {
     "gpus_per_node": "gpus",
     "gpus_per_socket": "gpus",
     "gpus_per_task": "gpus",
@@ -46,6 +45,7 @@ def derive(asked: Asked, last: Mapping[str, Given]) -> Job:
     sizes = (("node", asked.mem), ("cpu", asked.mem_per_cpu), ("gpu", asked.mem_per_gpu))
     memory = next((Memory(size, per) for per, size in sizes if size is not None), None)  # type: ignore[arg-type]
     return Job(
+        system="slurm",
         name=asked.name,
         nodes=nodes,
         tasks=tasks,
@@ -57,8 +57,7 @@ def derive(asked: Asked, last: Mapping[str, Given]) -> Job:
         walltime_s=asked.time,  # type: ignore[arg-type]
         licenses=asked.licenses or (),
         exclusive=asked.exclusive is not None and asked.exclusive.lower() != "oversubscribe",
-        where={_HELD_IN.get(field, field): place for field, place in where.items()},
-        lost=_lost(asked, last),
+        where={HELD_IN.get(field, field): place for field, place in where.items()},
     )
 
 
@@ -173,19 +172,3 @@ def _gpus(asked: Asked) -> tuple[Gpus, ...]:
     sockets = asked.sockets_per_node or 1
     found += [Gpus(count * sockets, "node", kind) for _, kind, count in asked.gpus_per_socket or ()]
     return tuple(found)
-
-
-def _lost(asked: Asked, last: Mapping[str, Given]) -> tuple[Lost, ...]:
-    """What a request can't hold, in the order of the script."""
-    lost = []
-    for given in last.values():
-        why = given.option.why
-        if given.option.name == "gres" and any(name != "gpu" for name, _, _ in asked.gres or ()):
-            why = "a request knows of generic resources only GPUs"
-        if given.option.name == "nodelist":
-            why = "a request names no hosts, only their number"
-        if why:
-            value = given.value or ""
-            shown_value = value if value.isprintable() and len(value) <= 80 else shown(value)
-            lost.append(Lost(f"--{given.option.name}{'=' if value else ''}{shown_value}", why, given.where))
-    return tuple(lost)
