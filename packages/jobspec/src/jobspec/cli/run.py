@@ -40,9 +40,11 @@ def run(name: str | None, file: str, dry_run: bool, keep: bool, as_json: bool) -
         # Beside JSON on stdout the output of jobs is for people.
         output = sys.stderr if as_json else sys.stdout
         report = None if as_json else (lambda step: click.echo(step.text()))
-        result = runner.run(made, keep=keep, report=report, output=output)
-        if result.stage:
-            click.echo(f"jobspec: the stage is kept: {result.stage}", err=True)
+        try:
+            result = runner.run(made, keep=keep, report=report, output=output)
+        finally:  # where it was interrupted, too
+            if made.left:
+                click.echo(f"jobspec: the stage is kept: {made.left}", err=True)
     if as_json:
         echo_json(result.as_dict())
     if not result:
@@ -53,13 +55,13 @@ def run(name: str | None, file: str, dry_run: bool, keep: bool, as_json: bool) -
 def _plan(name: str | None, file: str) -> Plan:
     from jobspec import document, runner
     from jobspec.errors import DocumentError, JobspecError
-    from jobspec.transformer import TRANSFORMERS, choose
+    from jobspec.transformer import choose, make
 
     text = read_argument(file, "jobspec")
     try:
         spec = document.load(text)
         if name is not None:
-            transformer = TRANSFORMERS.load(name)()
+            transformer = make(name)
         else:
             transformer, why_not_flux = choose()
             if why_not_flux:
