@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from jobspec.errors import DocumentError
@@ -54,8 +54,11 @@ class Plan:
             self.notes.append(text)
 
 
-def plan(document: Jobspec, transformer: TransformerBase) -> Plan:
-    """Check all that can be checked before anything runs. Raises DocumentError with the place."""
+def plan(document: Jobspec, transformer: TransformerBase, *, known: Collection[Fact] = ()) -> Plan:
+    """Check all that can be checked before anything runs. Raises DocumentError with the place.
+
+    known: facts that hosts have for certain, as an inventory says.
+    """
     made = Plan(document, transformer)
     staged: dict[str, bool] = {}
     with guarded(transformer):
@@ -68,7 +71,7 @@ def plan(document: Jobspec, transformer: TransformerBase) -> Plan:
             else:
                 unit.steps += _group(made, task, staged)
         for task in document.tasks:
-            _check_facts(made, task)
+            _check_facts(made, task, known)
     return made
 
 
@@ -87,19 +90,19 @@ def _check_job(made: Plan, task: Task, group: Job | None) -> None:
         _check_job(made, member, job)
 
 
-def _check_facts(made: Plan, task: Task) -> None:
+def _check_facts(made: Plan, task: Task, sure: Collection[Fact]) -> None:
     """Refuse what the transformer knows not to be there; say what it can't check."""
     known: dict[tuple[str, str], Fact] = {(fact.name, fact.value): fact for fact in task.requires}
     for fact in known.values():
-        if fact.name == TAG and made.transformer.constraints and not task.local:
-            continue  # the scheduler looks for hosts that have it
+        if fact in sure or (fact.name == TAG and made.transformer.constraints and not task.local):
+            continue  # in the second case the scheduler looks for hosts that have it
         answer = made.transformer.has(fact)
         if answer is False:
-            raise DocumentError(f"{fact} is required, and {made.transformer.name} has no host with it", fact.place)
+            raise DocumentError(f"{fact} is required, and no host of {made.transformer.name} has it", fact.place)
         if answer is None:
             made.note(f"{fact.place}: {fact} is required, and {made.transformer.name} can't check it")
     for member in task.members or ():
-        _check_facts(made, member)
+        _check_facts(made, member, sure)
 
 
 def _make(made: Plan, spec: StepSpec, task: Task, staged: dict[str, bool]) -> StepBase:
