@@ -4,46 +4,54 @@ from __future__ import annotations
 
 from jobspec.body.shim import Family
 
-_LISTED = str.split
+_words = str.split
 
 _PBS = "qsub qstat qdel qalter qhold qrls qrun qsig qmove qselect pbsnodes pbsdsh tracejob pbs_rstat qmgr pbs_attach"
 COMMANDS: dict[str, frozenset[str]] = {
     "slurm": frozenset(
-        _LISTED("sbatch salloc squeue scontrol sacct sacctmgr scancel sinfo sstat sprio sshare sattach sbcast seff smap"
-        " strigger scrontab sreport sdiag")
+        _words(
+            "sbatch salloc squeue scontrol sacct sacctmgr scancel sinfo sstat sprio sshare sattach sbcast seff smap"
+            " strigger scrontab sreport sdiag"
+        )
     ),
     "flux": frozenset({"flux"}),
     "pbspro": frozenset(_PBS.split()),
     "torque": frozenset([*_PBS.split(), "showq", "checkjob", "showstart", "pbs_mom"]),
-    "moab": frozenset([*_PBS.split(), *_LISTED("msub showq checkjob canceljob showstart mjobctl mshow checknode mdiag")]),
+    "moab": frozenset(
+        [*_PBS.split(), *_words("msub showq checkjob canceljob showstart mjobctl mshow checknode mdiag")]
+    ),
     "lsf": frozenset(
-        _LISTED("bsub bjobs bkill bqueues bhosts bpeek bmod bstop bresume bhist bacct lsload lshosts blaunch lsrun lsgrun"
-        " jslist jskill bjdepinfo bresize bswitch brequeue")
+        _words(
+            "bsub bjobs bkill bqueues bhosts bpeek bmod bstop bresume bhist bacct lsload lshosts blaunch lsrun lsgrun"
+            " jslist jskill bjdepinfo bresize bswitch brequeue"
+        )
     ),
     "cobalt": frozenset(
-        _LISTED("qsub qstat qdel qalter qhold qrls qmove cqwait cobalt-mpirun cobalt-subrun nodelist nodeadm partlist"
-        " get-bootable-blocks boot-block")
+        _words(
+            "qsub qstat qdel qalter qhold qrls qmove cqwait cobalt-mpirun cobalt-subrun nodelist nodeadm partlist"
+            " get-bootable-blocks boot-block"
+        )
     ),
-    "oar": frozenset(_LISTED("oarsub oarstat oardel oarhold oarresume oarsh oarcp oarnodes oarprint oarmonitor")),
-    "gridengine": frozenset(_LISTED("qsub qstat qdel qalter qhold qrls qmod qrsh qsh qlogin qhost qacct qconf qselect")),
-    "loadleveler": frozenset(_LISTED("llsubmit llq llcancel llstatus llclass llhold llmodify llsummary")),
+    "oar": frozenset(_words("oarsub oarstat oardel oarhold oarresume oarsh oarcp oarnodes oarprint oarmonitor")),
+    "gridengine": frozenset(_words("qsub qstat qdel qalter qhold qrls qmod qrsh qsh qlogin qhost qacct qconf qselect")),
+    "loadleveler": frozenset(_words("llsubmit llq llcancel llstatus llclass llhold llmodify llsummary")),
     "hyperqueue": frozenset({"hq"}),
-    "htcondor": frozenset(_LISTED("condor_submit condor_q condor_rm condor_status condor_history condor_chirp")),
+    "htcondor": frozenset(_words("condor_submit condor_q condor_rm condor_status condor_history condor_chirp")),
     "kubernetes": frozenset(),
     "jobset": frozenset(),
     "jobspec": frozenset(),
-}  # fmt: skip
+}
 COMMANDS["flux-jobspec"] = COMMANDS["flux"]
 # These start other jobs: what comes after the job depends on them.
-SUBMIT = frozenset(_LISTED("sbatch qsub msub bsub oarsub llsubmit condor_submit"))
+SUBMIT = frozenset(_words("sbatch qsub msub bsub oarsub llsubmit condor_submit"))
 # Systems whose commands of one name take the same options.
 ALIKE = frozenset({"pbspro", "torque", "moab"})
 # Behind these a launcher's name is only a word.
 ONLY_NAMES = frozenset(
-    _LISTED(
+    _words(
         "echo printf which type module ml alias unalias man hash whereis command export set unset load cd ls cp mv rm ln"
-        " mkdir cat grep egrep sed awk test [ [[ for in case local declare typeset readonly return exit source . basename"
-        " dirname pkill killall pgrep kill touch find tar which:"
+        " mkdir cat grep egrep sed awk test [ [[ for in case local declare typeset readonly return exit source ."
+        " basename dirname pkill killall pgrep kill touch find tar which:"
     )
 )
 _CSH = frozenset({"csh", "tcsh"})

@@ -30,6 +30,7 @@ class Launch:
 _NUMBER = re.compile(r"[0-9]{1,9}\Z")
 # A number, or a variable that can stand in shell arithmetic.
 _COUNT = re.compile(r"(?:[0-9]{1,9}|\"?\$(?:[A-Za-z_]\w{0,100}|\{[A-Za-z_]\w{0,100}(?::?-[0-9]{1,9})?\})\"?)\Z")
+_COUNTING = frozenset({"tasks", "nodes", "per_node", "cpus", "sets"})
 _HOSTS = re.compile(r"[\w.,\[\]-]{1,500}\Z")
 _OPTIONS_IN = re.compile(r"\$\{?\w*(?:OPT|ARG|FLAG|PARAM|BIND)", re.IGNORECASE)
 _GPU = re.compile(r"gpu(?::[A-Za-z][\w.-]{0,60})?(?::([0-9]{1,6}))?\Z")
@@ -56,7 +57,7 @@ def read(launcher: str, words: list[Word]) -> Launch:
     program = words[at].raw
     if program[0] in '$"' and "$" in program[:2]:
         ahead = words[at + 1].raw.partition("=")[0] if at + 1 < len(words) else ""
-        if _OPTIONS_IN.match(program.lstrip('"')) or ahead in OPTIONS[launcher]:
+        if _OPTIONS_IN.match(program.lstrip('"')) or OPTIONS[launcher].get(ahead, ("",))[0] in _COUNTING:
             raise NotUnderstood(f"{program[:40]} may hold options")
     if any(word.raw == ":" for word in words[at:]):
         raise NotUnderstood("it starts several programs")
@@ -172,6 +173,8 @@ def say(launch: Launch, target: str, job: Job, source: str) -> tuple[str, list[s
     differs = list(launch.doubts)
     _jsrun(launch, asked, job)
     _count(launch, asked, job, source, differs, spread=launcher == "flux run")
+    if "nodes" not in says and "nodes" not in launch.asked:
+        asked.pop("nodes", None)
     if launcher == "flux run":
         _flux_gpus(asked, job, differs)
         _flux_spelling(asked, differs)
@@ -263,11 +266,11 @@ def _count(launch: Launch, asked: dict[str, str], job: Job, source: str, differs
             asked["tasks"] = _times(nodes, asked["per_node"])
         else:
             asked["tasks"] = str(job.tasks)
-    if launch.launcher == "srun" and "cpus" not in asked and job.cpus_per_task > 1 and spread:
+    fits = (_number(asked["tasks"]) or 0) <= job.tasks
+    if spread and fits and "cpus" not in asked and job.cpus_per_task > 1 and launch.launcher in (*MPI, "srun"):
+        # srun(1), --cpus-per-task: the job's is not inherited; without one a step is not --exact and has all CPUs
         asked["cpus"] = str(job.cpus_per_task)
-        differs.append(
-            f"srun takes no -c from the job since 22.05 and may use all its CPUs; -c {job.cpus_per_task} is said"
-        )
+        differs.append(f"{launch.launcher} may use all CPUs of the job without -c; flux run is told those of the job")
     least = asked.get("nodes", "").partition("-")
     if least[1]:
         asked["nodes"] = least[0]

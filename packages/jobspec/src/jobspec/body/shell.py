@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-_LISTED = str.split
+_words = str.split
 
 Context = Literal["code", "single", "double", "comment", "here", "quoted here"]
 
@@ -33,9 +33,11 @@ _TOKEN = re.compile(
     |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
-_DOUBLE = re.compile(r"(?P<text>(?:[^\"\\`$]++|\\.|\$(?!\())++)|(?P<open>\$\(\(?)|(?P<tick>`)|(?P<end>\")|(?P<other>.)", re.DOTALL)  # fmt: skip
+_DOUBLE = re.compile(
+    r"(?P<text>(?:[^\"\\`$]++|\\.|\$(?!\())++)|(?P<open>\$\(\(?)|(?P<tick>`)|(?P<end>\")|(?P<other>.)", re.DOTALL
+)
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,200}(?:\[[^\]]{0,100}\])?\+?=")
-RESERVED = frozenset(_LISTED("if then else elif do while until ! { } fi done esac time"))
+RESERVED = frozenset(_words("if then else elif do while until ! { } fi done esac time"))
 # Commands that run the command behind them: options that take a value, operands before it.
 _PREFIXES: dict[str, tuple[frozenset[str], int]] = {
     "exec": (frozenset({"-a"}), 0),
@@ -57,8 +59,8 @@ _PREFIXES: dict[str, tuple[frozenset[str], int]] = {
 class Place:
     """Where a point stands.
 
-    word: where the word begins that holds it, -1 outside of code. command: that word is a command's name. head: the
-    name of the command whose argument it is.
+    word: where the word begins that holds it, -1 in comments and here-documents. command: that word
+    is a command's name. head: the name of the command whose argument it is.
     """
 
     context: Context
@@ -112,6 +114,9 @@ def scan(text: str, points: Sequence[int]) -> list[Place]:
         while len(places) < total and points[len(places)] < stop:
             if context == "code":
                 places.append(Place(context, top.word, top.command, top.head))
+            elif context in ("single", "double"):
+                under = next(frame for frame in reversed(stack) if frame.kind != "d")
+                places.append(Place(context, under.word, under.command, under.head))
             else:
                 places.append(Place(context))
 

@@ -61,18 +61,13 @@ def _export(name: str, value: str, family: Family, *, guard: bool = False) -> st
     one = _ONE_VARIABLE.match(value)
     if family == "csh":
         if one:
-            return f'if ( $?{one.group(1)} ) setenv {name} "${one.group(1)}"'
+            return f'setenv {name} "`printenv {one.group(1)}`"'
         if not value.strip("0123456789"):
             return f"setenv {name} {value}"
-        quoted = value.replace("'", "'\\''")
-        return f'setenv {name} "`sh -c \'echo \\"{quoted}\\"\'`"' if '"' not in value else _csh(name, value)
+        # The text is sh's; csh would take its quotes apart, so the words of what it prints come by a list.
+        return f'set jobspec_words = ( `sh -c \'echo "{value}"\'` ); setenv {name} "$jobspec_words"'
     line = f'export {name}="{value}"'
     return f'[ -z "{value}" ] || {line}' if guard and one else line
-
-
-def _csh(name: str, value: str) -> str:
-    quoted = value.replace("'", "'\\''")
-    return f"setenv {name} \"`sh -c 'printf %s {quoted}'`\""
 
 
 def _value(meaning: str, target: str, source: str, job: Job) -> tuple[str | None, str]:
@@ -222,7 +217,9 @@ def _by_place(value: str, start: int, array: Array) -> tuple[str | None, str]:
         step = max(step, 1)
         if first == start and step == 1:
             return value, ""
-        return f"$(({first} + {step} * ({name} - {start})))", ""
+        factor = f"{step} * " if step > 1 else ""
+        place = f"({name} - {start})" if start else name
+        return f"$(({first} + {factor}{place}))", ""
     indexes = _indexes(array)
     if indexes is None:
         return None, f"more than {_MOST_ELEMENTS} indexes in several ranges"

@@ -8,7 +8,7 @@ and HTCondor's manuals, the Kubernetes documentation of indexed Jobs.
 
 from __future__ import annotations
 
-_LISTED = str.split
+_words = str.split
 
 _SLURM = """
 job_id: SLURM_JOB_ID SLURM_JOBID
@@ -237,14 +237,13 @@ PREFIXES: dict[str, tuple[str, ...]] = {
 }
 # Names that the user sets to steer srun; nothing reads them elsewhere (srun(1), "INPUT ENVIRONMENT VARIABLES").
 STEERING = frozenset(
-    _LISTED(
+    _words(
         "SLURM_CPU_BIND SLURM_DISTRIBUTION SLURM_EXPORT_ENV SLURM_GPU_BIND SLURM_HINT SLURM_KILL_BAD_EXIT SLURM_LABELIO"
         " SLURM_MEM_BIND SLURM_MPI_TYPE SLURM_NETWORK SLURM_OVERCOMMIT SLURM_OVERLAP SLURM_UNBUFFEREDIO SLURM_WAIT"
         " SLURM_EXACT SLURM_STEP_GRES SRUN_CPUS_PER_TASK SLURM_THREADS_PER_CORE"
     )
 )
-# Meanings that differ from task to task of a launch.
-PER_TASK = {"rank", "local_rank"}
+_OWN = "that of the batch script; each task of a rewritten launch line is given its own"
 # Of these the environment of a node, not of the scheduler, tells; the same everywhere.
 HERE: dict[str, tuple[str, str]] = {
     "home": ("$HOME", "that of the node where the job runs"),
@@ -257,8 +256,8 @@ HERE: dict[str, tuple[str, str]] = {
     "user_id": ("$(id -u)", ""),
     "node_name": ("$(hostname)", "the name that the node gives itself"),
     "pid": ("$$", ""),
-    "rank": ("0", "that of the batch script; each launched task is given its own where its launch line is rewritten"),
-    "local_rank": ("0", "that of the batch script; each launched task is given its own where its launch line is rewritten"),
+    "rank": ("0", _OWN),
+    "local_rank": ("0", _OWN),
     "node_index": ("0", "that of the batch script"),
     "tmp_dir": ("${TMPDIR:-/tmp}", "no directory of the job's own"),
     "job_dir": ("$PWD", "no directory of the job's own"),
@@ -267,7 +266,7 @@ HERE: dict[str, tuple[str, str]] = {
     "gpu_ids": ("${CUDA_VISIBLE_DEVICES-}", "as CUDA counts them"),
 }  # fmt: skip
 # What stands for "run by the batch system" in each source.
-ENVIRONMENT = {"pbspro": "PBS_BATCH", "torque": "PBS_BATCH", "moab": "PBS_BATCH", "gridengine": "BATCH", "slurm": "BATCH"}  # fmt: skip
+ENVIRONMENT = dict.fromkeys(("pbspro", "torque", "moab"), "PBS_BATCH")
 _ALONE = "each element is a job of its own"
 # For each target: meaning -> (text between double quotes of sh, what differs). "@x@" is a number of the neutral job.
 TARGETS: dict[str, dict[str, tuple[str, str]]] = {
@@ -329,7 +328,7 @@ TARGETS: dict[str, dict[str, tuple[str, str]]] = {
         "job_dir": ("${PBS_JOBDIR-}", ""),
         "tmp_dir": ("${TMPDIR:-/tmp}", ""),
         "cpus_on_node": ("${NCPUS-}", "those of a chunk"),
-        "hosts": ('$(awk "!seen[\\$1]++" "$PBS_NODEFILE")', ""),
+        "hosts": ('$(awk "seen[\\$1]++ == 0" "$PBS_NODEFILE")', ""),
     },
     "torque": {
         "job_id": ("${PBS_JOBID%%[.[]*}", "the number without the server"),
@@ -344,7 +343,7 @@ TARGETS: dict[str, dict[str, tuple[str, str]]] = {
         "queue": ("${PBS_QUEUE-}", ""),
         "submit_queue": ("${PBS_O_QUEUE-}", ""),
         "node_index": ("${PBS_NODENUM:-0}", ""),
-        "hosts": ('$(awk "!seen[\\$1]++" "$PBS_NODEFILE")', ""),
+        "hosts": ('$(awk "seen[\\$1]++ == 0" "$PBS_NODEFILE")', ""),
     },
     "lsf": {
         "job_id": ("${LSB_JOBID-}", ""),
@@ -369,7 +368,7 @@ TARGETS: dict[str, dict[str, tuple[str, str]]] = {
         "account": ("${OAR_PROJECT_NAME-}", ""),
         "user": ("${OAR_USER-}", ""),
         "walltime_s": ("${OAR_JOB_WALLTIME_SECONDS-}", ""),
-        "hosts": ('$(awk "!seen[\\$1]++" "$OAR_NODEFILE")', ""),
+        "hosts": ('$(awk "seen[\\$1]++ == 0" "$OAR_NODEFILE")', ""),
     },
     "gridengine": {
         "job_id": ("${JOB_ID-}", ""),

@@ -17,16 +17,16 @@ from jobspec.job import Job
 from jobspec.report import APPROXIMATE, DROPPED, EXACT, Entry, Fate
 from jobspec.systems import SYSTEMS
 
-_LISTED = str.split
+_words = str.split
 
 LONGEST = 1 << 20  # characters of a body that is read as a program; a longer one carries data
 _MOST_TEXT = 200
 _ASKS = re.compile(r"(?:environ(?:\.get)?[\[(]|getenv\(|ENV(?:IRON)?[\[{]|printenv )\s?\\?[\"']?\Z")
-_SET_BY = frozenset(_LISTED("setenv set for foreach read"))
-_UNSET = frozenset(_LISTED("unset unsetenv"))
+_SET_BY = frozenset(_words("setenv set for foreach read"))
+_UNSET = frozenset(_words("unset unsetenv"))
 _STARTS_HOME = {"pbspro": "PBS_O_WORKDIR", "torque": "PBS_O_WORKDIR", "gridengine": "SGE_O_WORKDIR"}
-_GO_HOME = frozenset(_LISTED("flux slurm lsf oar cobalt hyperqueue"))
-_MODULE_VERBS = frozenset(_LISTED("load add try-load swap switch sw unload rm del remove save"))
+_GO_HOME = frozenset(_words("flux slurm lsf oar cobalt hyperqueue"))
+_MODULE_VERBS = frozenset(_words("load add try-load swap switch sw unload rm del remove save"))
 _MPI_RANKS = {
     "rank": "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${PALS_RANKID:-0}}}",
     "local_rank": "${OMPI_COMM_WORLD_LOCAL_RANK:-${MPI_LOCALRANKID:-${PALS_LOCAL_RANKID:-0}}}",
@@ -190,8 +190,10 @@ class Work:
         begins = not before.strip() or before[-1:] in "\"'"
         if not begins or follows not in (" ", "\t", '"', "'", "\n", "", "\\"):
             return
+        if place.head in ONLY_NAMES:
+            return
         where = "here-document" if "here" in place.context else "string"
-        self._left(one, one.at, self._line(one.at), f"it stands in a {where}")
+        self._left(one, one.at, self._line(one.at), f"it stands in a {where}", shaping=place.command)
 
     def _word(self, one: Finding, place: Place) -> None:
         if place.word < 0:
@@ -218,12 +220,12 @@ class Work:
         """The launcher means the same on the target."""
         return (launcher in MPI and TARGET[self.target] != "flux run") or self.target in HOME.get(launcher, ())
 
-    def _left(self, one: Finding, at: int, text: str, why: str) -> None:
+    def _left(self, one: Finding, at: int, text: str, why: str, *, shaping: bool = True) -> None:
         """Something that is not changed, though it may have to be."""
         if one.kind == "command":
             self._command(one, at, words(self.body, at) or [Word(at, at, text)], why)
         elif one.name != "flux" and not self._stays(one.name):
-            self._report(at, text, DROPPED, f"not understood: {why}; left as it stands", shaping=True)
+            self._report(at, text, DROPPED, f"not understood: {why}; left as it stands", shaping=shaping)
 
     def _command(self, one: Finding, at: int, found: list[Word], where: str = "") -> None:
         text = " ".join(word.raw for word in found[:12])
@@ -367,7 +369,11 @@ class Work:
             return
         source, variable = SYSTEMS[self.source], _STARTS_HOME.get(self.target)
         if source.origin == "submit" and source.prefixes and variable:
-            line = f'cd "${{{variable}:-.}}"' if self._family == "sh" else f'if ( $?{variable} ) cd "${variable}"'
+            line = (
+                f'cd "${{{variable}:-.}}"'
+                if self._family == "sh"
+                else f'if ( $?{variable} ) cd "`printenv {variable}`"'
+            )
             self.shim.append(line)
             self._report(
                 0,
