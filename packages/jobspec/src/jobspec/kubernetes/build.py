@@ -42,9 +42,7 @@ CANT = (
     ("priority", "a priority of Kubernetes is a PriorityClass of the cluster: qos of the profile names it"),
     ("placement", "a pod lies on one node, and the scheduler spreads pods as it likes"),
     ("input", "a container has no file for its input"),
-    ("output", "the output of a pod is kept by Kubernetes: kubectl logs"),
-    ("error", "the output of a pod is kept by Kubernetes: kubectl logs"),
-    ("open_mode", "the output of a pod is kept by Kubernetes: kubectl logs"),
+    ("open_mode", "the log of a pod is kept by Kubernetes"),
     ("mail", "Kubernetes sends no mail"),
 )
 
@@ -205,6 +203,9 @@ def _pod(say: Saying, job: Job, pods: Pods, script: Script, config: str, array: 
 def rest(say: Saying) -> None:
     """The account of what was not asked of the parts."""
     say.drop_all(CANT)
+    for field, what in (("output", "instead of a file"), ("error", "together with the output")):
+        if say.asked(field):
+            differs(say, field, f"in the log of the pod (kubectl logs), {what}")
     if say.job.join:
         say.exact("join")  # a log has both
     if say.job.hold:
