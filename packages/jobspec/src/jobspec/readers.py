@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobspec.documents import detect_document
 from jobspec.errors import JobspecError, ScriptError
 from jobspec.job import Job
 from jobspec.profile import DEFAULT, Profile
@@ -27,7 +28,7 @@ class Evidence:
 
 
 def detect(text: str) -> list[Evidence]:
-    """The systems whose directives a script has before its first command, likeliest first.
+    """The systems whose directives a script has before its first command, likeliest first; or that of a document.
 
     Slurm's win over foreign ones, which sbatch obeys too; otherwise the first wins. Empty where there are none.
     """
@@ -41,6 +42,8 @@ def detect(text: str) -> list[Evidence]:
         for prefix, (name, _) in _PREFIXES.items():
             if line.startswith(prefix) and name not in found:
                 found[name] = Evidence(name, number, line[:80].strip())
+    if not found and (document := detect_document(text)):
+        return [Evidence(*document)]
     return sorted(found.values(), key=lambda one: (one.system != "slurm", one.line))
 
 
