@@ -11,6 +11,7 @@ from jobspec.job import Job
 from jobspec.profile import DEFAULT, Profile
 from jobspec.reading import Reading, refused
 from jobspec.systems import SYSTEMS, reader
+from jobspec.systems import system as system_of
 
 LARGEST_SCRIPT = 8 * 1024 * 1024  # bytes; slurmctld itself takes 4 MB unless told otherwise
 _PREFIXES = {start: (system.name, start) for system in SYSTEMS.values() if system.reader for start in system.prefixes}
@@ -41,6 +42,12 @@ def detect(text: str) -> list[Evidence]:
             if line.startswith(prefix) and name not in found:
                 found[name] = Evidence(name, number, line[:80].strip())
     return sorted(found.values(), key=lambda one: (one.system != "slurm", one.line))
+
+
+def source_system(name: str) -> str:
+    """The name of a system that is read, from its name or alias. Raises JobspecError."""
+    reader(name)
+    return system_of(name).name
 
 
 def read(text: str, system: str = "", profile: Profile = DEFAULT) -> Reading:
