@@ -57,9 +57,10 @@ class Draft:
         self.native.append(Native(item.key, item.value))
         return ("native", *too)
 
-    def note(self, item: Item, fields: tuple[str, ...], text: str = "", column: int = 0) -> None:
-        """The item went into these fields."""
-        self.directives.append(Directive(item.line, column or item.column, text or item.text, item.key, fields))
+    def note(self, item: Item, fields: tuple[str, ...], text: str = "", column: int = 0, why: str = "") -> None:
+        """The item went into these fields; why: what of it they don't hold."""
+        place = (item.line, column or item.column, text or item.text)
+        self.directives.append(Directive(*place, item.key, fields, "obeyed", why))
 
     def inert(self, item: Item, why: str) -> None:
         """The item is obeyed, without effect on the job."""

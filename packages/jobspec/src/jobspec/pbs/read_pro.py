@@ -207,12 +207,14 @@ def _selected(draft: Draft, item: Item) -> list[dict[str, Any]]:
             draft.set("exclusive", True, placed)
             fields = (*fields, "exclusive") if arrangement else ("exclusive",)
         draft.note(placed, (*fields, "placement") if group else fields)
+    why = ""
     if arrangement in {"", "free"} and sum(chunk.count for chunk in chunks) > 1:
-        draft.warn(item, "read as one node for each chunk; without place=scatter chunks may share a host")
-    return [_checked(draft, item, _chunk, chunk, arrangement == "pack") for chunk in chunks]
+        why = "each chunk is taken for a node; without place=scatter chunks may share a host"
+        draft.warn(item, why)
+    return [_checked(draft, item, _chunk, chunk, arrangement == "pack", why) for chunk in chunks]
 
 
-def _chunk(draft: Draft, item: Item, chunk: Chunk, pack: bool) -> dict[str, Any]:
+def _chunk(draft: Draft, item: Item, chunk: Chunk, pack: bool, why: str) -> dict[str, Any]:
     """The fields that one kind of chunk makes."""
     given = {part.name: part for part in chunk.parts}
     times = chunk.count if pack else 1
@@ -227,13 +229,13 @@ def _chunk(draft: Draft, item: Item, chunk: Chunk, pack: bool) -> dict[str, Any]
         "tasks_per_node": processes if "mpiprocs" in given and not pack else None,
     }
     if cpus != processes * changes["cpus_per_task"]:
-        native.append(Native("select", f"ncpus={cpus}"))
-        why = f"{cpus} CPUs don't divide among {processes} processes: read as {changes['cpus_per_task']} for each"
-        draft.warn(item, why)
-        here.append("native")
+        native.append(Native("l select", f"ncpus={cpus}"))
+        uneven = f"{cpus} CPUs don't divide among {processes} processes: taken as {changes['cpus_per_task']} for each"
+        draft.warn(item, uneven)
+        why = f"{why}; {uneven}" if why else uneven
     if "ompthreads" in given:
         threads = values.whole(_said(given["ompthreads"]))
-        native.append(Native("select", f"ompthreads={threads}"))
+        native.append(Native("l select", f"ompthreads={threads}"))
         if threads != changes["cpus_per_task"]:
             _aside(draft, item, given["ompthreads"], ("native",))
     if "ngpus" in given:
@@ -252,7 +254,7 @@ def _chunk(draft: Draft, item: Item, chunk: Chunk, pack: bool) -> dict[str, Any]
         here.append("constraint")
     fields = tuple(dict.fromkeys(here))
     at = item.column + item.text.find("select=") + len("select=")
-    draft.note(item, fields, item.text if not chunk.at else f"+{item.said[chunk.at : chunk.end]}", at + chunk.at)
+    draft.note(item, fields, item.text if not chunk.at else f"+{item.said[chunk.at : chunk.end]}", at + chunk.at, why)
     asked = [name for name in (*fields, *changes) if name in changes and name != "tasks_per_node"]
     if changes["tasks_per_node"]:
         asked.append("tasks_per_node")
@@ -269,9 +271,9 @@ def _processes(
     processes = values.whole(_said(given["mpiprocs"])) if "mpiprocs" in given else 1 if cpus != 0 else 0
     here += ["tasks", "cpus_per_task"] + (["tasks_per_node"] if "mpiprocs" in given else [])
     if not processes:
-        native.append(Native("select", "mpiprocs=0"))
+        native.append(Native("l select", "mpiprocs=0"))
         if cpus == 0:
-            native.append(Native("select", "ncpus=0"))
+            native.append(Native("l select", "ncpus=0"))
     if cpus is None:
         if processes > 1:
             draft.warn(item, f"ncpus is not said: read as one for each of the {processes} processes of a chunk")
@@ -297,7 +299,7 @@ def _features(draft: Draft, item: Item, chunk: Chunk, native: list[Native]) -> C
         if part.name in {"vmem", "hbmem"}:
             values.size(said)
         if part.name in {"vnode", "vmem", "hbmem", "vntype"} or said[0].isdecimal():
-            native.append(Native("select", part.text))
+            native.append(Native("l select", part.text))
             near = {"vnode": ("hosts",), "vmem": ("memory",), "hbmem": ("memory",)}.get(part.name, ())
             _aside(draft, item, part, ("native", *near))
             continue
@@ -380,7 +382,7 @@ def _old_chunk(chunk: Chunk, each: int | None, properties: list[str]) -> dict[st
     changes["tasks_per_node"] = processes
     changes["cpus_per_task"] = max(1, -(-cpus // tasks))
     if cpus % tasks:
-        changes["native"].append(Native("select", f"ncpus={cpus}"))
+        changes["native"].append(Native("l select", f"ncpus={cpus}"))
     names += properties
     if names:
         changes["constraint"] = Constraint(":".join(f"{name}=true" for name in names), tuple(names))
