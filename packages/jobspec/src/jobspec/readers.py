@@ -11,7 +11,7 @@ from jobspec.errors import JobspecError, ScriptError
 from jobspec.job import Job
 from jobspec.profile import DEFAULT, Profile
 from jobspec.reading import Reading, refused
-from jobspec.systems import SYSTEMS, reader
+from jobspec.systems import SEVERAL, SYSTEMS, reader
 from jobspec.systems import system as system_of
 
 LARGEST_SCRIPT = 8 * 1024 * 1024  # bytes; slurmctld itself takes 4 MB unless told otherwise
@@ -39,26 +39,45 @@ def detect(text: str) -> list[Evidence]:
             continue
         if start[0] != "#":
             break
+        if start.startswith("#PBS"):
+            line = start  # qsub obeys indented directives too
         for prefix, (name, _) in _PREFIXES.items():
             if line.startswith(prefix) and name not in found:
                 found[name] = Evidence(name, number, line[:80].strip())
+    if pbs := found.pop("torque", None):
+        one = _pbs(text)
+        found[one.system] = Evidence(one.system, one.line or pbs.line, one.reason)
     if not found and (document := detect_document(text)):
         return [Evidence(*document)]
     return sorted(found.values(), key=lambda one: (one.system != "slurm", one.line))
 
 
 def source_system(name: str) -> str:
-    """The name of a system that is read, from its name or alias. Raises JobspecError."""
+    """The name of a system that is read (or of several dialects: "pbs"), from its name or alias. Raises JobspecError."""
+    if name.lower() in SEVERAL:
+        return name.lower()
     reader(name)
     return system_of(name).name
 
 
+def _pbs(text: str) -> Evidence:
+    """Which of the two dialects of `#PBS` lines, and why."""
+    from jobspec.pbs.dialect import dialect
+
+    return Evidence(*dialect(text))
+
+
 def read(text: str, system: str = "", profile: Profile = DEFAULT) -> Reading:
-    """The reading of a file, refused or not; `system` is a name in `SYSTEMS`, or "" to find out."""
+    """The reading of a file, refused or not.
+
+    system: a name in `SYSTEMS`; "pbs" for the one of its dialects that it turns out to be; "" to find out.
+    """
     if not system:
         # Without directives it is read as Slurm's: sbatch takes such a script too.
         evidence = detect(text)
         system = evidence[0].system if evidence else "slurm"
+    elif system in SEVERAL:
+        system = _pbs(text).system
     module = reader(system)
     try:
         return module.read(text, profile)
