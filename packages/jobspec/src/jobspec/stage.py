@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -12,12 +13,16 @@ from pathlib import Path
 from jobspec.errors import DocumentError, StepFailed
 
 PRIVATE = 0o700
+PREFIX = "jobspec-"  # of the names of temporary stages
+OWN = ".jobspec-"  # of the names of files in a stage that are none of the user's
 
 
 def check_name(name: str, place: str) -> str:
     """A file name inside the stage: relative, without `.` and `..`. Raises DocumentError."""
     if any(part in {"", ".", ".."} for part in name.split("/")) or "\0" in name:
         raise DocumentError(f"{name[:60]!r} does not stay in the stage: a name relative to it, without '..'", place)
+    if name.startswith(OWN):
+        raise DocumentError(f"names that start with {OWN!r} are taken", place)
     return name
 
 
@@ -25,13 +30,14 @@ class Stage:
     """A directory for the files of one run.
 
     Without a path it is a new temporary one, removed by `remove`. A named one is made where it is
-    absent and stays: whoever named it wants to find it.
+    absent and stays: whoever named it wants to find it. While a run uses it, no other run can.
     """
 
     def __init__(self, path: str = "") -> None:
         self.temporary = not path
+        self._lock = -1
         if not path:
-            self.path = Path(tempfile.mkdtemp(prefix="jobspec-"))
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
             return
         self.path = Path(path)
         try:
@@ -41,6 +47,27 @@ class Stage:
             raise StepFailed(f"can't make the stage {path}: {error.strerror}") from None
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
             raise StepFailed(f"the stage {path} must be a directory of your own that nobody else can write to")
+
+        self._take()
+
+    def _take(self) -> None:
+        try:
+            # A file, because a directory can't be locked on NFS (flock(2), "NFS details").
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            self._lock = os.open(self.path / f"{OWN}lock", flags, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise StepFailed(f"another run uses the stage {self.path}") from None
+        except OSError as error:
+            self.release()
+            raise StepFailed(f"can't lock the stage {self.path}: {error.strerror}") from None
+
+    def release(self) -> None:
+        """Let other runs use a named stage."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def write(self, name: str, content: bytes, *, executable: bool) -> None:
         """Make a file, in the place of an older one. Symbolic links on the way are not followed."""
