@@ -113,9 +113,6 @@ def _is_number(text: str) -> bool:
 
 def _begin(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
     for given in many:
-        if job.begin is not None:
-            job = builder.native(job, given)
-            continue
         text = given.value
         try:
             begin = Begin(text, offset_s=whole(seconds(text[1:]))) if text[:1] == "+" else Begin(text, at=moment(text))
@@ -123,7 +120,10 @@ def _begin(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
             raise refuse(given, str(error), "an offset is written +1h, +30m or +90s") from None
         if text == "now":
             begin = Begin(text, offset_s=0)
-        elif begin.at is None and begin.offset_s is None:
+        if job.begin is not None:
+            job = builder.native(job, given)
+            continue
+        if begin.at is None and begin.offset_s is None:
             builder.warn(given, f"what Flux makes of the time {text[:60]!r} is not checked", "YYYY-MM-DD HH:MM:SS")
         job = builder.set(job, given, begin=begin)
     return job

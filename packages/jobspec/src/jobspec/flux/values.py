@@ -71,3 +71,11 @@ def moment(text: str) -> str | None:
         return datetime.fromisoformat(text).isoformat()
     except ValueError:
         return None
+
+
+def shown(count: int) -> str:
+    """Bytes for people."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{round(count / size, 2):g} {unit}"
+    return f"{count} bytes"
