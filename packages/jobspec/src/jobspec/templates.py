@@ -6,8 +6,8 @@ import re
 
 FILL_IN = "a template: fill it in first"
 _TEMPLATE = re.compile(
-    r"\$\{?[A-Za-z_]|\$\(|`|\{\{|\{%|\{[A-Za-z_]\w{0,60}\}|(?<![\w.])@@?[A-Za-z_]|<[A-Za-z_][\w -]{0,60}>|%%?[A-Za-z_]\w{1,60}%"
-    r"|!TBG_|getenv(_nospace)?\("
+    r"\$\{?[A-Za-z_]|\$\(|`|\{\{|\{%|\{[A-Za-z_]\w{0,60}\}|(?<![\w.])@@?[A-Za-z_]|<[A-Za-z_][\w -]{0,60}>"
+    r"|%%?[A-Za-z_]\w{1,60}%|!TBG_|getenv(_nospace)?\("
 )
 
 

@@ -25,7 +25,7 @@ class Deriving:
         self.profile = profile
         self.fields: dict[str, Any] = {}
         self.where: dict[str, Where] = {}
-        self.native: list[tuple[Part, Native]] = []
+        self.native: list[Native] = []
         self.warnings: list[Problem] = []
         self.unit = profile.memory_units.get("lsf", "")
         self.taken: set[str] = set()
@@ -44,7 +44,7 @@ class Deriving:
 
     def keep(self, part: Part, option: str, value: str | None, *, told: bool = True) -> None:
         """The part, or some of it, is a matter of LSF alone; not `told`: other fields say it too."""
-        self.native.append((part, Native(option, value)))
+        self.native.append(Native(option, value))
         if told:
             self.hold(part, "native")
 
@@ -65,8 +65,9 @@ class Deriving:
         self._files()
         self._mail()
         self._rest()
-        self.native.sort(key=lambda one: (one[0].line, one[0].column))
-        return Job(system="lsf", where=self.where, native=tuple(one for _, one in self.native), **self.fields)
+        # In an order of their own, since that of the options means nothing but for the files of -f.
+        self.native.sort(key=lambda one: (one.option, "" if one.option == "f" else one.value or ""))
+        return Job(system="lsf", where=self.where, native=tuple(self.native), **self.fields)
 
     def _names(self) -> None:
         if part := self.part("J"):
@@ -162,7 +163,7 @@ class Deriving:
                     continue
             self.hold(part, "gpus")
         if rest:
-            self.native.append((self.parts.last[asked[0]], Native("gpu", ":".join(rest))))
+            self.native.append(Native("gpu", ":".join(rest)))
         if asked:
             self.fields["gpus"] = (Gpus(count, per, kind),)  # type: ignore[arg-type]
         for name in _GPU_COUNTS:
@@ -170,7 +171,7 @@ class Deriving:
             if part is None:
                 continue
             use: resreq.Use = part.value
-            plain = use.value.isascii() and use.value.isdigit() and 0 < int(use.value[:9]) and len(use.value) < 10
+            plain = use.value.isascii() and use.value.isdigit() and int(use.value[:9]) > 0 and len(use.value) < 10
             if "gpus" in self.fields or not plain or use.per == "job":
                 self.keep(part, "rusage", use.text)
             else:
@@ -227,18 +228,17 @@ class Deriving:
                 self.keep(part, "rusage", use.text)
 
     def _requirements(self) -> None:
-        selects = self.parts.lists.get("select", [])
-        if selects:
+        if selects := self.parts.lists.get("select", []):
             texts = list(dict.fromkeys(part.value for part in selects))
             text = texts[0] if len(texts) == 1 else " && ".join(f"({one})" for one in texts)
             self.fields["constraint"] = Constraint(text, resreq.features(" && ".join(texts)))
-            for part in selects:
-                self.hold(part, "constraint")
+            for one in selects:
+                self.hold(one, "constraint")
         for key in _PLACED:
             if part := self.part(key):
                 self._place(part, part.value)
-        for part in self.parts.lists.get("rusage", []):
-            self.keep(part, "rusage", part.value.text)
+        for one in self.parts.lists.get("rusage", []):
+            self.keep(one, "rusage", one.value.text)
         for key in list(self.parts.last):
             if key.startswith("rusage.") and key not in self.taken and (found := self.part(key)):
                 self.keep(found, "rusage", found.value.text)

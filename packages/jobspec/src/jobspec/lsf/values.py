@@ -24,11 +24,8 @@ _CONDITION = re.compile(
 )
 _CALL = re.compile(r"([a-z_]+)\(\s*[\"']?([0-9]+)(?:\[([0-9]+|\*)\])?[\"']?\s*\)", re.ASCII)
 _KINDS = {"done": "afterok", "ended": "afterany", "exit": "afternotok", "started": "after"}
-_CALLS = frozenset("done ended exit external numdone numended numexit numhold numpend numrun numstart".split()) | {
-    "post_done",
-    "post_err",
-    "started",
-}
+_NAMES = "done ended exit external numdone numended numexit numhold numpend numrun numstart post_done post_err started"
+_CALLS = frozenset(_NAMES.split())
 _SHIFT = {"K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60, "Z": 70}
 _ENTRY = re.compile(r"\s*([^,=~\s'\"]{1,255})(?:=('[^']*'|[^,]*))?\s*", re.ASCII)
 
@@ -106,7 +103,7 @@ def moment(text: str) -> Begin:
     # A leap year and a long month, where they are not given.
     padded = [*[2000, 1, 1][: 5 - len(numbers)], *numbers]
     try:
-        found = datetime(*padded)  # type: ignore[arg-type]  # noqa: DTZ001
+        found = datetime(*padded)  # type: ignore[arg-type]
     except ValueError:
         raise ValueError(f"{shown(text)} is no time: a part of it is out of range") from None
     if len(numbers) < 5:
@@ -124,7 +121,7 @@ def dependency(text: str) -> Dependency:
     while at < len(text):
         match = _CONDITION.match(text, at)
         token = match[1] if match else ""
-        if token in {"&&", "||", ")"} and not operand or token in {"!", "("} and operand or not token:
+        if (token in {"&&", "||", ")"} and not operand) or (token in {"!", "("} and operand) or not token:
             raise ValueError(f"{shown(text)} is no dependency: wrong from {shown(text[at : at + 20])}")
         at = match.end() if match else at
         if token in {"&&", "||"}:
