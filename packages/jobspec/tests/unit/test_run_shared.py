@@ -170,8 +170,7 @@ HOOKS = {
 @pytest.mark.parametrize("hook", HOOKS)
 def test_a_stranger_that_fails_is_named_in_one_line(tmp_path, hook):
     (tmp_path / "jobspec_stranger.py").write_text(
-        "from jobspec.transformer import TransformerBase
-from jobspec.transformer.local import Transformer as Local\n"
+        "from jobspec.transformer.local import Transformer as Local\n"
         f"class Transformer(Local):\n    name = 'stranger'\n    {HOOKS[hook]}\n"
     )
     file = tmp_path / "job.yaml"
