@@ -12,7 +12,10 @@ from jobspec.transformer._scheduler import Ended, Scheduler, offer_steps
 
 # squeue(1), "JOB STATE CODES": those in which a job does not stay.
 _LIVING = frozenset(
-    ["PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SIGNALING", "STAGE_OUT", "SPECIAL_EXIT"]
+    {
+        *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING"),
+        *("REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "STAGE_OUT", "SPECIAL_EXIT"),
+    }
 )
 
 
