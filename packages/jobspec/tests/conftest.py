@@ -96,6 +96,12 @@ def slurm_corpus() -> list[tuple[str, dict[str, Any]]]:
     return [(_rebuilt(row), said[row["id"]]) for row in _lines(folder / "directives.jsonl") if row["id"] in said]
 
 
+@pytest.fixture(scope="session")
+def corpus() -> list[tuple[str, str]]:
+    """(system, script) of every system, rebuilt; the corpus' short names of systems as they are there."""
+    return [(row["system"], _rebuilt(row)) for row in _lines(corpus_folder() / "directives.jsonl")]
+
+
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open() as file:
         for line in file:

@@ -38,6 +38,8 @@ TOKENS: dict[str, dict[str, str]] = {
     "hyperqueue": {"%{JOB_ID}": _ID, "%{TASK_ID}": _INDEX},
 }  # fmt: skip
 TOKENS = {**TOKENS, "moab": TOKENS["torque"], "flux-jobspec": TOKENS["flux"]}
+# Flux's words, and more in their manner.
+TOKENS["jobspec"] = TOKENS["flux"] | {"{{array}}": _ARRAY, "{{index}}": _INDEX, "{{user}}": _USER}
 _KNOWN = {
     name: re.compile("|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)))
     for name, tokens in TOKENS.items()
@@ -66,3 +68,14 @@ def translate(text: str, source: str, target: str) -> tuple[str, list[str]]:
         return written.get(meaning, "")
 
     return str(_KNOWN[source].sub(replace, text)), lost
+
+
+def meaning(text: str, system: str) -> list[str]:
+    """The path in pieces: its text, and for each token what it stands for; equal for equal paths of two systems."""
+    if system not in _KNOWN:
+        return [text]
+    pieces, at = [], 0
+    for match in _KNOWN[system].finditer(text):
+        pieces += [text[at : match.start()], f"<{TOKENS[system].get(match[0], match[0])}>"]
+        at = match.end()
+    return [piece for piece in (*pieces, text[at:]) if piece]

@@ -5,23 +5,41 @@ from __future__ import annotations
 import click
 from resources.clikit import echo_json, json_option
 
+from jobspec.cli._files import load, problem_text, profile_option, read_all, source_option
+
 
 @click.command()
 @click.argument("file")
+@source_option
+@profile_option
 @json_option
-def request(file: str, as_json: bool) -> None:
+def request(file: str, source: str, profile_file: str | None, as_json: bool) -> None:
     """What the batch script FILE (- is stdin) asks for, as a request that `resources fit` reads.
 
-    Only Slurm's scripts are read so far, as sbatch reads them. What a request can't say is told on stderr.
+    What a request can't say is told on stderr.
     """
     from resources.documents import dump_request
 
-    from jobspec.readers import load_script, read_script
+    from jobspec.errors import JobspecError
+    from jobspec.merge import merged
+    from jobspec.reading import Problem
     from jobspec.request import request as request_of
 
-    need, notes = request_of(read_script(load_script(file), file))
-    for note in notes:
-        click.echo(f"{file}:{note.where.line}:{note.where.column}: {note.text}", err=True)
+    [item] = read_all((file,), source, load(profile_file))
+    for problem in item.reading.errors:
+        raise JobspecError(problem_text(file, problem, "error"))
+    job, approximate = merged(item.reading.jobs)
+    need, notes = request_of(job)
+    said = [Problem(note.where.line, note.where.column, note.text) for note in notes]
+    said += [
+        Problem(one.line, one.column, f"{' '.join(one.text.split())}: a request has no word for it")
+        for one in item.reading.directives
+        if one.state == "obeyed" and one.fields == ("native",)
+    ]
+    if approximate:
+        said.append(Problem(1, 1, "a heterogeneous job: the request is large enough for all of its components"))
+    for problem in sorted((*item.reading.warnings, *said), key=lambda one: (one.line, one.column)):
+        click.echo(problem_text(file, problem, "note"), err=True)
     if as_json:
         echo_json(dump_request(need))
     else:

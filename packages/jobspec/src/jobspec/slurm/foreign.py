@@ -67,7 +67,9 @@ def foreign_options(prefix: str, lines: list[tuple[int, str]]) -> list[Given]:
         translated = _bsub(letter, value, words) if prefix == BSUB else _pbs(letter, value)
         for name, argument in translated or [("", "")]:
             option = LONG[name] if name else _IGNORED
-            given = Given(option, argument, word.line, word.column, word.line, word.end, text, foreign=f"{prefix} {text}")
+            given = Given(
+                option, argument, word.line, word.column, word.line, word.end, text, foreign=f"{prefix} {text}"
+            )
             read_value(given)
             found.append(given)
     return found

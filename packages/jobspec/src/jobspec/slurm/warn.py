@@ -28,9 +28,12 @@ def warnings(parts: Iterable[list[Given]]) -> tuple[Problem, ...]:
 def _traps(given: Given, text: str) -> Iterable[tuple[str, str]]:
     name = given.option.name
     if name in {"time", "time-min"} and _MINUTES.fullmatch(text):
-        yield f"--{name}={text} is {given.value // 60} minutes" if given.value != "unlimited" else (
-            f"--{name}={text} is no limit at all"
-        ), f"--{name}={text}:00 for hours and minutes"
+        yield (
+            f"--{name}={text} is {given.value // 60} minutes"
+            if given.value != "unlimited"
+            else (f"--{name}={text} is no limit at all"),
+            f"--{name}={text}:00 for hours and minutes",
+        )
     elif given.source.startswith("--tasks="):
         yield f"--tasks={text} is --tasks-per-node={text}", f"--ntasks={text}"
     elif given.source.startswith("-") and given.source[2:3] == "=" and text.startswith("="):
