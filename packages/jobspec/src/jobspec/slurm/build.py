@@ -136,6 +136,8 @@ def _native(given: Given) -> Native | None:
     option = given.option
     if option.fields == ("native",):
         return Native(option.name, given.text if given.text or given.source.endswith("=") else None)
+    if option.name == "gpus-per-socket":
+        return Native(option.name, given.text)  # the job has them as its node's
     if option.name == "exclusive" and (given.text or "").lower() in {"user", "mcs", "oversubscribe"}:
         return Native("exclusive", given.text)
     return None

@@ -179,7 +179,9 @@ def _check_gpus(entry: dict[str, int], found: Shape, asked: Mapping[str, Any]) -
     if socket and found.sockets is None:
         raise Conflict("gpus-per-socket", "--gpus-per-socket needs --sockets-per-node")
     if node and socket and found.sockets != node // socket:
-        text = f"{node} GPUs a node with {socket} a socket make {node // socket} sockets, not those of --sockets-per-node"
+        text = (
+            f"{node} GPUs a node with {socket} a socket make {node // socket} sockets, not those of --sockets-per-node"
+        )
         raise Conflict("gpus-per-socket", text)
     if job and node:
         quotient = job // node

@@ -9,9 +9,7 @@ from resources.units import shown
 _ACCOUNTED = re.compile(r"(?:(?:task|energy|network|filesystem)=)?[0-9]{1,9}", re.IGNORECASE | re.ASCII)
 _FREQUENCY = r"(?:[0-9]{1,9}|low|medium|high|highm1|high1)"
 _GOVERNOR = r"(?:ondemand|performance|userspace)"  # those that slurm.conf(5), CpuFreqGovernors, allows by itself
-_CPU_FREQ = re.compile(
-    rf"(?:{_FREQUENCY}(?:-{_FREQUENCY}(?::{_GOVERNOR})?)?|{_GOVERNOR})", re.IGNORECASE | re.ASCII
-)
+_CPU_FREQ = re.compile(rf"(?:{_FREQUENCY}(?:-{_FREQUENCY}(?::{_GOVERNOR})?)?|{_GOVERNOR})", re.IGNORECASE | re.ASCII)
 _GPU_FREQ = re.compile(r"(?:[0-9]{1,9}|low|medium|high|highm1)?", re.ASCII)
 _NUMBERS = r"[0-9a-fA-Fx,*]{1,10000}"
 _GPU_BIND = re.compile(
@@ -19,9 +17,7 @@ _GPU_BIND = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _MEM_BIND = re.compile(rf"none|no|rank|local|prefer|p|sort|(?:map_mem|mask_mem):{_NUMBERS}", re.IGNORECASE | re.ASCII)
-_LIMITS = frozenset(
-    "ALL NONE CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS".split()
-)
+_LIMITS = frozenset(["ALL", "NONE", "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS"])
 _USER_ENVIRONMENT = re.compile(r"[0-9]{0,9}[SLsl]?", re.ASCII)
 _PROFILES = frozenset(("none", "energy", "task", "lustre", "network", "all"))
 _IDENTITY = re.compile(r"[A-Za-z0-9_.$-]{1,64}", re.ASCII)
@@ -84,7 +80,12 @@ def distribution(text: str) -> str:
     layout, *options = lower.removesuffix(",").split(",")
     first, *cores = layout.removesuffix(":").split(":")
     fits = first in _TASK_LAYOUTS and len(cores) < 3 and all(core in _CORE_LAYOUTS for core in cores)
-    if not fits or len(options) > 1 or not all(option in {"pack", "nopack"} for option in options) or (first == "arbitrary" and cores):
+    if (
+        not fits
+        or len(options) > 1
+        or not all(option in {"pack", "nopack"} for option in options)
+        or (first == "arbitrary" and cores)
+    ):
         raise ValueError(f"{shown(text)} is no distribution of tasks")
     return text
 

@@ -151,7 +151,7 @@ def _no_features(text: str, at: int) -> ValueError:
 
 # In the order in which Slurm shows them.
 _ALL = ("INVALID_DEPEND", "BEGIN", "END", "FAIL", "REQUEUE", "STAGE_OUT")
-_MAIL = ("ARRAY_TASKS", *_ALL, "TIME_LIMIT_50", "TIME_LIMIT_80", "TIME_LIMIT_90", "TIME_LIMIT")
+MAIL = ("ARRAY_TASKS", *_ALL, "TIME_LIMIT_50", "TIME_LIMIT_80", "TIME_LIMIT_90", "TIME_LIMIT")
 
 
 def mail_types(text: str) -> frozenset[str]:
@@ -163,7 +163,7 @@ def mail_types(text: str) -> frozenset[str]:
             return frozenset()
         if part == "ALL":
             found.update(_ALL)
-        elif part in _MAIL:
+        elif part in MAIL:
             found.add(part)
     known = bool(found)
     if not known:
@@ -173,13 +173,13 @@ def mail_types(text: str) -> frozenset[str]:
 
 def in_order(types: frozenset[str]) -> tuple[str, ...]:
     """The events as Slurm shows them."""
-    return tuple(name for name in _MAIL if name in types) or ("NONE",)
+    return tuple(name for name in MAIL if name in types) or ("NONE",)
 
 
-_SIGNAL = re.compile(r"(?:(RB?|BR?):)?[ \t]{0,9}([A-Za-z0-9]{1,20})[ \t]{0,9}(?:@[ \t]{0,9}\+?([0-9]{0,5}))?", re.ASCII | re.IGNORECASE)
-_SIGNALS = frozenset(
-    "HUP INT QUIT ABRT KILL ALRM TERM USR1 USR2 URG CONT STOP TSTP TTIN TTOU XCPU".split()
+_SIGNAL = re.compile(
+    r"(?:(RB?|BR?):)?[ \t]{0,9}([A-Za-z0-9]{1,20})[ \t]{0,9}(?:@[ \t]{0,9}\+?([0-9]{0,5}))?", re.ASCII | re.IGNORECASE
 )
+SIGNALS = frozenset(["HUP", "INT", "QUIT", "ABRT", "KILL", "ALRM", "TERM", "USR1", "USR2", "URG", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "XCPU"])
 
 
 def signal(text: str) -> Signal:
@@ -188,7 +188,7 @@ def signal(text: str) -> Signal:
     name = match[2].upper().removeprefix("SIG") if match else ""
     number = int(name) if name.isdecimal() else 0
     before = int(match[3] or 0) if match and match[3] is not None else 60
-    if not match or before > 65535 or not (name in _SIGNALS or number):
+    if not match or before > 65535 or not (name in SIGNALS or number):
         raise ValueError(f"{shown(text)} is no [B:]SIGNAL[@SECONDS]")
     return Signal(_signal_name(number) if number else name, before, "B" in (match[1] or "").upper())
 
@@ -198,7 +198,7 @@ def _signal_name(number: int) -> str:
         name = signals.Signals(number).name.removeprefix("SIG")
     except ValueError:
         return str(number)
-    return name if name in _SIGNALS else str(number)
+    return name if name in SIGNALS else str(number)
 
 
 def environment(text: str) -> Environment:

@@ -25,6 +25,7 @@ _SHAPE = re.compile(r"\*|(?:[0-9]{1,9}(?:-[0-9]{1,9})?)?", re.ASCII)
 _AFTER_BRACKET = re.compile(r"\][^,\[\]]{1,200}(?:,|$)")
 _GRES_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _DAYS = re.compile(r"([0-9]{1,9})-(?:([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?)?", re.ASCII)
+_NEGATIVE = re.compile("-([1-9][0-9]{0,5})", re.ASCII)
 _CLOCK = re.compile(r"([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?", re.ASCII)
 _MEMORY = re.compile(r"[ \t\n\v\f\r]*\+?([0-9]{1,12})(?:([KMGT])B?)?", re.ASCII | re.IGNORECASE)
 _COUNT = re.compile(r"([0-9]{1,12})(?:([KMGTP])(B?))?", re.ASCII | re.IGNORECASE)
@@ -88,6 +89,8 @@ def seconds(text: str) -> int | Literal["unlimited"]:
     """Seconds: `M`, `M:S`, `H:M:S`, `D-`, `D-H`, `D-H:M`, `D-H:M:S`."""
     if text.lower() in {"-1", "infinite", "unlimited"}:
         return UNLIMITED
+    if match := _NEGATIVE.fullmatch(text):
+        return (2**32 + 1 - int(match[1]) * 1440) * 60  # days below zero, as Slurm wraps them
     if match := _CLOCK.fullmatch(text):
         first, second, third = match.groups()
         # Two numbers are minutes and seconds: `4:00` is four minutes.
