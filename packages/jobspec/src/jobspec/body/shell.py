@@ -16,7 +16,11 @@ _words = str.split
 Context = Literal["code", "single", "double", "comment", "here", "quoted here"]
 
 # Whole lines without anything that reaches beyond its line: plain commands, and comments.
-_PLAIN = re.compile(r"(?:[ \t]*+(?:#[^\n]*+|[^\n'\"`\\<()]*+)\n)++")
+_PLAIN = re.compile(
+    r"""(?:[ \t]*+(?:\#[^\n]*+|(?:[^'\n"`\\<()]++|'[^'\n]*+'|\([^()\n'"`\\<]*+\)
+    |"(?:[^"\\`\n(]++|\([^()"\n'`\\<]*+\))*+")*+)\n)++""",
+    re.VERBOSE,
+)
 _TOKEN = re.compile(
     r"""(?P<blank>(?:[ \t\r\f\v\0]|\\\r?\n)++)
     |(?P<word>(?:[^\s'"`\\$&|;()<>\0]++|\$\{[^}\n"'`]{0,300}+\}|\$(?![(])|[\x1c-\x1f\x85\xa0])++)

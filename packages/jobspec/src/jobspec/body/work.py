@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from jobspec.body.commands import ALIKE, COMMANDS, ONLY_NAMES, SUBMIT, family
-from jobspec.body.find import Finding
+from jobspec.body.find import LONGEST, Finding
 from jobspec.body.launch import NotUnderstood, newlines, read, say
 from jobspec.body.launchers import HOME, KNOWS_MPI, MPI, TARGET
 from jobspec.body.shell import Place, Word, scan, words
@@ -19,7 +19,6 @@ from jobspec.systems import SYSTEMS
 
 _words = str.split
 
-LONGEST = 1 << 20  # characters of a body that is read as a program; a longer one carries data
 _MOST_TEXT = 200
 _ASKS = re.compile(r"(?:environ(?:\.get)?[\[(]|getenv\(|ENV(?:IRON)?[\[{]|printenv )\s?\\?[\"']?\Z")
 _SET_BY = frozenset(_words("setenv set for foreach read"))
