@@ -76,11 +76,12 @@ class Place:
 class _Frame:
     """A level of nesting: code ("c"), arithmetic ("a"), a list of an array ("l"), backquotes ("`"), a string ("d")."""
 
-    __slots__ = ("command", "head", "kind", "operands", "prefix", "value", "word")
+    __slots__ = ("cases", "command", "head", "kind", "operands", "prefix", "value", "word")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.word = -1
+        self.cases = 0  # a ")" ends a pattern in these
         self.reset()
 
     def reset(self) -> None:
@@ -103,6 +104,9 @@ class _Frame:
             self.prefix, self.operands = word, _PREFIXES[word][1]
         elif word not in RESERVED and not _ASSIGNMENT.match(word):
             self.command, self.head = False, word
+            self.cases += word == "case"
+        elif word == "esac" and self.cases:
+            self.cases -= 1
 
 
 def scan(text: str, points: Sequence[int]) -> list[Place]:
@@ -207,7 +211,7 @@ def scan(text: str, points: Sequence[int]) -> list[Place]:
                 stack.append(_Frame("`"))
         elif kind == "close":
             finish_word(top, at)
-            if len(stack) > 1 and top.kind in "cal":
+            if len(stack) > 1 and top.kind in "cal" and not top.cases:
                 stack.pop()
             else:
                 top.reset()
