@@ -57,7 +57,14 @@ def test_a_variable_that_is_read_is_provided_once(line: str) -> None:
     assert done.text == f"#!/bin/bash\n{line}\n"
 
 
-@pytest.mark.parametrize("line", ["awk '{print $SLURM_JOB_ID}'", "ssh n 'echo ${SLURM_JOB_ID}'", "python -c 'os.environ[\"SLURM_JOB_ID\"]'"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        "awk '{print $SLURM_JOB_ID}'",
+        "ssh n 'echo ${SLURM_JOB_ID}'",
+        "python -c 'os.environ[\"SLURM_JOB_ID\"]'",
+    ],
+)
 def test_in_single_quotes_it_is_provided_with_a_doubt(line: str) -> None:
     done = do(line)
     assert len(done.shim) == 1
@@ -164,7 +171,10 @@ def test_the_index_of_an_element_is_that_of_the_source(tmp_path: Path, target: s
     assert run(tmp_path, shell, done.shim, ELEMENT[target])[name] == "7"
 
 
-@pytest.mark.parametrize(("text", "ranges", "place", "index"), [("5-9", ((5, 9, 1),), 2, 7), ("1-9:4", ((1, 9, 4),), 1, 5), ("0-4", ((0, 4, 1),), 3, 3)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "ranges", "place", "index"),
+    [("5-9", ((5, 9, 1),), 2, 7), ("1-9:4", ((1, 9, 4),), 1, 5), ("0-4", ((0, 4, 1),), 3, 3)],
+)
 def test_the_index_of_a_plain_range_by_its_place(
     tmp_path: Path, text: str, ranges: tuple[tuple[int, int, int], ...], place: int, index: int
 ) -> None:

@@ -27,6 +27,7 @@ _DIRECTIVES = {
     "loadleveler": ("#@", "# @"),
 }
 LONGEST = 1 << 20  # characters of a body that is read as a program; a longer one carries data
+_MOST = 200_000  # a script has not so many; more of them are not looked at
 # Every byte that is no part of a command's name becomes a blank.
 _BLANKED = bytes(byte if byte > 127 or chr(byte).isalnum() or byte in b"_.-" else 32 for byte in range(256))
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
@@ -83,7 +84,7 @@ def find(body: str, source: str, modules: bool) -> list[Finding]:
 
 def _variables(body: str, prefix: str, found: list[Finding]) -> None:
     at = body.find(prefix)
-    while at >= 0:
+    while at >= 0 and len(found) < _MOST:
         match = _NAME.match(body, at)
         end = match.end() if match else at + len(prefix)
         if at == 0 or body[at - 1] not in _WORD:
@@ -93,7 +94,7 @@ def _variables(body: str, prefix: str, found: list[Finding]) -> None:
 
 def _words(body: str, name: str, kind: Kind, found: list[Finding]) -> None:
     at = body.find(name)
-    while at >= 0:
+    while at >= 0 and len(found) < _MOST:
         end = at + len(name)
         if (at == 0 or body[at - 1] not in _WORD) and (end == len(body) or body[end] not in _WORD):
             found.append(Finding(at, end, kind, name))
@@ -103,7 +104,7 @@ def _words(body: str, name: str, kind: Kind, found: list[Finding]) -> None:
 def _commands(body: str, name: str, found: list[Finding]) -> None:
     kind: Kind = "launcher" if name == "flux" or name in LAUNCHERS else "command"
     at = body.find(name)
-    while at >= 0:
+    while at >= 0 and len(found) < _MOST:
         match = _COMMAND.match(body, at)
         end = match.end() if match else at + len(name)
         if body[at:end] == name and (at == 0 or body[at - 1] not in _WORD):

@@ -258,7 +258,7 @@ def _here_end(text: str, at: int, delimiter: str, tabs: bool) -> int:
 
 _WORD = re.compile(
     r"""(?:[^\s'"`\\$&|;()<>\0]++|'[^']{0,4000}+'|"(?:[^"\\]|\\.){0,4000}+"|\\[^\n]|\$\{[^}\n]{0,300}+\}
-    |\$\((?:[^()\n]|\([^()\n]{0,500}+\)){0,1000}+\)|`[^`\n]{0,1000}+`|\$(?!\())++""",
+    |\$\((?:[^()\n]|\([^()\n]{0,500}+\)){0,1000}+\)|`[^`\n]{0,1000}+`|\$(?!\()){1,200}+""",
     re.VERBOSE | re.DOTALL,
 )
 _GAP = re.compile(r"(?:[ \t]|\\\r?\n)*+")
@@ -274,14 +274,16 @@ class Word:
     raw: str
 
 
-def words(text: str, at: int) -> list[Word]:
+def words(text: str, at: int, most: int = MOST_WORDS) -> list[Word]:
     """The words of the simple command that begins at `at`, up to an operator, a redirection or the end of its line."""
     found: list[Word] = []
-    while len(found) < MOST_WORDS:
+    while len(found) < most:
         match = _WORD.match(text, at)
         if match is None or (found and match.group().startswith("#")):
             break
         found.append(Word(at, match.end(), match.group()))
         gap = _GAP.match(text, match.end())
-        at = gap.end() if gap else match.end()
+        if gap is None or gap.end() == match.end():
+            break
+        at = gap.end()
     return found
