@@ -178,6 +178,7 @@ def _amounts(claims: Claims, pod: dict[str, Any]) -> Values:
         for index, entry in enumerate(pod.get(kind) or ()):
             path = f"{POD}.{kind}[{index}].resources"
             requests, limits = amounts(claims.manifest, entry.get("resources"), path)
+            claims.separate(f"{path}.limits")
             if kind == "initContainers" and entry.get("restartPolicy") != "Always":
                 first.append(dict(requests))
                 continue
