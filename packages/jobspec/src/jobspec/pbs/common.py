@@ -173,7 +173,11 @@ def _depend(draft: Draft, item: Item) -> Fields:
 
 
 def _umask(draft: Draft, item: Item) -> Fields:
-    if not item.said.isdecimal() or len(item.said) > 5 or (draft.system == "pbspro" and not set(item.said) < set("01234567")):
+    if (
+        not item.said.isdecimal()
+        or len(item.said) > 5
+        or (draft.system == "pbspro" and not set(item.said) < set("01234567"))
+    ):
         raise ValueError(f"{shown(item.said)} is no umask")
     return draft.keep(item)
 

@@ -54,7 +54,9 @@ def _line(words: tuple[Word, ...], letters: Letters, command: str) -> Iterator[G
         if text.startswith("#"):  # a comment behind the options
             return
         if not text.startswith("-") or text in {"-", "--"}:
-            raise ScriptError(f"directive error: {text[:60]!r} is no option", word.line, word.column, meant=_meant(text))
+            raise ScriptError(
+                f"directive error: {text[:60]!r} is no option", word.line, word.column, meant=_meant(text)
+            )
         if text.startswith("--"):
             raise ScriptError(f"{command} has no option {text[:40]}", word.line, word.column)
         yield from _cluster(word, rest, letters, command)

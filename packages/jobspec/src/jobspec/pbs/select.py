@@ -78,7 +78,7 @@ def nodes(text: str) -> tuple[list[Chunk], list[str]]:
     for kind in spec.split("+"):
         first, *parts = kind.split(":")
         if _COUNT.fullmatch(first):
-            count, found = int(first), []
+            count, found = int(first), list[Part]()
         elif "=" in first:
             count, found, parts = 1, [], [first, *parts]
         else:
@@ -103,7 +103,9 @@ def place(text: str) -> tuple[str, str, str]:
     for part in text.split(":"):
         where = 0 if part in ARRANGEMENTS else 1 if part in SHARING else 2
         if found[where] or (where == 2 and not _NAME.fullmatch(part.removeprefix("group="))):
-            raise ValueError(f"{shown(text)} is no [free|pack|scatter|vscatter][:excl|exclhost|shared][:group=resource]")
+            raise ValueError(
+                f"{shown(text)} is no [free|pack|scatter|vscatter][:excl|exclhost|shared][:group=resource]"
+            )
         if where == 2 and not part.startswith("group="):
             raise ValueError(f"{shown(part)} is no part of a placement")
         found[where] = part

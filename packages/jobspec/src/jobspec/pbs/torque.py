@@ -112,11 +112,18 @@ def _as_it_stands(field: str) -> Handler:
     return handler
 
 
+def _not_here(draft: Draft, item: Item) -> Fields:
+    raise draft.refuse(
+        item, f"{item.key[2:]}= is a resource of PBS Pro", "did you mean nodes=N:ppn=P, or --from pbspro?"
+    )
+
+
 _RESOURCES = ("nodes", "procs", "ncpus", "mem", "pmem", "feature")
 HANDLERS: Mapping[str, Handler] = {
     **common.HANDLERS,
     **CRAY,
     **{f"l {name}": common.later for name in _RESOURCES},
+    **{f"l {name}": _not_here for name in ("select", "place", "mpiprocs", "ompthreads")},
     "t": _array,
     "d": _workdir,
     "w": _workdir,
