@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from jobspec.errors import JobspecError
 from jobspec.job import Array
 from jobspec.pbs.lines import is_sh
 from jobspec.writing import File, Saying, Script
 
 _LARGEST = 200_000  # indexes that are put in order; more are said range by range
+_FILES = 1000
 Range = tuple[int, int, int]
 
 
@@ -35,6 +37,16 @@ def progressions(array: Array) -> list[Range]:
     return found
 
 
+def listed(one: Range) -> list[str]:
+    """A range without a step, as it is; with one, all of its indexes. Raises JobspecError for too many of them."""
+    first, last, step = one
+    if step == 1 or first == last:
+        return [text((first, last, 1))]
+    if (last - first) // step >= _LARGEST:
+        raise JobspecError(f"{text(one)} has too many indexes for a list, and Torque's ranges have no step")
+    return [str(index) for index in range(first, last + 1, step)]
+
+
 def text(one: Range, throttle: int | None = None) -> str:
     first, last, step = one
     shown = str(first) if first == last else f"{first}-{last}" + (f":{step}" if step > 1 else "")
@@ -45,6 +57,9 @@ def capped(ranges: list[Range], cap: int | None) -> list[tuple[Range, int]]:
     """The ranges in pieces with indexes below the cap, and what is to be added to the indexes of each."""
     if cap is None:
         return [(one, 0) for one in ranges]
+    parts = sum(((last - first) // step + cap) // cap for first, last, step in ranges if last >= cap)
+    if parts > _FILES:
+        raise JobspecError(f"with an array_cap of {cap} the array would need {parts} files: {_FILES} are the most")
     return [piece for one in ranges for piece in _pieces(one, cap)]
 
 

@@ -6,6 +6,7 @@ import re
 import shlex
 from dataclasses import replace
 
+from jobspec import patterns
 from jobspec.job import UNLIMITED, Begin, Dependency
 from jobspec.writing import Saying, Script
 
@@ -90,6 +91,9 @@ def name(lines: Lines, allowed: re.Pattern[str], first: re.Pattern[str], limit: 
     say, value = lines.say, lines.say.job.name
     if value is None:
         return
+    if not value:
+        say.approximate("name", "an empty name is none: the job is called after its script")
+        return
     fitting = allowed.sub("_", value)
     fitting = (fitting if first.match(fitting) else f"J{fitting}")[:limit]
     if fitting == value:
@@ -153,7 +157,7 @@ def _mail(lines: Lines) -> None:
     if letters is None:
         known = {**_LETTERS, "ARRAY_TASKS": ""} if say.target != "pbspro" else _LETTERS
         letters = "".join(known.get(one, "") for one in mail.types)
-        lost = [one for one in mail.types if one not in known]
+        lost = [one for one in mail.types if one not in known and one != "NONE"]
         if letters == "j":
             letters, lost = "", ["ARRAY_TASKS"]
         if say.job.system not in FAMILY and "FAIL" in mail.types:
@@ -166,7 +170,7 @@ def _mail(lines: Lines) -> None:
         if lost:
             say.approximate("mail", f"-m has no {', '.join(lost)}")
     lines.add("m", "".join(sorted(letters)) or "n")
-    if mail.user is not None and not lines.add("M", mail.user, "mail"):
+    if mail.user and not lines.add("M", mail.user, "mail"):
         return
     say.exact("mail")
 
@@ -224,12 +228,36 @@ def _files(lines: Lines) -> None:
         lines.add("j", "eo" if into_error else "oe")
         say.exact("join")
     for field, option in (("output", "e" if into_error else "o"), ("error", "e")):
-        value = say.path(field)
+        value = _path(say, field)
         host = lines.marked(option) or "" if field != "error" or not job.join else ""
         if (value or host) and not (field == "error" and job.join):
             lines.add(option, f"{host}{value or ''}", field)
         elif value:
             say.approximate("error", "-j oe: the error is in the output's file")
+
+
+def _path(say: Saying, field: str) -> str | None:
+    """A path in the target's patterns. What PBS Pro has no pattern for, a name of its own choice makes unique."""
+    value: str | None = getattr(say.job, field)
+    if not value or say.target != "pbspro" or say.job.system not in patterns.TOKENS:
+        return say.path(field)
+    tokens = patterns.TOKENS[say.job.system]
+    name = say.job.name
+    if name and "%%" not in value:
+        for token in (token for token, meaning in tokens.items() if meaning == "name"):
+            value = value.replace(token, name)
+    text, lost = patterns.translate(value, say.job.system, say.target)
+    folder, slash, file = value.rpartition("/")
+    if not lost:
+        say.exact(field)
+    elif patterns.translate(file, say.job.system, say.target)[1]:
+        if patterns.translate(folder, say.job.system, say.target)[1]:
+            folder = slash = ""
+        text = folder + slash
+        say.approximate(field, f"PBS Pro has nothing for {' '.join(lost)} in a path: it names the file itself")
+    else:
+        say.approximate(field, f"PBS Pro has nothing for {' '.join(lost)} in a path")
+    return text or None
 
 
 def _environment(lines: Lines) -> None:

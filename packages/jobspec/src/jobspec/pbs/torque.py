@@ -227,6 +227,7 @@ def _nodes(item: Item) -> list[dict[str, Any]]:
     if suffixes:
         raise ValueError(f"#{suffixes[0]} is PBS Pro's")
     found: list[dict[str, Any]] = []
+    hosts: list[list[str]] = []
     for chunk in chunks:
         changes = _spec(chunk, item)
         before = found[-1] if found else None
@@ -236,10 +237,14 @@ def _nodes(item: Item) -> list[dict[str, Any]]:
             before.update(
                 nodes=Nodes(count, count),
                 tasks=before["tasks"] + changes["tasks"],
-                hosts=f"{before['hosts']},{changes['hosts']}",
             )
+            hosts[-1].append(changes["hosts"])
         else:
             found.append(changes)
+            hosts.append([changes["hosts"]] if "hosts" in changes else [])
+    for changes, names in zip(found, hosts, strict=True):
+        if names:
+            changes["hosts"] = ",".join(names)
     return found
 
 

@@ -133,35 +133,49 @@ def _properties(say: Saying, job: Job) -> list[str]:
 
 def _memory(lines: Lines) -> None:
     """mem is the job's, pmem a process's."""
-    say, job = lines.say, lines.say.job
-    memory = job.memory
-    if not memory or (memory.per == "task" and "l mppmem" in lines.native):
+    say = lines.say
+    parts = [one for one in say.components if one.memory]
+    if not parts or "l mppmem" in lines.native:
         say.exact("memory")
         return
-    if not memory.bytes:
-        if not say.profile.memory_per_node:
-            say.drop("memory", "the memory of a node is not known: say memory_per_node in the profile")
-            return
-        memory = Memory(say.profile.memory_per_node, "node")
-    nodes = job.nodes.least if job.nodes else 1
-    if memory.per == "job":
-        lines.add("l", f"mem={size(memory.bytes)}")
-    elif (memory.per == "task" and (job.cpus_per_task == 1 or job.system in FAMILY)) or memory.per in {"cpu", "slot"}:
+    memory = parts[0].memory
+    if memory and len({one.memory for one in parts}) == 1 and _per_process(parts[0]):
         lines.add("l", f"pmem={size(memory.bytes)}")
-    elif memory.per == "task":
-        lines.add("l", f"mem={size(memory.bytes * job.tasks)}")
-        say.approximate("memory", f"{job.tasks} tasks of {memory.bytes} bytes: Torque's mem is the whole job's")
-    else:
-        times = nodes if memory.per == "node" else _gpus(job, nodes)
-        if not times:
-            say.drop("memory", "the number of GPUs, by which the memory is counted, is not known")
-            return
-        lines.add("l", f"mem={size(memory.bytes * times)}")
-        if times > 1:
-            say.approximate(
-                "memory", f"{times} times {memory.bytes} bytes per {memory.per}: Torque's mem is the whole job's"
-            )
+        say.exact("memory")
+        return
+    amounts = [_total(say, one) for one in parts]
+    if None in amounts:
+        say.drop(
+            "memory", "what the memory is counted by is not known; of whole nodes, say memory_per_node in the profile"
+        )
+        return
+    lines.add("l", f"mem={size(sum(one or 0 for one in amounts))}")
     say.exact("memory")
+
+
+def _per_process(job: Job) -> bool:
+    """Whether pmem says it: the processors of ppn are Torque's processes."""
+    memory = job.memory
+    if not memory or not memory.bytes:
+        return False
+    return memory.per in {"cpu", "slot"} or (memory.per == "task" and (job.cpus_per_task == 1 or job.system in FAMILY))
+
+
+def _total(say: Saying, job: Job) -> int | None:
+    """The memory of the whole job; None where it is not known."""
+    memory = job.memory
+    if not memory:
+        return 0
+    if not memory.bytes:
+        memory = Memory(say.profile.memory_per_node or 0, "node")
+    nodes = job.nodes.least if job.nodes else 1
+    cpus = job.tasks * job.cpus_per_task
+    times = {"job": 1, "node": nodes, "task": job.tasks, "gpu": _gpus(job, nodes)}.get(memory.per, cpus)
+    if times > 1:
+        say.approximate(
+            "memory", f"{times} times {memory.bytes} bytes per {memory.per}: Torque's mem is the whole job's"
+        )
+    return memory.bytes * times or None
 
 
 def _gpus(job: Job, nodes: int) -> int:
@@ -211,19 +225,11 @@ def _array(lines: Lines, script: Script) -> list[tuple[list[str], Script]]:
     limit = f"%{array.throttle}" if array.throttle else ""
     parts: dict[int, list[str]] = {}
     for one, offset in arrays.capped(arrays.progressions(array), say.profile.array_cap):
-        parts.setdefault(offset, []).extend(_listed(one))
+        parts.setdefault(offset, []).extend(arrays.listed(one))
     if len(parts) > 1:
         say.approximate("array", f"indexes above the largest one: {len(parts)} files")
     say.exact("array")
     return [
-        ([*lines.made, f"#PBS -t {','.join(listed)}{limit}"], arrays.shifted(say, script, _INDEX, offset))
-        for offset, listed in parts.items()
+        ([*lines.made, f"#PBS -t {','.join(indexes)}{limit}"], arrays.shifted(say, script, _INDEX, offset))
+        for offset, indexes in parts.items()
     ]
-
-
-def _listed(one: arrays.Range) -> list[str]:
-    """Torque's ranges have no step: a stepped one becomes a list."""
-    first, last, step = one
-    if step == 1 or first == last:
-        return [arrays.text((first, last, 1))]
-    return [str(index) for index in range(first, last + 1, step)]
