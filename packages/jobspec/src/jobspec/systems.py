@@ -52,7 +52,9 @@ SYSTEMS = {
         ),
         System("htcondor", "HTCondor", "", "jobspec.htcondor.write", (), ".sub"),
         System("kubernetes", "a Kubernetes Job", "jobspec.kubernetes.read", "jobspec.kubernetes.write", (), ".yaml"),
-        System("jobset", "a Kubernetes JobSet", "", "jobspec.kubernetes.write_jobset", (), ".yaml"),
+        System(
+            "jobset", "a Kubernetes JobSet", "", "jobspec.kubernetes.write_jobset", (), ".yaml", heterogeneous=True,
+        ),
         System("hyperqueue", "HyperQueue", "", "jobspec.hyperqueue.write", ("#HQ",), ".hq"),
         System("jobspec", "jobspec's own YAML", "jobspec.own.read", "jobspec.own.write", (), ".yaml"),
     )
