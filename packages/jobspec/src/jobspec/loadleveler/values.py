@@ -42,7 +42,7 @@ def count(text: str) -> int:
 
 def nodes(text: str) -> tuple[int, int]:
     """`[min][,[max]]`."""
-    least, comma, most = (part.strip() for part in text.partition(","))
+    least, _, most = (part.strip() for part in text.partition(","))
     low = count(least) if least else 1
     high = count(most) if most else low
     if high < low or not (least or most):
@@ -63,7 +63,7 @@ def clock(text: str) -> int | Literal["unlimited"]:
 
 def limit(text: str) -> tuple[int | Literal["unlimited"], int | Literal["unlimited"] | None]:
     """`hard[,soft]`; the quotes around them may be there or not."""
-    hard, comma, soft = (part.strip() for part in text.replace('"', "").partition(","))
+    hard, _, soft = (part.strip() for part in text.replace('"', "").partition(","))
     if not hard:
         raise ValueError(f"{shown(text)} is no limit: hard,soft")
     return clock(hard), clock(soft) if soft else None
