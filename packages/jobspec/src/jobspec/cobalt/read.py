@@ -12,7 +12,7 @@ from jobspec.errors import ScriptError
 from jobspec.job import Constraint, Job, Mail, Native, Nodes, Where
 from jobspec.profile import Profile
 from jobspec.reading import Directive, Problem, Reading
-from jobspec.templates import meant
+from jobspec.templates import FILL_IN, is_template, meant
 
 _READ: Mapping[str, Callable[[str], Any]] = {
     "nodecount": values.count,
@@ -70,6 +70,11 @@ def read(text: str, profile: Profile) -> Reading:
         why = f"qsub reads #COBALT lines right behind the first line only, and stopped before line {read_to + 1}"
         directives.append(Directive(number, column, line, "", (), "ignored", why))
         warnings.append(Problem(number, column, why))
+    for one in last.values():
+        value = (one.value or "").replace("$jobid", "").replace("$COBALT_JOBID", "")
+        if is_template(value):
+            message = f"qsub expands nothing but the job's id: --{one.name} is taken as it stands"
+            warnings.append(Problem(one.value_line, one.value_column, message, FILL_IN))
     job = _job(asked, last)
     return Reading(
         "cobalt",

@@ -77,14 +77,14 @@ def size(text: str) -> int:
     return int(match[1]) * _UNITS[match[2].lower()]
 
 
-def resources(text: str) -> list[tuple[str, str]]:
-    """(name, amount) of `name(amount) name(amount)`."""
+def resources(text: str) -> list[tuple[str, str, int]]:
+    """(name, amount, offset) of `name(amount) name(amount)`."""
     found, at = [], 0
     while at < len(text):
         match = _RESOURCE.match(text, at)
         if not match:
             raise ValueError(f"{shown(text)} is no list of resources: name(amount) name(amount)")
-        found.append((match[1], match[2].strip()))
+        found.append((match[1], match[2].strip(), match.start(1)))
         at = match.end()
         if text[at : at + 1] == ",":
             at += 1
