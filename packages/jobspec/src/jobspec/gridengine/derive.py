@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from jobspec.gridengine import values
-from jobspec.gridengine.arguments import Given
+from jobspec.gridengine.checks import Given
 from jobspec.gridengine.options import MAIL, NATIVE, ONE_HOST, SAME
 from jobspec.gridengine.requests import Notes, requested
 from jobspec.job import Array, Begin, Dependency, Environment, Job, Mail, Native, Nodes, Signal, Where

@@ -6,7 +6,7 @@ import re
 from typing import Any, Literal, cast
 
 from jobspec.gridengine import values
-from jobspec.gridengine.arguments import Given
+from jobspec.gridengine.checks import Given
 from jobspec.gridengine.options import MEMORY_NAMES, ROLES, SHORTCUTS, TYPES
 from jobspec.job import Constraint, Gpus, Memory, Native, Signal
 from jobspec.profile import Profile

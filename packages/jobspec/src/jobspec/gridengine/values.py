@@ -25,7 +25,7 @@ _DATE = re.compile(r"(\d{2})?(\d{2})?(\d{2})(\d{2})(\d{2})(\d{2})(?:\.(\d{2})?)?
 
 
 def number(text: str) -> float | None:
-    """A memory_specifier (qmaster takes a sign too), or None where it is none; `inf` for INFINITY. Bytes: K is 1024, k is 1000."""
+    """A memory_specifier (with a sign too), or None where it is none; `inf` for INFINITY. K is 1024, k is 1000."""
     if text.lower() == "infinity":
         return float("inf")
     match = _NUMBER.fullmatch(text)
@@ -113,8 +113,6 @@ def array(text: str) -> tuple[int, int, int] | None:
             return None
     else:
         first, last, step = _united(found)
-    if first < 1:
-        raise ValueError("0 is an invalid task id")
     return first, last, step
 
 
