@@ -38,6 +38,8 @@ TOKENS: dict[str, dict[str, str]] = {
     "hyperqueue": {"%{JOB_ID}": _ID, "%{TASK_ID}": _INDEX},
 }  # fmt: skip
 TOKENS = {**TOKENS, "moab": TOKENS["torque"], "flux-jobspec": TOKENS["flux"]}
+# Flux's words, and more in their manner.
+TOKENS["jobspec"] = TOKENS["flux"] | {"{{array}}": _ARRAY, "{{index}}": _INDEX, "{{user}}": _USER}
 _KNOWN = {
     name: re.compile("|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)))
     for name, tokens in TOKENS.items()

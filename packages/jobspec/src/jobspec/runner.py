@@ -72,7 +72,7 @@ class Run:
         """The stage as it is set now, made when it is first needed."""
         named = self.settings["stage"]
         if named not in self.stages:
-            self.stages[named] = Stage(named)
+            self.stages[named] = Stage(named, self.transformer.stages())
         return self.stages[named]
 
     def path(self, name: str = "") -> str:

@@ -26,6 +26,7 @@ def build(last: Mapping[str, Given]) -> Job:
     except Conflict as conflict:
         raise _placed(str(conflict), last, conflict.option) from None
     _check_times(asked, last)
+    asked = {name: value for name, value in asked.items() if value != ""}  # nothing asked for
     get = asked.get
     nodes = None if found.least is None else Nodes(found.least, found.most)
     exclusive = last.get("exclusive")
