@@ -105,8 +105,6 @@ def _entry(directive: Directive, say: Saying) -> Entry:
     why = "; ".join(dict.fromkeys(why for one, why in fates if one == fate and why))
     if fate == EXACT and directive.why and not say.same:
         fate, why = APPROXIMATE, directive.why
-    if fate == EXACT and directive.why and not say.same:
-        fate, why = APPROXIMATE, directive.why
     shaping = any(field in SHAPING for field in directive.fields)
     return Entry(*place, fate, why or ("" if directive.fields else "it is not carried over"), "directive", shaping)
 
