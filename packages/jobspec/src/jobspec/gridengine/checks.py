@@ -76,6 +76,11 @@ def _mistyped(resource: str, value: str) -> str:
     return ""
 
 
+def _slash(one: Given) -> None:
+    if "/" in one.value:
+        raise one.error("a job name must not contain '/'")
+
+
 def _name(one: Given) -> None:
     what = "a job name" if one.option == "N" else "an account"
     bad = next((letter for letter in one.value if letter in NOT_IN_NAMES), "")
@@ -185,6 +190,7 @@ def _binding(one: Given) -> None:
 
 # What qsub says at once, and what qmaster says of what is left in the end.
 CHECKS: dict[str, Callable[[Given], None]] = {
+    "N": _slash,
     "M": _not_empty,
     "q": _not_empty,
     "S": _not_empty,
