@@ -136,8 +136,13 @@ def _native(given: Given) -> Native | None:
     option = given.option
     if option.fields == ("native",):
         return Native(option.name, given.text if given.text or given.source.endswith("=") else None)
-    if option.name == "gpus-per-socket":
-        return Native(option.name, given.text)  # the job has them as its node's
+    if option.name == "gpus-per-socket" or (option.name == "gres" and not _plain_gres(given)):
+        return Native(option.name, given.text)  # the job has them in other words
     if option.name == "exclusive" and (given.text or "").lower() in {"user", "mcs", "oversubscribe"}:
         return Native("exclusive", given.text)
     return None
+
+
+def _plain_gres(given: Given) -> bool:
+    """Whether the text can be made again of what it means: a name alone, and one with a count of 0, can't."""
+    return all(part.rpartition(":")[2].strip("kKmMgGtT0").isdigit() for part in (given.text or "").split(","))

@@ -88,7 +88,7 @@ def _parts(text: str) -> list[re.Match[str]]:
         match = _PART.match(text, at)
         if not match or not _in_range(match):
             raise ValueError(
-                f"{shown(text)} is no time; they are HH:MM[:SS], YYYY-MM-DD[THH:MM[:SS]], MM/DD/YY, now+N[unit], tomorrow"
+                f"{shown(text)} is no time; they are HH:MM[:SS], YYYY-MM-DD[THH:MM[:SS]], MM/DD/YY, now+N[unit]"
             )
         found.append(match)
         at = match.end()
