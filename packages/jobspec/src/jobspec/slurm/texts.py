@@ -28,7 +28,7 @@ def array(text: str) -> Array | None:
     listed = listed.replace("[", "").replace("]", "").removeprefix(",")
     if listed.endswith(",") or (percent and not listed):
         listed = listed[:-1] + (",0" if percent and listed else "0" if percent else "")
-    ranges = tuple(_range(part, text) for part in listed.split(","))
+    ranges = tuple(_range(part, text) for part in re.sub(",{2,}", ",", listed).split(","))
     held = held_array(ranges)
     if held and len(ranges) > 1:
         ranges = tuple(_range(part, text) for part in held.split(","))
@@ -181,7 +181,8 @@ def in_order(types: frozenset[str]) -> tuple[str, ...]:
 
 
 _SIGNAL = re.compile(
-    r"(?:(RB?|BR?):)?[ \t]{0,9}([A-Za-z0-9]{1,20})[ \t]{0,9}(?:@[ \t]{0,9}\+?([0-9]{0,5}))?", re.ASCII | re.IGNORECASE
+    r"(?:(RB?|BR?|RR):)?[ \t]{0,9}([A-Za-z0-9]{1,20})[ \t]{0,9}(?:@[ \t]{0,9}\+?([0-9]{0,5}))?",
+    re.ASCII | re.IGNORECASE,
 )
 SIGNALS = frozenset(
     (
@@ -194,7 +195,8 @@ SIGNALS = frozenset(
 def signal(text: str) -> Signal:
     """`[R|B|RB:]SIGNAL[@SECONDS]`, 60 seconds before the end by default."""
     match = _SIGNAL.fullmatch(text)
-    name = match[2].upper().removeprefix("SIG") if match else ""
+    name = match[2].upper() if match else ""
+    name = name[3:] if name[3:] in SIGNALS else name
     number = int(name) if name.isdecimal() else 0
     before = int(match[3] or 0) if match and match[3] is not None else 60
     if not match or before > 65535 or not (name in SIGNALS or number):
