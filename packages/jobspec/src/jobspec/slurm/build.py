@@ -35,7 +35,7 @@ def build(last: Mapping[str, Given]) -> Job:
         mail = Mail(get("mail-user"), in_order(asked["mail-type"]) if "mail-type" in asked else ())
     where = {}
     for given in last.values():
-        place = Where(given.line, given.column)
+        place = Where(given.last, given.at)
         for field in given.option.fields:
             where[field] = place
     placement = [one for one in map(_placement, last.values()) if one]
@@ -93,7 +93,7 @@ def _held_tasks(found: Shape) -> int:
 
 def _placed(message: str, last: Mapping[str, Given], option: str) -> ScriptError:
     given = last.get(option)
-    return ScriptError(message, given.line if given else 1, given.column if given else 1)
+    return ScriptError(message, given.last if given else 1, given.at if given else 1)
 
 
 def _node_shape(asked: dict[str, Any], last: Mapping[str, Given]) -> None:

@@ -68,7 +68,15 @@ def foreign_options(prefix: str, lines: list[tuple[int, str]]) -> list[Given]:
         for name, argument in translated or [("", "")]:
             option = LONG[name] if name else _IGNORED
             given = Given(
-                option, argument, word.line, word.column, word.line, word.end, text, foreign=f"{prefix} {text}"
+                option,
+                argument,
+                word.line,
+                word.column,
+                word.line,
+                word.column,
+                word.end,
+                text,
+                foreign=f"{prefix} {text}",
             )
             read_value(given)
             found.append(given)
