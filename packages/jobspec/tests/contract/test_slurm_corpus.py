@@ -67,7 +67,7 @@ def ours(job):
         "ntasks_per_socket": int(placed["ntasks-per-socket"]) if "ntasks-per-socket" in placed else None,
         "ntasks_per_core": int(placed["ntasks-per-core"]) if "ntasks-per-core" in placed else None,
         "CpusPerTres": f"gres:gpu:{placed['cpus-per-gpu']}" if "cpus-per-gpu" in placed else None,
-        "min_cpus_node": max(int(placed.get("mincpus", 1)), job["cpus_per_task"]),
+        "min_cpus_node": max(int(placed.get("mincpus", 1)), job["cpus_per_task"] * (job["tasks_per_node"] or 1)),
         "mem_per_node_mb": memory("node"),
         "mem_per_cpu_mb": memory("cpu"),
         "MemPerTres": memory("gpu"),
