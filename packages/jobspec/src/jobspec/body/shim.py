@@ -47,7 +47,6 @@ def array_offset(target: str, array: Array | None) -> int:
 
 def provide(name: str, meaning: str, target: str, source: str, job: Job, family: Family) -> Provided:
     """The lines that give `name`, a variable of the source that means `meaning`, its value on the target."""
-    target = "flux" if target == "flux-jobspec" else target
     if meaning in ("node_file", "host_slots_file", "gpu_file"):
         return _file(name, meaning, target, source, job, family)
     value, why = _value(meaning, target, source, job)

@@ -251,7 +251,7 @@ class Work:
         start, rest = found[0].start, found[1:]
         if name == "flux":
             verb = rest[0].raw if rest else ""
-            if self.source not in ("flux", "flux-jobspec") or self.target in HOME["flux run"]:
+            if self.source != "flux":
                 return
             if verb != "run":
                 self._report(
@@ -377,6 +377,7 @@ class Work:
         if self.job.workdir is not None or self._family == "other":
             return
         source, variable = SYSTEMS[self.source], _STARTS_HOME.get(self.target)
+        # what has no directives is no script, and its origin is not known
         if source.origin == "submit" and source.prefixes and variable:
             line = (
                 f'cd "${{{variable}:-.}}"'
