@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from jobspec.body import Rewritten, array_offset, rewrite
-from jobspec.body.variables import MEANING, TARGETS
+from jobspec.body.targets import TARGETS
+from jobspec.body.variables import MEANING
 from jobspec.job import Array, Job, Nodes, Where
 
 JOB = Job(

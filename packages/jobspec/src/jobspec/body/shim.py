@@ -6,15 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from jobspec.body.variables import (
-    BY_PLACE,
-    ENVIRONMENT,
-    FROM_ONE,
-    HERE,
-    LINE_IS_NODE,
-    NODE_FILE,
-    TARGETS,
-)
+from jobspec.body.targets import BY_PLACE, ENVIRONMENT, FROM_ONE, HERE, NODE_FILE, TARGETS
+from jobspec.body.variables import LINE_IS_NODE
 from jobspec.job import Array, Job
 from jobspec.report import APPROXIMATE, DROPPED, EXACT, Fate
 
