@@ -15,7 +15,9 @@ class Launch:
     """Work for a scheduler: a program with its arguments, and what it needs.
 
     `batch` is true where the program is one script that starts the job's tasks itself. `watch` is
-    true where the output will be followed. `environment` comes on top of the cleaned one.
+    true where the output will be followed. `environment` comes on top of the cleaned one. `after` are the ids of
+    jobs that must have succeeded before, for transformers that can tell their scheduler. `script` is what the
+    program holds where that is a script of the task, else "".
     """
 
     argv: tuple[str, ...]
@@ -25,6 +27,8 @@ class Launch:
     cwd: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     stage: str = ""
+    after: tuple[str, ...] = ()
+    script: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +90,17 @@ class SettingAction:
         return {"kind": "setting", "key": self.key, "value": self.value}
 
 
-Action = FileAction | CommandAction | SettingAction
+@dataclass(frozen=True, slots=True)
+class CheckAction:
+    """Something that must hold before the next step; the text never tells a secret."""
+
+    what: str
+
+    def text(self) -> str:
+        return f"check that {self.what}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"kind": "check", "what": self.what}
+
+
+Action = FileAction | CommandAction | SettingAction | CheckAction

@@ -47,7 +47,8 @@ def convert(
     script, changes = _script(text, reading, job, target, profile)
     files = writer(target).write(say, script)
     say.finish()
-    entries = [*_entries(reading, say), *changes]
+    remarks = [Entry(1, 1, "the script", APPROXIMATE, remark, "body") for remark in say.remarks]
+    entries = [*remarks, *_entries(reading, say), *changes]
     entries.sort(key=lambda entry: (entry.line, entry.column))
     if annotate:
         files = [_annotated(one, entries) for one in files]
@@ -98,8 +99,12 @@ def _entry(directive: Directive, say: Saying) -> Entry:
     if directive.state != "obeyed":
         return Entry(*place, IGNORED, directive.why)
     fates = [say.fates.get(field, (EXACT, "")) for field in directive.fields]
+    if "native" in directive.fields and directive.option in say.options:
+        fates = [say.options[directive.option]]
     fate: Fate = min((fate for fate, _ in fates), key=WORST.index, default=DROPPED)
     why = "; ".join(dict.fromkeys(why for one, why in fates if one == fate and why))
+    if fate == EXACT and directive.why and not say.same:
+        fate, why = APPROXIMATE, directive.why
     shaping = any(field in SHAPING for field in directive.fields)
     return Entry(*place, fate, why or ("" if directive.fields else "it is not carried over"), "directive", shaping)
 

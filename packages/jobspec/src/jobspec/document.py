@@ -1,135 +1,110 @@
-"""A jobspec file, version 1: what it holds, and how it is read and checked."""
+"""A jobspec file: which form it has, and how version 1 with `task` and `transform` is read and checked.
+
+The nested form (named resources, groups) is read in `jobspec.nested`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from resources.errors import InputError
 from resources.units import seconds, shown
 
 from jobspec.errors import DocumentError
+from jobspec.facts import read_facts
 from jobspec.safeyaml import load_yaml
+from jobspec.spec import Attributes, Jobspec, StepSpec, Task, Vertex
+from jobspec.values import command_of, flag_of, list_of, mapping_of, text_of, whole_of
 
 _TOP = ("version", "resources", "task", "tasks", "attributes")
 _VERTEX = ("type", "count", "unit", "label", "exclusive", "with")
 _TASK = ("name", "slot", "count", "command", "transform", "scripts", "resources")
-
-
-@dataclass(frozen=True, slots=True)
-class Vertex:
-    """One kind of resource, and what each of them holds (`with`)."""
-
-    type: str
-    count: int
-    place: str
-    unit: str = ""
-    label: str = ""
-    exclusive: bool = False
-    within: tuple[Vertex, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StepSpec:
-    """A step as it is written: its name, its options, and its place in the file."""
-
-    name: str
-    options: Mapping[str, Any]
-    place: str
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What to run: `count` tasks for each slot (`per_slot`) or in all (`total`), and the steps that lead there."""
-
-    place: str
-    name: str = ""
-    slot: str = ""
-    count: int = 1
-    counted: str = "per_slot"
-    command: tuple[str, ...] = ()
-    transform: tuple[StepSpec, ...] = ()
-    scripts: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Jobspec:
-    """A whole file. `duration_s` is None where there is no limit."""
-
-    tasks: tuple[Task, ...]
-    resources: Vertex | None = None
-    duration_s: int | None = None
-    cwd: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    user: Mapping[str, Any] = field(default_factory=dict)
+# What only the nested form has: any of it says which form a file is in.
+_NESTED_TOP = {"name", "groups", "requires"}
+_NESTED_TASK = {"group", "local", "requires", "depends_on", "replicas", "attributes", "steps"}
+_NESTED_ATTRIBUTES = {"duration", "cwd", "environment", "watch"}
 
 
 def load(text: str) -> Jobspec:
-    """Read a jobspec file (YAML or JSON). Raises DocumentError with the dotted path of what is wrong."""
-    top = _mapping(load_yaml(text), "", _TOP)
-    if top.get("version") != 1 or isinstance(top["version"], bool):
-        raise DocumentError(f"must be 1, not {shown(top.get('version'))}", "version")
+    """Read a jobspec file (YAML or JSON) of either form. Raises DocumentError with the dotted path of what is wrong."""
+    top = mapping_of(load_yaml(text), "")
+    version = top.get("version")
+    if version != 1 or isinstance(version, bool):
+        raise DocumentError(f"must be 1, not {shown(version)}", "version")
+    if _is_nested(top):
+        from jobspec.nested import read
+
+        return read(top)
+    mapping_of(top, "", _TOP)
     if ("task" in top) == ("tasks" in top):
         raise DocumentError("a jobspec has either a task or a list of tasks")
+    attributes = mapping_of(top.get("attributes") or {}, "attributes", ("system", "user"))
+    system = mapping_of(attributes.get("system") or {}, "attributes.system", ("duration", "cwd", "environment"))
+    common = read_attributes(system, "attributes.system", Attributes())
+    resources = _resources(top["resources"]) if "resources" in top else None
     if "task" in top:
-        tasks = [_task(top["task"], "task")]
+        tasks = [_task(top["task"], "task", resources, common)]
     else:
-        tasks = [_task(entry, f"tasks[{index}]") for index, entry in enumerate(_list(top["tasks"], "tasks"))]
-    attributes = _mapping(top.get("attributes") or {}, "attributes", ("system", "user"))
-    system = _mapping(attributes.get("system") or {}, "attributes.system", ("duration", "cwd", "environment"))
-    return Jobspec(
-        tasks=tuple(tasks),
-        resources=_resources(top["resources"]) if "resources" in top else None,
-        duration_s=_duration(system.get("duration", 0)),
-        cwd=_cwd(system.get("cwd")),
-        environment=_environment(system.get("environment") or {}),
-        user=_mapping(attributes.get("user") or {}, "attributes.user"),
+        entries = enumerate(list_of(top["tasks"], "tasks"))
+        tasks = [_task(entry, f"tasks[{index}]", resources, common) for index, entry in entries]
+    return Jobspec(tuple(tasks), user=mapping_of(attributes.get("user") or {}, "attributes.user"))
+
+
+def _is_nested(top: dict[str, Any]) -> bool:
+    resources, tasks, attributes = top.get("resources"), top.get("tasks"), top.get("attributes")
+    if "task" in top:
+        return False
+    return bool(
+        _NESTED_TOP & top.keys()
+        or (isinstance(resources, dict) and "type" not in resources)
+        or (isinstance(attributes, dict) and _NESTED_ATTRIBUTES & attributes.keys())
+        or any(
+            isinstance(task, dict) and (_NESTED_TASK & task.keys() or isinstance(task.get("resources"), str))
+            for task in (tasks if isinstance(tasks, list) else ())
+        )
     )
 
 
-def _task(value: object, place: str) -> Task:
-    entry = _mapping(value, place, _TASK)
-    if entry.get("resources"):
-        raise DocumentError(
-            "facts that a host must have can't be checked yet; without them the task runs", f"{place}.resources"
-        )
-    counts = _mapping(entry.get("count", {"per_slot": 1}), f"{place}.count", ("per_slot", "total"))
+def _task(value: object, place: str, resources: Vertex | None, attributes: Attributes) -> Task:
+    entry = mapping_of(value, place, _TASK)
+    counts = mapping_of(entry.get("count", {"per_slot": 1}), f"{place}.count", ("per_slot", "total"))
     if len(counts) != 1:
         raise DocumentError("has either per_slot or total", f"{place}.count")
     (counted, count) = next(iter(counts.items()))
-    command = tuple(
-        text_of(word, f"{place}.command[{index}]", empty=True)
-        for index, word in enumerate(_list(entry.get("command", []), f"{place}.command"))
-    )
-    if command and not command[0]:
-        raise DocumentError("the program's name is empty", f"{place}.command[0]")
-    steps = _list(entry.get("transform", [{"step": "submit"}]), f"{place}.transform")
     return Task(
         place=place,
         name=text_of(entry["name"], f"{place}.name") if "name" in entry else "",
         slot=text_of(entry["slot"], f"{place}.slot") if "slot" in entry else "",
-        count=_whole(count, f"{place}.count.{counted}"),
+        count=whole_of(count, f"{place}.count.{counted}"),
         counted=counted,
-        command=command,
-        transform=tuple(_step(step, f"{place}.transform[{index}]") for index, step in enumerate(steps)),
-        scripts=_scripts(entry.get("scripts", []), f"{place}.scripts"),
+        command=command_of(entry.get("command", []), f"{place}.command"),
+        transform=read_steps(entry.get("transform", [{"step": "submit"}]), f"{place}.transform"),
+        scripts=read_scripts(entry.get("scripts", []), f"{place}.scripts"),
+        resources=resources,
+        attributes=attributes,
+        requires=read_facts(entry.get("resources"), f"{place}.resources"),
     )
 
 
-def _step(value: object, place: str) -> StepSpec:
-    entry = _mapping(value, place)
-    if "step" not in entry:
-        raise DocumentError("names no step", place)
-    options = {key: option for key, option in entry.items() if key != "step"}
-    return StepSpec(text_of(entry["step"], f"{place}.step"), options, place)
-
-
-def _scripts(value: object, place: str) -> dict[str, str]:
-    scripts: dict[str, str] = {}
-    for index, item in enumerate(_list(value, place)):
+def read_steps(value: object, place: str) -> tuple[StepSpec, ...]:
+    """A list of `step: NAME` with its options. Raises DocumentError."""
+    steps = []
+    for index, item in enumerate(list_of(value, place)):
         here = f"{place}[{index}]"
-        entry = _mapping(item, here, ("name", "content"))
+        entry = mapping_of(item, here)
+        if "step" not in entry:
+            raise DocumentError("names no step", here)
+        options = {key: option for key, option in entry.items() if key != "step"}
+        steps.append(StepSpec(text_of(entry["step"], f"{here}.step"), options, here))
+    return tuple(steps)
+
+
+def read_scripts(value: object, place: str) -> dict[str, str]:
+    """A list of `name` and `content`. Raises DocumentError."""
+    scripts: dict[str, str] = {}
+    for index, item in enumerate(list_of(value, place)):
+        here = f"{place}[{index}]"
+        entry = mapping_of(item, here, ("name", "content"))
         for key in ("name", "content"):
             if key not in entry:
                 raise DocumentError(f"has no {key}", here)
@@ -145,85 +120,57 @@ def _resources(value: object) -> Vertex:
     if isinstance(value, list):
         if len(value) != 1:
             raise DocumentError(f"must be one vertex, not {len(value)}", "resources")
-        return _vertex(value[0], "resources[0]")
-    return _vertex(value, "resources")
+        return vertex_of(value[0], "resources[0]")
+    return vertex_of(value, "resources")
 
 
-def _vertex(value: object, place: str) -> Vertex:
-    entry = _mapping(value, place, _VERTEX)
+def vertex_of(value: object, place: str) -> Vertex:
+    """A vertex of the resources of version 1, with what it holds. Raises DocumentError."""
+    entry = mapping_of(value, place, _VERTEX)
     if "type" not in entry:
         raise DocumentError("has no type", place)
+    kind = text_of(entry["type"], f"{place}.type")
+    inside = enumerate(list_of(entry.get("with", []), f"{place}.with"))
     return Vertex(
-        type=text_of(entry["type"], f"{place}.type"),
-        count=_whole(entry.get("count", 1), f"{place}.count"),
+        type=kind,
+        count=whole_of(entry.get("count", 1), f"{place}.count"),
         place=place,
         unit=text_of(entry["unit"], f"{place}.unit") if "unit" in entry else "",
         label=text_of(entry["label"], f"{place}.label") if "label" in entry else "",
         exclusive=flag_of(entry.get("exclusive", False), f"{place}.exclusive"),
-        within=tuple(
-            _vertex(inner, f"{place}.with[{index}]")
-            for index, inner in enumerate(_list(entry.get("with", []), f"{place}.with"))
-        ),
+        within=tuple(vertex_of(inner, f"{place}.with[{index}]") for index, inner in inside),
+        slot=kind == "slot",
     )
 
 
-def _duration(value: object) -> int | None:
+def read_attributes(entry: dict[str, Any], place: str, above: Attributes) -> Attributes:
+    """Duration, cwd, environment and watch; what is not said is as above, variables are added. Raises DocumentError."""
+    return Attributes(
+        duration_s=_duration(entry["duration"], f"{place}.duration") if "duration" in entry else above.duration_s,
+        cwd=_cwd(entry["cwd"], f"{place}.cwd") if entry.get("cwd") is not None else above.cwd,
+        environment={**above.environment, **_environment(entry.get("environment") or {}, f"{place}.environment")},
+        watch=flag_of(entry.get("watch", above.watch), f"{place}.watch"),
+    )
+
+
+def _duration(value: object, place: str) -> int | None:
     try:
         return seconds(value, "duration") or None  # RFC 14: a duration of 0 is no limit
     except InputError as error:
-        raise DocumentError(error.message, "attributes.system.duration") from None
+        raise DocumentError(error.message, place) from None
 
 
-def _cwd(value: object) -> str:
-    if value is None:
-        return ""
-    path = text_of(value, "attributes.system.cwd")
+def _cwd(value: object, place: str) -> str:
+    path = text_of(value, place)
     if not path.startswith("/"):
-        raise DocumentError(f"must be an absolute path, not {shown(path)}", "attributes.system.cwd")
+        raise DocumentError(f"must be an absolute path, not {shown(path)}", place)
     return path
 
 
-def _environment(value: object) -> dict[str, str]:
-    place = "attributes.system.environment"
+def _environment(value: object, place: str) -> dict[str, str]:
     result = {}
-    for name, entry in _mapping(value, place).items():
-        if not name or "=" in name or "\0" in name:
+    for name, entry in mapping_of(value, place).items():
+        if not (name.isascii() and name.isidentifier()):  # what a shell can set, too
             raise DocumentError(f"{shown(name)} is no name of a variable", place)
         result[name] = text_of(entry, f"{place}.{name}", empty=True)
     return result
-
-
-def _mapping(value: object, place: str, known: Sequence[str] = ()) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise DocumentError(f"must be a mapping, not {shown(value)}", place)
-    if known:
-        for key in value:
-            if key not in known:
-                raise DocumentError(f"unknown key {shown(key)}; known: {', '.join(known)}", place)
-    return value
-
-
-def _list(value: object, place: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise DocumentError(f"must be a list, not {shown(value)}", place)
-    return value
-
-
-def _whole(value: object, place: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
-        raise DocumentError(f"must be a whole number from 1 up, not {shown(value)}", place)
-    return value
-
-
-def text_of(value: object, place: str, *, empty: bool = False) -> str:
-    """The value, which must be text without NUL. Raises DocumentError."""
-    if not isinstance(value, str) or "\0" in value or not (value or empty):
-        raise DocumentError(f"must be text, not {shown(value)}", place)
-    return value
-
-
-def flag_of(value: object, place: str) -> bool:
-    """The value, which must be true or false. Raises DocumentError."""
-    if not isinstance(value, bool):
-        raise DocumentError(f"must be true or false, not {shown(value)}", place)
-    return value

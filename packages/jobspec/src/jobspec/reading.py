@@ -21,7 +21,7 @@ class Directive:
 
     line, column: from 1. text: as it stands in the script. option: its name in its system, without dashes or
     abbreviation. fields: the fields of the Job that it went into; ("native",) where it went into `Job.native`.
-    why: for a state other than obeyed.
+    why: for a state other than obeyed; for an obeyed one what the neutral job can't hold of its value.
     """
 
     line: int

@@ -6,7 +6,8 @@ Values are read as YAML 1.2's core schema reads them, so that `1:30` stays text 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import yaml
 
@@ -16,6 +17,7 @@ LARGEST = 1024 * 1024  # characters; a jobspec with its scripts is a few thousan
 DEEPEST = 40
 MOST_NODES = 50_000
 
+_Loaded = TypeVar("_Loaded")
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -48,11 +50,30 @@ for _type, _pattern, _first in (
 
 def load_yaml(text: str) -> object:
     """The one document in a text. Raises DocumentError with the line, or with the reason why it is not read."""
+    return _checked(text, lambda: yaml.load(text, Loader=_Loader))  # noqa: S506 - a safe loader with fewer types
+
+
+def load_nodes(text: str) -> list[tuple[object, yaml.Node]]:
+    """Every document in a text, and its nodes, which know their places. Raises DocumentError as `load_yaml` does."""
+    return _checked(text, lambda: list(_documents(text)))
+
+
+def _documents(text: str) -> Iterator[tuple[object, yaml.Node]]:
+    loader = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            yield loader.construct_document(node), node
+    finally:
+        loader.dispose()
+
+
+def _checked(text: str, load: Callable[[], _Loaded]) -> _Loaded:
     if len(text) > LARGEST:
         raise DocumentError(f"the file is larger than {LARGEST // 1024} KiB")
     try:
         _check_events(text)
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader with fewer types
+        return load()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -7,13 +7,15 @@ before it put into the stage; `actions` says what it will do; `run` does it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jobspec.actions import Action, FileAction, Launch, SettingAction
-from jobspec.document import StepSpec, Task, flag_of, text_of
 from jobspec.errors import DocumentError, StepFailed
+from jobspec.spec import StepSpec, Task
 from jobspec.stage import check_name
+from jobspec.values import flag_of, text_of
 
 if TYPE_CHECKING:
     from jobspec.runner import Run
@@ -151,7 +153,7 @@ class CopyStep(StepBase):
 
 
 class SetStep(StepBase):
-    """Change a setting for the steps that follow."""
+    """Change a setting for the steps that follow; with the value null it goes back to its default."""
 
     name = "set"
     options: ClassVar[Mapping[str, str]] = {"key": TEXT, "value": ANY}
@@ -163,7 +165,9 @@ class SetStep(StepBase):
             raise DocumentError(f"no setting {key[:60]!r}; there are: {', '.join(SETTINGS)}", f"{self.spec.place}.key")
         if "value" in self.required:
             place, value = f"{self.spec.place}.value", self.option("value")
-            if SETTINGS[key] == FLAG:
+            if value is None:
+                pass
+            elif SETTINGS[key] == FLAG:
                 flag_of(value, place)
             elif not text_of(value, place).startswith("/"):
                 raise DocumentError(f"must be an absolute path, not {value[:60]!r}", place)
@@ -211,22 +215,26 @@ class SubmitStep(StepBase):
 
     def launch(self, run: Run) -> Launch:
         """The work, as the transformer gets it."""
-        argv = (run.path(self.filename()),) if "filename" in self.spec.options else self.task.command
-        return run.launch(argv, self.task, batch=self.batch, watch=self.option("watch", False))
+        if "filename" not in self.spec.options:
+            return run.launch(self.task.command, self.task, batch=self.batch, watch=self.watch)
+        name = self.filename()
+        made = run.launch((run.path(name),), self.task, batch=self.batch, watch=self.watch)
+        return replace(made, script=self.task.scripts.get(name, ""))
+
+    @property
+    def watch(self) -> bool:
+        """Whether the output will be followed, by this step or at the end of the run."""
+        return bool(self.option("watch", self.task.attributes.watch))
 
     def actions(self, run: Run) -> list[Action]:
-        follow = self.option("wait", False) or self.option("watch", False)
+        follow = self.option("wait", False) or self.watch
         return run.transformer.actions(self.launch(run), follow=follow)
 
     def run(self, run: Run) -> str:
         job = run.transformer.submit(self.launch(run))
-        run.pending.append(job)
-        if not self.option("wait", False) and not self.option("watch", False):
-            return job
-        code = run.transformer.wait(job, run.output if self.option("watch", False) else None)
-        run.pending.remove(job)  # an interrupt leaves it there
-        if code:
-            raise StepFailed(f"job {job} ended with exit code {code}", job)
+        run.started(self.task, job)
+        if self.option("wait", False) or self.option("watch", False):
+            run.wait(job, watch=self.option("watch", False))
         return job
 
 
@@ -234,5 +242,5 @@ class BatchStep(SubmitStep):
     """Start one script that runs the job's tasks itself."""
 
     name = "batch"
-    required = ("filename",)
+    required: ClassVar[tuple[str, ...]] = ("filename",)
     batch = True

@@ -40,8 +40,12 @@ SYSTEMS = {
         ),
         System("flux", "Flux", "jobspec.flux.read", "jobspec.flux.write", _FLUX, ".flux"),
         System("flux-jobspec", "a Flux jobspec", "jobspec.flux.read_v1", "jobspec.flux.write_v1", (), ".json"),
-        System("pbspro", "PBS Pro", "jobspec.pbs.read_pro", "jobspec.pbs.write_pro", ("#PBS",), ".pbs", "home"),
-        System("torque", "Torque", "jobspec.pbs.read_torque", "jobspec.pbs.write_torque", ("#PBS",), ".pbs", "home"),
+        System(
+            "pbspro", "PBS Pro", "jobspec.pbs.read_pro", "jobspec.pbs.write_pro", ("#PBS",), ".pbs", "home", True,
+        ),
+        System(
+            "torque", "Torque", "jobspec.pbs.read_torque", "jobspec.pbs.write_torque", ("#PBS",), ".pbs", "home", True,
+        ),
         System("moab", "Moab", "jobspec.pbs.read_moab", "", ("#MSUB",), "", "home"),
         System("lsf", "LSF", "jobspec.lsf.read", "jobspec.lsf.write", ("#BSUB",), ".lsf"),
         System("loadleveler", "LoadLeveler", "jobspec.loadleveler.read", "", ("#@", "# @"), ""),
@@ -52,7 +56,9 @@ SYSTEMS = {
         ),
         System("htcondor", "HTCondor", "", "jobspec.htcondor.write", (), ".sub"),
         System("kubernetes", "a Kubernetes Job", "jobspec.kubernetes.read", "jobspec.kubernetes.write", (), ".yaml"),
-        System("jobset", "a Kubernetes JobSet", "", "jobspec.kubernetes.write_jobset", (), ".yaml"),
+        System(
+            "jobset", "a Kubernetes JobSet", "", "jobspec.kubernetes.write_jobset", (), ".yaml", heterogeneous=True,
+        ),
         System("hyperqueue", "HyperQueue", "", "jobspec.hyperqueue.write", ("#HQ",), ".hq"),
         System("jobspec", "jobspec's own YAML", "jobspec.own.read", "jobspec.own.write", (), ".yaml"),
     )

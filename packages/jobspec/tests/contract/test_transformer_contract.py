@@ -60,9 +60,9 @@ def test_registering_is_for_one_transformer_only():
         name = "extra"
 
     Mine.register_step(Extra)
-    Mine.register_step(steps.EmptyStep, name="auth")
-    assert {"extra", "auth"} <= Mine.steps.keys()
-    assert not {"extra", "auth"} & Local.steps.keys()
+    Mine.register_step(steps.EmptyStep, name="notify")
+    assert {"extra", "notify"} <= Mine.steps.keys()
+    assert not {"extra", "notify"} & Local.steps.keys()
     with pytest.raises(TypeError):
         Mine.register_step(dict, name="odd")
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from jobspec import document, runner
+from jobspec import runner
 from jobspec.document import load
 from jobspec.errors import DocumentError
 from jobspec.job import Gpus, Job, Memory, Nodes
 from jobspec.shape import job_of
+from jobspec.spec import Attributes, StepSpec
 from jobspec.transformer.flux import Transformer
 
 
@@ -34,7 +35,9 @@ def spec(task="{command: [hostname]}", rest=""):
         (spec("{scripts: [{name: a, content: x}, {name: a, content: y}]}"), "task.scripts[1].name", "second"),
         (spec("{count: {per_slot: 0}}"), "task.count.per_slot", "from 1 up"),
         (spec("{count: {per_slot: 1, total: 2}}"), "task.count", "either"),
-        (spec("{resources: {io: {}}}"), "task.resources", "can't be checked yet"),
+        (spec("{resources: {io: null}}"), "task.resources.io", "value of a fact"),
+        (spec("{resources: {nodes: 2}}"), "task.resources.nodes", "no fact of one host"),
+        (spec("{resources: {memory: lots}}"), "task.resources.memory", "memory"),
         (spec(rest="resources: {type: node, count: -1}"), "resources.count", "from 1 up"),
         (spec(rest="resources: {type: node, with: [{count: 1}]}"), "resources.with[0]", "no type"),
         (spec(rest="resources: [{type: node}, {type: node}]"), "resources", "one vertex"),
@@ -63,9 +66,9 @@ def test_the_whole_form():
     assert (task.name, task.slot, task.count, task.counted) == ("n", "a", 8, "total")
     assert task.command == ("echo", "hi")
     assert task.scripts == {"s": "c"}
-    assert task.transform[0] == document.StepSpec("write", {"filename": "s"}, "task.transform[0]")
-    assert (made.duration_s, made.cwd, made.environment, made.user) == (3600, "/tmp", {"A": "b"}, {"who": "me"})
-    assert job_of(made, task) == Job("n", Nodes(2, 2), 8, None, 2, walltime_s=3600)
+    assert task.transform[0] == StepSpec("write", {"filename": "s"}, "task.transform[0]")
+    assert (task.attributes, made.user) == (Attributes(3600, "/tmp", {"A": "b"}), {"who": "me"})
+    assert job_of(task) == Job(name="n", nodes=Nodes(2, 2), tasks=8, cpus_per_task=2, walltime_s=3600)
 
 
 def test_without_steps_the_command_is_submitted():
@@ -75,7 +78,7 @@ def test_without_steps_the_command_is_submitted():
 
 def shape(resources, task="{}"):
     made = load(spec(task, f"resources: {resources}"))
-    return job_of(made, made.tasks[0])
+    return job_of(made.tasks[0])
 
 
 def test_shapes():

@@ -131,4 +131,4 @@ def test_stage_reaches_the_other_brokers(in_flux, tmp_path):
 
 @pytest.mark.parametrize("name", ["flux", "local"])
 def test_both_have_the_steps_of_the_document(name):
-    assert {"write", "set", "unset", "copy", "stage", "submit", "batch"} == TRANSFORMERS.load(name).steps.keys()
+    assert {"write", "set", "unset", "copy", "auth", "stage", "submit", "batch"} == TRANSFORMERS.load(name).steps.keys()

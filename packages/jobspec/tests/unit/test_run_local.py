@@ -145,7 +145,7 @@ def test_copy(tmp_path):
     ("transform", "place", "message"),
     [
         ("[{step: fly}]", "task.transform[0].step", "local has no step 'fly'"),
-        ("[{step: auth}]", "task.transform[0].step", "has no step"),
+        ("[{step: auth}]", "task.transform[0]", "needs check"),
         ("[{step: write}]", "task.transform[0]", "needs filename"),
         ("[{step: write, filename: x}]", "task.transform[0].filename", "no script is named 'x'"),
         ("[{step: write, filename: job.sh, mode: 7}]", "task.transform[0].mode", "no option 'mode'"),

@@ -18,6 +18,7 @@ from jobspec.errors import JobspecError
         "validate": ("jobspec.cli.validate:validate", "Whether the scheduler would take batch scripts, and why not."),
         "detect": ("jobspec.cli.detect:detect", "Which batch system scripts are written for."),
         "diff": ("jobspec.cli.diff:diff", "Whether two batch scripts ask for the same."),
+        "satisfy": ("jobspec.cli.satisfy:satisfy", "Whether an inventory can take what a file asks for."),
         "request": ("jobspec.cli.request:request", "What a batch script asks for, as a resources request."),
         "transformers": ("jobspec.cli.transformers:transformers", "List what a jobspec can be run with."),
     },

@@ -7,10 +7,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-from resources.clikit import echo_json, json_option, read_argument
+from resources.clikit import echo_json, json_option, one_stdin, read_argument
+
+from jobspec.cli._files import load, profile_option
 
 if TYPE_CHECKING:
+    from jobspec.facts import Fact
+    from jobspec.profile import Profile
     from jobspec.runner import Plan
+    from jobspec.spec import Jobspec
 
 
 @click.command()
@@ -19,13 +24,23 @@ if TYPE_CHECKING:
 @click.option(
     "--dry-run", is_flag=True, help="Print the files and commands, and do nothing. STAGE is the stage's path."
 )
+@click.option("--inventory", metavar="INVENTORY", help="Check what hosts must have against it: a file, or -.")
+@profile_option
 @click.option("--keep", is_flag=True, help="Keep the stage.")
 @json_option
-def run(name: str | None, file: str, dry_run: bool, keep: bool, as_json: bool) -> None:
+def run(
+    name: str | None,
+    file: str,
+    dry_run: bool,
+    inventory: str | None,
+    profile_file: str | None,
+    keep: bool,
+    as_json: bool,
+) -> None:
     """Run the steps of a jobspec FILE (- is stdin). Exits 1 where a step fails."""
     from jobspec import runner
 
-    made = _plan(name, file)
+    made = _plan(name, file, inventory, load(profile_file))
     for note in made.notes:
         click.echo(f"jobspec: {made.transformer.name}: {note}", err=True)
     if dry_run:
@@ -40,9 +55,11 @@ def run(name: str | None, file: str, dry_run: bool, keep: bool, as_json: bool) -
         # Beside JSON on stdout the output of jobs is for people.
         output = sys.stderr if as_json else sys.stdout
         report = None if as_json else (lambda step: click.echo(step.text()))
-        result = runner.run(made, keep=keep, report=report, output=output)
-        if result.stage:
-            click.echo(f"jobspec: the stage is kept: {result.stage}", err=True)
+        try:
+            result = runner.run(made, keep=keep, report=report, output=output)
+        finally:  # where it was interrupted, too
+            if made.left:
+                click.echo(f"jobspec: the stage is kept: {made.left}", err=True)
     if as_json:
         echo_json(result.as_dict())
     if not result:
@@ -50,23 +67,42 @@ def run(name: str | None, file: str, dry_run: bool, keep: bool, as_json: bool) -
         raise click.exceptions.Exit(1)
 
 
-def _plan(name: str | None, file: str) -> Plan:
+def _plan(name: str | None, file: str, inventory: str | None, profile: Profile) -> Plan:
     from jobspec import document, runner
     from jobspec.errors import DocumentError, JobspecError
-    from jobspec.transformer import TRANSFORMERS, choose
+    from jobspec.transformer import choose, make
 
+    one_stdin(file, inventory)
     text = read_argument(file, "jobspec")
     try:
         spec = document.load(text)
         if name is not None:
-            transformer = TRANSFORMERS.load(name)()
+            transformer = make(name)
         else:
             transformer, why_not_flux = choose()
             if why_not_flux:
                 click.echo(f"jobspec: running with {transformer.name}: {why_not_flux}", err=True)
-        return runner.plan(spec, transformer)
+        transformer.profile = profile
+        known = _check(spec, inventory) if inventory is not None else []
+        return runner.plan(spec, transformer, known=known)
     except DocumentError as error:
         raise JobspecError(f"{file}: {error}") from None
+
+
+def _check(spec: Jobspec, inventory: str) -> list[Fact]:
+    """The facts that the inventory's hosts have; raises JobspecError where it can never take a task."""
+    from resources.arguments import read_inventory
+
+    from jobspec.errors import DocumentError
+    from jobspec.satisfy import satisfy, wanted_of_document
+
+    there, known = read_inventory(inventory), []
+    for wanted in wanted_of_document(spec):
+        found = satisfy(wanted, there)
+        if found.answer.verdict == "INCOMPATIBLE":
+            raise DocumentError(found.answer.reason, wanted.name)
+        known += [fact for fact in wanted.facts if fact not in found.unknown]
+    return known
 
 
 def _terminated(number: int, _: Any) -> None:

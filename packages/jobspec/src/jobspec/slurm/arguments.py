@@ -4,130 +4,128 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from jobspec.errors import ScriptError
-from jobspec.job import Nodes, Where
+from jobspec.profile import Profile
+from jobspec.slurm import meant
 from jobspec.slurm.lexer import Word
 from jobspec.slurm.options import FLAG, LONG, OPTIONAL, SHORT, VALUE, Option
-from jobspec.slurm.values import READ, Counts
+from jobspec.slurm.values import words as any_text
 
 
 @dataclass(slots=True)
-class Asked:
-    """The values of a script's options, the last one of each; None where it was not given."""
-
-    cores_per_socket: int | None = None
-    cpus_per_gpu: int | None = None
-    cpus_per_task: int | None = None
-    exclusive: str | None = None
-    gpus: Counts | None = None
-    gpus_per_node: Counts | None = None
-    gpus_per_socket: Counts | None = None
-    gpus_per_task: Counts | None = None
-    gres: Counts | None = None
-    licenses: tuple[tuple[str, int], ...] | None = None
-    mem: int | None = None
-    mem_per_cpu: int | None = None
-    mem_per_gpu: int | None = None
-    name: str | None = None
-    nodelist: str | None = None
-    nodes: Nodes | None = None
-    ntasks: int | None = None
-    ntasks_per_gpu: int | None = None
-    ntasks_per_node: int | None = None
-    sockets_per_node: int | None = None
-    threads_per_core: int | None = None
-    time: int | str | None = None
-    tmp: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Given:
-    """An option as it was given; `value` is None for a flag."""
+    """An option as it was given; text: its value, None for a flag; value: what it means.
+
+    line, column: where it stands; end: where its last word ends, in the line `last`. source: the word that it
+    comes from. foreign: it is the translation of a line of another system.
+    """
 
     option: Option
-    value: str | None
-    where: Where
+    text: str | None
+    line: int
+    column: int
+    last: int
+    end: int
+    source: str
+    value: Any = None
+    foreign: str = ""
 
 
-def read_options(words: Iterable[Word]) -> tuple[Asked, dict[str, Given]]:
-    """The values, and for each option's name its last occurrence. Raises ScriptError at the first bad one."""
-    asked = Asked()
-    last: dict[str, Given] = {}
-    for given in _split(iter(words)):
-        option = given.option
-        if option.field and given.value is not None:
-            try:
-                value = READ[option.field](given.value)
-            except ValueError as error:
-                raise ScriptError(f"--{option.name}: {error}", given.where.line, given.where.column) from None
-            setattr(asked, option.field, value)
-        last.pop(option.name, None)  # so that the order is that of the last occurrences
-        last[option.name] = given
-    return asked, last
+def read_options(words: Iterable[Word], profile: Profile) -> list[Given]:
+    """The options in order, with their values. Raises ScriptError at the first bad one."""
+    found = []
+    for given in split(iter(words), profile):
+        read_value(given)
+        found.append(given)
+    return found
 
 
-def _split(words: Iterator[Word]) -> Iterator[Given]:
+def read_value(given: Given) -> None:
+    """Set the value. Raises ScriptError."""
+    text = given.text
+    if text is None or given.option.read is any_text:
+        given.value = text
+        return
+    try:
+        given.value = given.option.read(text)
+    except ValueError as error:
+        hint = meant.value(given.option.name, text, given.source)
+        raise ScriptError(f"--{given.option.name}: {error}", given.line, given.column, meant=hint) from None
+
+
+def split(words: Iterator[Word], profile: Profile) -> Iterator[Given]:
+    """The options of an argument list. Raises ScriptError for what is none."""
     stray = None
     for word in words:
-        if word.text == "--":
-            stray = next(words, None)
-            break
-        if word.text.startswith("--"):
-            yield _long(word, words)
-        elif word.text.startswith("-") and word.text != "-":
+        text = word.text
+        if text.startswith("--"):
+            if text == "--":
+                stray = next(words, None)
+                break
+            yield _long(word, words, profile)
+        elif text[0] == "-" and text != "-":
             yield from _short(word, words)
         else:
             stray = word
             break
     if stray:
-        text = f"{stray.text[:60]!r} is no option; a comment starts with '#'"
-        raise ScriptError(text, stray.where.line, stray.where.column)
+        hint = meant.stray(stray.text)
+        raise ScriptError(f"{stray.text[:60]!r} is no option", stray.line, stray.column, meant=hint)
 
 
-def _long(word: Word, words: Iterator[Word]) -> Given:
-    name, equals, value = word.text[2:].partition("=")
-    option = _named(name, word)
-    if option.takes == FLAG and equals:
-        raise ScriptError(f"--{option.name} takes no value", word.where.line, word.where.column)
-    if option.takes == VALUE and not equals:
-        return _with_next(option, word, words)
-    return Given(option, value if equals else _bare(option), word.where)
+def _long(word: Word, words: Iterator[Word], profile: Profile) -> Given:
+    text, line, column, end = word
+    name, equals, value = text[2:].partition("=")
+    option = LONG.get(name) or _abbreviated(name, word, profile)
+    if equals:
+        if option.takes == FLAG:
+            raise ScriptError(f"--{option.name} takes no value", line, column)
+        return Given(option, value, line, column, line, end, text)
+    if option.takes == VALUE:
+        return _with_next(option, word, column, text, words)
+    return Given(option, "" if option.takes == OPTIONAL else None, line, column, line, end, text)
 
 
-def _named(name: str, word: Word) -> Option:
-    if name in LONG:
-        return LONG[name]
+def _abbreviated(name: str, word: Word, profile: Profile) -> Option:
     # GNU getopt: any prefix that fits one option only is that option.
     fitting = [option for known, option in LONG.items() if name and known.startswith(name)]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
         names = ", ".join(f"--{option.name}" for option in fitting)
-        raise ScriptError(f"--{name} may be any of {names}", word.where.line, word.where.column)
-    raise ScriptError(f"sbatch has no option --{name[:60]}", word.where.line, word.where.column)
+        raise ScriptError(f"--{name} may be any of {names}", word.line, word.column)
+    if name in profile.options.get("slurm", ()):
+        # What a plug-in takes nobody knows; with "=" there is a value.
+        return Option(name, "", OPTIONAL, name, ("native",), any_text)
+    text = f"sbatch has no option --{name[:60]}"
+    raise ScriptError(text, word.line, word.column, meant=meant.option(name, LONG))
 
 
 def _short(word: Word, words: Iterator[Word]) -> Iterator[Given]:
-    for at, letter in enumerate(word.text[1:], 1):
+    text, line, column, end = word
+    for at, letter in enumerate(text[1:], 1):
         option = SHORT.get(letter)
+        place = column + (at if at > 1 else 0)
         if option is None:
-            raise ScriptError(f"sbatch has no option -{letter}", word.where.line, word.where.column)
-        rest = word.text[at + 1 :]
+            raise ScriptError(f"sbatch has no option -{letter}", line, place, meant=meant.letter(text, letter, LONG))
+        rest = text[at + 1 :]
         if option.takes == FLAG or (option.takes == OPTIONAL and not rest):
-            yield Given(option, _bare(option), word.where)
+            bare = "" if option.takes == OPTIONAL else None
+            yield Given(option, bare, line, place, line, end, f"-{letter}")
             continue
-        yield Given(option, rest, word.where) if rest else _with_next(option, word, words)
+        source = f"-{text[at:]}"
+        if rest:
+            yield Given(option, rest, line, place, line, end, source)
+        else:
+            yield _with_next(option, word, place, source, words)
         return
 
 
-def _with_next(option: Option, word: Word, words: Iterator[Word]) -> Given:
+def _with_next(option: Option, word: Word, column: int, source: str, words: Iterator[Word]) -> Given:
     # All lines make one argument list: the value may be the first word of the next line.
     value = next(words, None)
     if value is None:
-        raise ScriptError(f"--{option.name} needs a value", word.where.line, word.where.column)
-    return Given(option, value.text, value.where)
-
-
-def _bare(option: Option) -> str | None:
-    return "" if option.takes == OPTIONAL else None
+        raise ScriptError(f"--{option.name} needs a value", word.line, column)
+    return Given(option, value.text, word.line, column, value.line, value.end, f"{source} {value.text}")

@@ -6,69 +6,110 @@ sbatch has its own lexer, not the shell's: nothing is expanded, and a backslash 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from jobspec.errors import ScriptError
-from jobspec.job import Where
 
 # "#SLURM" is read too: sbatch complains about it, and obeys.
 PREFIXES = ("#SBATCH", "#SLURM")
 BLANKS = " \t\n\v\f\r"  # C's isspace: a no-break space is an ordinary character
-_FIRST = re.compile(rf"[^{BLANKS}]")
+_SEPARATOR = re.compile("hetjob|packjob", re.IGNORECASE)
+HETEROGENEOUS = frozenset(("hetjob", "packjob"))
+_PLAIN_WORD = re.compile(rf"[^{BLANKS}]+")
+_SPECIAL = re.compile(r"[\"'\\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word of a directive line, without its quotes."""
+class Word(NamedTuple):
+    """A word of a directive line, without its quotes; line, column and end (where it ends in the line) from 1."""
 
     text: str
-    where: Where
+    line: int
+    column: int
+    end: int
 
 
 def check_script(text: str) -> None:
     """Raise ScriptError where sbatch would not take the file for a batch script at all."""
     if not text:
         raise ScriptError("the batch script is empty")
-    if not text.strip(BLANKS):
-        raise ScriptError("the batch script holds only blanks")
     if not text.startswith("#!"):
-        raise ScriptError("a batch script must start with '#!' and the path of an interpreter")
+        if not text.strip(BLANKS):
+            raise ScriptError("the batch script holds only blanks")
+        raise ScriptError("a batch script must start with '#!' and the path of an interpreter", meant=_first(text))
     if (at := text.find("\0")) >= 0:
         raise _at(text, at, "the batch script holds a NUL character")
     if (at := text.find("\r\n")) >= 0:
-        raise _at(text, at, "the batch script has DOS line breaks; dos2unix removes them")
+        raise _at(text, at, "the batch script has DOS line breaks", "dos2unix removes them")
 
 
-def _at(text: str, offset: int, message: str) -> ScriptError:
+def _first(text: str) -> str:
+    start = text.lstrip("\ufeff" + BLANKS)
+    if start.startswith("#!"):
+        return "nothing may stand before '#!', neither a blank line nor a byte order mark"
+    return "put #!/bin/sh in the first line"
+
+
+def _at(text: str, offset: int, message: str, meant: str = "") -> ScriptError:
     start = text.rfind("\n", 0, offset) + 1
-    return ScriptError(message, text.count("\n", 0, offset) + 1, offset - start + 1)
+    return ScriptError(message, text.count("\n", 0, offset) + 1, offset - start + 1, meant=meant)
 
 
 def header(text: str) -> Iterator[tuple[int, str]]:
-    """The blank and comment lines up to the first command, where sbatch stops reading, each with its number."""
-    for number, line in enumerate(text.split("\n"), 1):
-        first = _FIRST.search(line)
-        if first and first[0] != "#":
-            return
-        yield number, line
+    """The lines that start with `#` up to the first command, where sbatch stops reading, each with its number."""
+    start, number, size = 0, 1, len(text)
+    while start < size:
+        end = text.find("\n", start)
+        if end < 0:
+            end = size
+        if text[start] == "#":
+            yield number, text[start:end]
+        else:
+            blank = text[start:end].lstrip(BLANKS)
+            if blank and blank[0] != "#":
+                return
+        start, number = end + 1, number + 1
 
 
-def words(text: str) -> Iterator[Word]:
-    """The words of all directive lines: one argument list, whatever the line breaks. Raises ScriptError."""
-    for number, line in header(text):
-        prefix = next((prefix for prefix in PREFIXES if line.startswith(prefix)), None)
-        if prefix:
-            first = True
-            for word in line_words(line, number, len(prefix)):
-                if first and word.text.lower() in {"hetjob", "packjob"}:
-                    raise ScriptError("heterogeneous jobs are not read yet", number, word.where.column)
-                first = False
-                yield word
+def components(lines: Mapping[int, str]) -> list[list[Word]]:
+    """The words of directive lines, one argument list whatever the line breaks; several for heterogeneous jobs.
+
+    Raises ScriptError.
+    """
+    found: list[list[Word]] = [[]]
+    for number, line in lines.items():
+        at = 7 if line.startswith("#SBATCH") else 6
+        words = line_words(line, number, at)
+        if _SEPARATOR.search(line, at):
+            separator = next((index for index, word in enumerate(words) if _separates(word)), None)
+            if separator == 0:
+                found.append([])
+            if separator is not None:  # what stands behind it is not read
+                del words[separator:]
+        found[-1] += words
+    return found
 
 
-def line_words(line: str, number: int, at: int) -> Iterator[Word]:
+def _separates(word: Word) -> bool:
+    return word.text.lower() in HETEROGENEOUS and word.end - word.column == len(word.text)
+
+
+def line_words(line: str, number: int, at: int) -> list[Word]:
     """The words of one directive line from offset `at` on. Raises ScriptError."""
+    if _SPECIAL.search(line, at):
+        return list(_quoted_words(line, number, at))
+    end = line.find("#", at)
+    words = [
+        Word(match[0], number, match.start() + 1, match.end() + 1)
+        for match in _PLAIN_WORD.finditer(line, at, end if end >= 0 else len(line))
+    ]
+    for word in words:
+        if word.text[0] == ":":
+            raise ScriptError("unexpected ':' at the start of a word", number, word.column)
+    return words
+
+
+def _quoted_words(line: str, number: int, at: int) -> Iterator[Word]:
     end = len(line)
     while True:
         while at < end and line[at] in BLANKS:
@@ -90,11 +131,13 @@ def line_words(line: str, number: int, at: int) -> Iterator[Word]:
             elif not quote and letter in "\"'":
                 quote = letter
             elif not quote and letter == "#":
+                end = at - 1  # the rest of the line is a comment
                 at = end
             else:
                 letters.append(letter)
         if quote:
-            raise ScriptError(f"unmatched {quote}", number, start + 1)
+            meant = "a comment starts with '#'" if quote == "'" else ""
+            raise ScriptError(f"unmatched {quote}", number, start + 1, meant=meant)
         if not letters:  # an empty word ends the line, whatever follows
             return
-        yield Word("".join(letters), Where(number, start + 1))
+        yield Word("".join(letters), number, start + 1, at + 1)

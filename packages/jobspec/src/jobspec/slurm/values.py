@@ -1,28 +1,45 @@
-"""The values of sbatch's options: text in, numbers out. Each raises ValueError with what is wrong.
+"""The numbers among the values of sbatch's options: text in, numbers out. Each raises ValueError with what is wrong.
 
-Times in seconds after sbatch's rounding to minutes, memory in bytes after its rounding to MB.
+Times in seconds after sbatch's rounding to minutes, memory in bytes after its rounding to MB. sbatch(1) gives the
+forms; where it is silent they are what sbatch 22.05 does.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Literal
 
+from resources.errors import InputError
+from resources.hostlist import expand
 from resources.units import shown
 
 from jobspec.job import UNLIMITED, Nodes
 
 _INT = re.compile(r"[ \t\n\v\f\r]*\+?([0-9]{1,18})", re.ASCII)
-_NODES = re.compile(r"([0-9]{0,9})([kKmM]?)(?:-([0-9]{1,9})([kKmM]?))?[ \t\n\v\f\r]*", re.ASCII)
+_SIGNED = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]{1,18})", re.ASCII)
+_NODES = re.compile(
+    r"[ \t\v\f\r]*\+?([0-9]{0,9})([kKmM]?)(?:-[ \t\v\f\r]*\+?([0-9]{1,9})([kKmM]?))?[ \t\v\f\r]*", re.ASCII
+)
+_SHAPE = re.compile(r"\*|(?:[0-9]{1,9}(?:-[0-9]{1,9})?)?", re.ASCII)
+_AFTER_BRACKET = re.compile(r"\][^,\[\]]{1,200}(?:,|$)")
+_GRES_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _DAYS = re.compile(r"([0-9]{1,9})-(?:([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?)?", re.ASCII)
+_NEGATIVE = re.compile("-([1-9][0-9]{0,5})", re.ASCII)
 _CLOCK = re.compile(r"([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?", re.ASCII)
 _MEMORY = re.compile(r"[ \t\n\v\f\r]*\+?([0-9]{1,12})(?:([KMGT])B?)?", re.ASCII | re.IGNORECASE)
 _COUNT = re.compile(r"([0-9]{1,12})(?:([KMGTP])(B?))?", re.ASCII | re.IGNORECASE)
 _SHIFT = {"": 20, "K": 10, "M": 20, "G": 30, "T": 40}
 LARGEST = 2**31 - 1
+_SHARED = frozenset(("mps", "shard"))
+MOST_HOSTS = 65536  # in one range: sbatch refuses more
 
 Counts = tuple[tuple[str, str, int], ...]  # name, type, count
+
+
+def words(text: str) -> str:
+    """Any text."""
+    return text
 
 
 def whole(text: str) -> int:
@@ -31,6 +48,25 @@ def whole(text: str) -> int:
     if not match or not 0 < int(match[1]) <= LARGEST:
         raise ValueError(f"{shown(text)} is no positive whole number")
     return int(match[1])
+
+
+def core_spec(text: str) -> int:
+    """A number from 0 up."""
+    match = _INT.fullmatch(text)
+    if not match or int(match[1]) > LARGEST:
+        raise ValueError(f"{shown(text)} is no whole number")
+    return int(match[1])
+
+
+def nice(text: str) -> int:
+    """An adjustment; without a number in front it is 0, without anything 100."""
+    if not text:
+        return 100
+    match = _SIGNED.match(text)
+    number = int(match[1]) if match else 0
+    if abs(number) > LARGEST - 2:
+        raise ValueError(f"{shown(text)} is out of range")
+    return number
 
 
 def nodes(text: str) -> Nodes:
@@ -49,21 +85,28 @@ def _node_scale(suffix: str) -> int:
     return {"": 1, "k": 1024, "m": 1024**2}[suffix.lower()]
 
 
-def time(text: str) -> int | Literal["unlimited"]:
-    """Seconds, rounded up to minutes: `M`, `M:S`, `H:M:S`, `D-`, `D-H`, `D-H:M`, `D-H:M:S`. Zero is unlimited."""
+def seconds(text: str) -> int | Literal["unlimited"]:
+    """Seconds: `M`, `M:S`, `H:M:S`, `D-`, `D-H`, `D-H:M`, `D-H:M:S`."""
     if text.lower() in {"-1", "infinite", "unlimited"}:
         return UNLIMITED
-    if match := _DAYS.fullmatch(text):
-        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    elif match := _CLOCK.fullmatch(text):
-        parts = [int(part) for part in match.groups() if part is not None]
+    if match := _NEGATIVE.fullmatch(text):
+        return (2**32 + 1 - int(match[1]) * 1440) * 60  # days below zero, as Slurm wraps them
+    if match := _CLOCK.fullmatch(text):
+        first, second, third = match.groups()
         # Two numbers are minutes and seconds: `4:00` is four minutes.
-        padded = [0, *parts, 0] if len(parts) == 1 else [0] * (3 - len(parts)) + parts
-        days, (hours, minutes, seconds) = 0, padded
-    else:
-        raise ValueError(f"{shown(text)} is no time; they are M, M:S, H:M:S, D-H, D-H:M and D-H:M:S")
-    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    return -(-total // 60) * 60 or UNLIMITED
+        if third is not None:
+            return int(first) * 3600 + int(second) * 60 + int(third)
+        return int(first) * 60 + int(second or 0)
+    if match := _DAYS.fullmatch(text):
+        days, hours, minutes, rest = match.groups()
+        return ((int(days) * 24 + int(hours or 0)) * 60 + int(minutes or 0)) * 60 + int(rest or 0)
+    raise ValueError(f"{shown(text)} is no time; they are M, M:S, H:M:S, D-H, D-H:M and D-H:M:S")
+
+
+def time(text: str) -> int | Literal["unlimited"]:
+    """Seconds, rounded up to minutes. Zero is unlimited."""
+    total = seconds(text)
+    return total if total == UNLIMITED else -(-total // 60) * 60 or UNLIMITED
 
 
 def memory(text: str) -> int:
@@ -74,9 +117,24 @@ def memory(text: str) -> int:
     return -(-(int(match[1]) << _SHIFT[(match[2] or "").upper()]) >> 20) << 20
 
 
+def node_shape(text: str) -> tuple[int | None, int | None, int | None]:
+    """Sockets, cores and threads of -B: `S[:C[:T]]`, `*` for any."""
+    parts = text.split(":")[:3]
+    if not all(_SHAPE.fullmatch(part) for part in parts):
+        raise ValueError(f"{shown(text)} is no SOCKETS[:CORES[:THREADS]]")
+    numbers = [int(part.partition("-")[0] or 0) or None if part != "*" else None for part in parts] + [None, None]
+    return numbers[0], numbers[1], numbers[2]
+
+
+def switches(text: str) -> str:
+    """`COUNT[@TIME]`; a time that is none is not looked at."""
+    whole(text.partition("@")[0])
+    return text
+
+
 def gres(text: str) -> Counts:
     """`NAME[:TYPE][:COUNT]`, comma separated; a count of 0 asks for nothing."""
-    if text.lower() == "none" or not text:
+    if text.lower() == "none":
         return ()
     return _together(text, (_gres_entry(part.removeprefix("gres:"), text) for part in text.split(",")))
 
@@ -87,30 +145,43 @@ def _gres_entry(entry: str, text: str) -> tuple[str, str, int]:
     if rest and (number := _count(rest[-1])) is not None:
         count = number
         rest.pop()
-    if not name or name[0].isspace() or "=" in entry or len(rest) > 1 or "" in rest:
+    if not _GRES_NAME.fullmatch(name) or "=" in entry or len(rest) > 1 or "" in rest or _half_number(rest):
         raise ValueError(f"{shown(text)}: {shown(entry)} is no NAME[:TYPE][:COUNT]")
     return name, rest[0] if rest else "", count
 
 
+def _half_number(rest: list[str]) -> bool:
+    """Whether what is left for a type begins like a number: Slurm takes the last word for a count then."""
+    return len(rest) == 1 and rest[0][:1].isdigit() and not rest[0].isdigit()
+
+
 def gpus(text: str) -> Counts:
-    """`[TYPE:]COUNT`, comma separated."""
-    return _together(text, (_gpu_entry(part, text) for part in text.split(",")))
+    """`[TYPE:]COUNT`, or a TYPE, comma separated."""
+    if not text:
+        return ()
+    return _together(text, (_gpu_entry(part, text) for part in text.removesuffix(",").split(",")))
 
 
 def _gpu_entry(entry: str, text: str) -> tuple[str, str, int]:
     kind, _, number = entry.rpartition(":")
-    count = _count(number)
+    count = _count(number.lstrip())
+    if count is None and ":" not in entry and not entry[:1].isdigit():
+        return "gpu", entry, 1  # as sbatch takes it: a type
     if count is None or ":" in kind or (not kind and entry != number):
         raise ValueError(f"{shown(text)}: {shown(entry)} is no [TYPE:]COUNT")
     return "gpu", kind, count
 
 
-def _together(text: str, entries: Any) -> Counts:
+def _together(text: str, entries: Iterable[tuple[str, str, int]]) -> Counts:
     wanted = tuple(entry for entry in entries if entry[2])
-    for name in {name for name, _, _ in wanted}:
-        types = {kind for other, kind, _ in wanted if other == name}
-        if "" in types and len(types) > 1:
-            raise ValueError(f"{shown(text)}: {name} both with and without a type")
+    if len(wanted) > 1:
+        for name in {name for name, _, _ in wanted}:
+            types = {kind for other, kind, _ in wanted if other == name}
+            if "" in types and len(types) > 1:
+                raise ValueError(f"{shown(text)}: {name} both with and without a type")
+        names = {name for name, _, _ in wanted}
+        if "gpu" in names and names & _SHARED:
+            raise ValueError(f"{shown(text)}: whole GPUs and parts of them exclude each other")
     return wanted
 
 
@@ -124,44 +195,32 @@ def _count(text: str) -> int | None:
 
 
 def licenses(text: str) -> tuple[tuple[str, int], ...]:
-    """`NAME[@SERVER][:COUNT]`, comma separated."""
+    """`NAME[@SERVER][:COUNT]`, separated by commas or semicolons."""
     found = []
-    for entry in re.split("[,;]", text):
+    for entry in re.split("[,;]", text.rstrip(",;")):
         name, _, number = entry.partition(":")
-        if not name.strip() or (number and not number.isdecimal()) or len(number) > 9:
+        number = number.strip()
+        if not name or name != name.strip() or "=" in name or (number and not number.isdecimal()) or len(number) > 9:
             raise ValueError(f"{shown(text)}: {shown(entry)} is no NAME[:COUNT]")
-        found.append((name.strip(), int(number or 1)))
+        found.append((name, int(number or 1)))
     return tuple(found)
 
 
-def words(text: str) -> str:
-    """Any text."""
+def hosts(text: str) -> str:
+    """A list of hosts. A file of them is read where the script is submitted, so that their number is not known here."""
+    if "/" in text:
+        raise ValueError(f"{shown(text)} names a file of hosts, which is not there")
     return text
 
 
-# the field of `Asked` -> how its value is read
-READ: Mapping[str, Callable[[str], object]] = {
-    "cores_per_socket": whole,
-    "cpus_per_gpu": whole,
-    "cpus_per_task": whole,
-    "exclusive": words,
-    "gpus": gpus,
-    "gpus_per_node": gpus,
-    "gpus_per_socket": gpus,
-    "gpus_per_task": gpus,
-    "gres": gres,
-    "licenses": licenses,
-    "mem": memory,
-    "mem_per_cpu": memory,
-    "mem_per_gpu": memory,
-    "name": words,
-    "nodelist": words,
-    "nodes": nodes,
-    "ntasks": whole,
-    "ntasks_per_gpu": whole,
-    "ntasks_per_node": whole,
-    "sockets_per_node": whole,
-    "threads_per_core": whole,
-    "time": time,
-    "tmp": memory,
-}
+def count_hosts(text: str) -> int:
+    """The number of distinct hosts of a list. Raises ValueError."""
+    plain = re.sub(r"[\s,]+", ",", text).strip(",")
+    if plain.count("[") != plain.count("]"):
+        return 1  # what sbatch makes of half a bracket
+    if _AFTER_BRACKET.search(plain):
+        raise ValueError(f"{shown(text)}: nothing may follow a bracket")
+    try:
+        return len(set(expand(plain))) if plain else 0
+    except InputError as error:
+        raise ValueError(error.message) from None

@@ -8,8 +8,12 @@ from typing import ClassVar, TextIO
 from jobspec.actions import Action, CommandAction, Launch
 from jobspec.environ import clean
 from jobspec.errors import StepFailed
+from jobspec.facts import Fact
 from jobspec.job import Job
+from jobspec.profile import DEFAULT, Profile
 from jobspec.steps import StepBase
+
+ASKING = 10.0  # seconds that a command may take which only asks whether somebody is there
 
 
 class TransformerBase:
@@ -22,6 +26,16 @@ class TransformerBase:
     name: ClassVar[str] = ""
     description: ClassVar[str] = ""
     steps: ClassVar[dict[str, type[StepBase]]] = {}
+    chains: ClassVar[bool] = False
+    """Whether `command` tells the scheduler what the job comes after (`Launch.after`); else the run waits."""
+    constraints: ClassVar[bool] = False
+    """Whether `command` asks the scheduler for hosts with the job's tags (`Job.constraint`)."""
+    groups: ClassVar[bool] = False
+    """Whether a batch job can start tasks: then `within` says how."""
+    profile: Profile = DEFAULT
+    """The site's profile: queue, account, image, parallel environments, types of GPU."""
+    spread: bool = False
+    """Whether a step copied the stage to other nodes."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -42,9 +56,17 @@ class TransformerBase:
         """Why it can't run this job at all; "" where it can. Asked before anything runs."""
         return ""
 
+    def refuse_tasks(self, job: Job) -> str:
+        """Why it can't start the tasks of this job itself (`submit`); "" where it can. Asked before anything runs."""
+        return ""
+
     def notes(self, job: Job) -> list[str]:
         """What of the job it will not say or not enforce."""
         return []
+
+    def has(self, fact: Fact) -> bool | None:
+        """Whether a host has this; None where it can't say."""
+        return None
 
     def command(self, launch: Launch) -> CommandAction:
         """The command that submits the work and prints its id."""
@@ -60,7 +82,19 @@ class TransformerBase:
 
     def actions(self, launch: Launch, *, follow: bool) -> list[Action]:
         """The commands of a submission, as `--dry-run` shows them."""
-        return [self.command(launch), *([self.follow("JOBID", watch=launch.watch)] if follow else [])]
+        return [self.command(launch), *(self.waiting("JOBID", watch=launch.watch) if follow else [])]
+
+    def waiting(self, job: str, *, watch: bool = False) -> list[Action]:
+        """The commands that wait for a job, as `--dry-run` shows them."""
+        return [] if type(self).follow is TransformerBase.follow else [self.follow(job, watch=watch)]
+
+    def within(self, launch: Launch) -> list[CommandAction]:
+        """The commands that a group's script runs at the same time for one task; each ends when its part has."""
+        raise NotImplementedError
+
+    def nest(self, launch: Launch, script: str) -> str:
+        """How a group's script runs that of a group in it: shell text; by default in the same job."""
+        return script
 
     def submit(self, launch: Launch) -> str:
         """Start the work; its id. Raises StepFailed."""
@@ -105,12 +139,27 @@ class TransformerBase:
         """A step failed, or the run was interrupted; True where no job can still need the stage."""
         return not pending
 
+    def stages(self) -> str | None:
+        """The folder in which temporary stages are made; None is that of temporary files."""
+        return None
+
+    def where(self) -> str:
+        """Which instance the ids of its jobs belong to; "" where they can't be asked for later."""
+        return ""
+
+    def ended(self, where: str, jobs: list[str]) -> bool:
+        """Whether all of these jobs, of an earlier run in that instance, have ended for sure."""
+        return False
+
     def clear(self, stage: str) -> None:
-        """The stage is about to be removed here: remove what was made of it elsewhere."""
+        """The stage is about to be removed here, and was spread: remove what was made of it elsewhere."""
 
 
-def call(command: CommandAction) -> str:
-    """Run a command to its end; what it printed. Raises StepFailed with what it said on stderr."""
+def call(command: CommandAction, *, timeout: float | None = None) -> str:
+    """Run a command to its end; what it printed. Raises StepFailed with what it said on stderr.
+
+    timeout: seconds after which it is ended, for those that only ask.
+    """
     try:
         done = subprocess.run(
             command.argv,
@@ -120,8 +169,11 @@ def call(command: CommandAction) -> str:
             cwd=command.cwd or None,
             text=True,
             errors="replace",
+            timeout=timeout,
             check=False,
         )
+    except subprocess.TimeoutExpired:
+        raise StepFailed(f"{' '.join(command.argv[:2])}: no answer within {timeout:g} s") from None
     except (OSError, ValueError) as error:
         raise StepFailed(f"can't start {command.argv[0]}: {error}") from None
     if done.returncode:

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 import shutil
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+
+from resources.machine import hostname
 
 from jobspec import steps
 from jobspec.actions import Action, CommandAction, Launch
+from jobspec.auth import AuthStep
 from jobspec.errors import DocumentError, StepFailed
 from jobspec.job import Job
-from jobspec.transformer._base import TransformerBase, call
+from jobspec.transformer._base import ASKING, TransformerBase, call
 
 if TYPE_CHECKING:
     from jobspec.runner import Run
 
 
+_PAIR = re.compile(r"\{(?=\{)")
+
+
 class Transformer(TransformerBase):
     name = "flux"
     description = "the Flux instance that this process can reach"
-
-    def __init__(self) -> None:
-        self.spread = False  # whether the stage was copied to other nodes
+    chains = constraints = groups = True
 
     def why_not(self) -> str:
         if not shutil.which("flux"):
             return "there is no flux command on the PATH"
         try:
-            call(CommandAction(("flux", "getattr", "size")))
+            call(CommandAction(("flux", "getattr", "size")), timeout=ASKING)
         except StepFailed as error:
             return f"no Flux instance is reachable ({error})"
         return ""
@@ -38,32 +46,87 @@ class Transformer(TransformerBase):
 
     def notes(self, job: Job) -> list[str]:
         # RFC 25, "Resources": version 1 has nodes, slots, cores and gpus.
-        return ["the job asks for memory, which Flux can't be asked for"] if job.memory else []
+        notes = ["the job asks for memory, which Flux can't be asked for"] if job.memory else []
+        return notes + [f"Flux gives any GPU, not only {gpus.type}" for gpus in job.gpus if gpus.type]
 
     def command(self, launch: Launch) -> CommandAction:
-        job = launch.job
-        argv = ["flux", "batch" if launch.batch else "submit", f"-n{job.tasks}", f"-c{job.cpus_per_task}"]
-        if job.nodes:
-            argv.append(f"-N{job.nodes.least}")
-        argv += [f"-g{gpus.count}" for gpus in job.gpus]
-        if job.exclusive:
-            argv.append("--exclusive")
-        if isinstance(job.walltime_s, int):
-            argv.append(f"-t{job.walltime_s}s")
-        if job.name:
-            argv.append(f"--job-name={job.name}")
+        options = [*_options(launch), *(f"--dependency=afterok:{job}" for job in launch.after)]
         if launch.cwd:
-            argv.append(f"--cwd={launch.cwd}")
+            options.append(f"--cwd={launch.cwd}")
         if launch.batch and launch.watch:
-            argv.append("--output=kvs")  # a batch job's output goes to a file unless it is told otherwise
-        return CommandAction((*argv, "--", *launch.argv), environment=launch.environment)
+            options.append("--output=kvs")  # a batch job's output goes to a file unless it is told otherwise
+        argv = ("flux", "batch" if launch.batch else "submit", *options, "--", *_plain(launch.argv))
+        return CommandAction(argv, environment=launch.environment)
+
+    def within(self, launch: Launch) -> list[CommandAction]:
+        return [CommandAction(("flux", "run", *_options(launch), "--", *_plain(launch.argv)))]
+
+    def nest(self, launch: Launch, script: str) -> str:
+        # An instance of its own, from stdin; attaching shows its output and ends with its exit code.
+        end = "END_OF_GROUP"
+        while end in script:
+            end += "_"
+        submit = shlex.join(("flux", "batch", *_options(launch), "--output=kvs"))
+        return f"""id=$({submit} <<'{end}'
+{script}{end}
+) && exec flux job attach "$id\""""
 
     def follow(self, job: str, *, watch: bool) -> CommandAction:
         return CommandAction(("flux", "job", "attach" if watch else "status", job))
 
+    def where(self) -> str:
+        uri = os.environ.get("FLUX_URI")
+        try:
+            return f"{hostname()} {uri or call(CommandAction(('flux', 'getattr', 'local-uri'))).strip()}"
+        except StepFailed:
+            return ""
+
+    def ended(self, where: str, jobs: list[str]) -> bool:
+        if where != self.where():
+            # An instance of this host whose socket is gone has ended, and its jobs with it.
+            host, _, uri = where.partition(" ")
+            return (
+                host == hostname() and uri.startswith("local:///") and not Path(uri.removeprefix("local://")).exists()
+            )
+        for job in jobs:
+            try:
+                if call(CommandAction(("flux", "jobs", "-n", "-o", "{state}", job))).strip() != "INACTIVE":
+                    return False
+            except StepFailed as error:
+                if not str(error).endswith("unknown"):  # purged, since it has ended
+                    return False
+        return True
+
     def clear(self, stage: str) -> None:
-        if self.spread:
-            call(CommandAction(("flux", "exec", "-r", "all", "-x", _rank(), "rm", "-rf", "--", stage)))
+        call(CommandAction(("flux", "exec", "-r", "all", "-x", _rank(), "rm", "-rf", "--", stage)))
+
+
+def _options(launch: Launch) -> list[str]:
+    job = launch.job
+    options = [f"-n{job.tasks}", f"-c{job.cpus_per_task}"]
+    if job.nodes:
+        options.append(f"-N{job.nodes.least}")
+    if gpus := sum(gpus.count for gpus in job.gpus):
+        options.append(f"-g{gpus}")
+    if job.exclusive:
+        options.append("--exclusive")
+    if isinstance(job.walltime_s, int):
+        options.append(f"-t{job.walltime_s}s")
+    if job.name:
+        options.append(f"--job-name={job.name}")
+    return options + [f"--requires={tag}" for tag in (job.constraint.all_of if job.constraint else ())]
+
+
+def _plain(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Arguments that reach the program as they stand.
+
+    The job shell replaces `{{id}}` and the like in them (flux-submit(1), "MUSTACHE TEMPLATES"), and nothing
+    escapes that: where braces come in pairs, a shell puts them together again.
+    """
+    if not any("{{" in word for word in argv):
+        return argv
+    # Words with braces are always in single quotes, and `''` between them ends and opens these.
+    return ("/bin/sh", "-c", f"exec {_PAIR.sub(chr(123) + chr(39) * 2, shlex.join(argv))}")
 
 
 class StageStep(steps.StepBase):
@@ -95,8 +158,7 @@ class StageStep(steps.StepBase):
             return ""
         for command in self._commands(run, _rank(), f"jobspec-{uuid.uuid4().hex}"):
             call(command)
-        if isinstance(run.transformer, Transformer):
-            run.transformer.spread = True
+        run.transformer.spread = True
         return ""
 
 
@@ -109,6 +171,7 @@ for _step in (
     steps.CopyStep,
     steps.SetStep,
     steps.UnsetStep,
+    AuthStep,
     StageStep,
     steps.SubmitStep,
     steps.BatchStep,

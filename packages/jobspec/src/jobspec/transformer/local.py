@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from resources import Resource
 from resources.units import seconds_text
 
 from jobspec import steps
 from jobspec.actions import Action, CommandAction, Launch
+from jobspec.auth import AuthStep
 from jobspec.environ import clean
-from jobspec.errors import StepFailed
+from jobspec.errors import JobEnded, StepFailed
+from jobspec.facts import Fact, met_here, this_machine
 from jobspec.job import Job
 from jobspec.stage import PRIVATE
 from jobspec.transformer._base import TransformerBase
@@ -43,9 +46,11 @@ class _Running:
 class Transformer(TransformerBase):
     name = "local"
     description = "real processes on this host; needs nothing"
+    groups = True
 
     def __init__(self) -> None:
         self._jobs: dict[str, _Running] = {}
+        self._host: Resource | None = None
 
     def refuse(self, job: Job) -> str:
         return f"{job.tasks} tasks are more than the {MOST_TASKS} that one host gets" if job.tasks > MOST_TASKS else ""
@@ -55,12 +60,21 @@ class Transformer(TransformerBase):
             return [f"the job asks for {job.nodes.least} nodes; all its tasks run on this host"]
         return []
 
+    def has(self, fact: Fact) -> bool | None:
+        if self._host is None:
+            self._host = this_machine()
+        return met_here(fact, self._host)
+
     def command(self, launch: Launch) -> CommandAction:
         times = 1 if launch.batch else launch.job.tasks
         return CommandAction(launch.argv, launch.cwd, launch.environment, times)
 
-    def actions(self, launch: Launch, *, follow: bool) -> list[Action]:
-        return [self.command(launch)]
+    def waiting(self, job: str, *, watch: bool = False) -> list[Action]:
+        return []
+
+    def within(self, launch: Launch) -> list[CommandAction]:
+        tasks = launch.job.tasks
+        return [CommandAction(launch.argv, environment=_rank(rank, tasks)) for rank in range(tasks)]
 
     def submit(self, launch: Launch) -> str:
         command = self.command(launch)
@@ -72,7 +86,6 @@ class Transformer(TransformerBase):
         job = _Running([], Path(path), time.monotonic(), limit if isinstance(limit, int) else None)
         with os.fdopen(number, "ab", buffering=0) as out:
             for rank in range(command.times):
-                rank_environment = {"JOBSPEC_TASK_RANK": str(rank), "JOBSPEC_TASK_COUNT": str(command.times)}
                 try:
                     process = subprocess.Popen(
                         command.argv,
@@ -80,7 +93,7 @@ class Transformer(TransformerBase):
                         stdout=out,
                         stderr=subprocess.STDOUT,
                         cwd=command.cwd or None,
-                        env=clean() | dict(command.environment) | rank_environment,
+                        env=clean() | dict(command.environment) | _rank(rank, command.times),
                         start_new_session=True,  # so that its children can be ended with it
                     )
                 except (OSError, ValueError) as error:
@@ -107,13 +120,13 @@ class Transformer(TransformerBase):
                 if entry.limit is not None and time.monotonic() - entry.started > entry.limit:
                     _end(running)
                     del self._jobs[job]
-                    raise StepFailed(f"job {job} was ended at its time limit of {seconds_text(entry.limit)}", job)
+                    raise JobEnded(f"job {job} was ended at its time limit of {seconds_text(entry.limit)}", job)
                 with suppress(subprocess.TimeoutExpired):
                     running[0].wait(_LOOK if output is not None or entry.limit is not None else None)
         del self._jobs[job]
         code = max(_exit_code(process) for process in entry.processes)
         if code and output is None and (last := _last_line(entry.output)):
-            raise StepFailed(f"job {job} ended with exit code {code}; its last line: {last}", job)
+            raise JobEnded(f"job {job} ended with exit code {code}; its last line: {last}", job)
         return code
 
     def settle(self, pending: list[str]) -> bool:
@@ -121,7 +134,7 @@ class Transformer(TransformerBase):
         for job in pending:
             try:
                 if code := self.wait(job, None):
-                    raise StepFailed(f"job {job} ended with exit code {code}", job)
+                    raise JobEnded(f"job {job} ended with exit code {code}", job)
             except StepFailed as error:
                 failed.append(error)
         if failed:
@@ -133,6 +146,10 @@ class Transformer(TransformerBase):
             _end(entry.processes)
         self._jobs.clear()
         return True
+
+
+def _rank(rank: int, tasks: int) -> dict[str, str]:
+    return {"JOBSPEC_TASK_RANK": str(rank), "JOBSPEC_TASK_COUNT": str(tasks)}
 
 
 def _exit_code(process: subprocess.Popen[bytes]) -> int:
@@ -160,7 +177,15 @@ def _last_line(output: Path) -> str:
     return lines[-1][:200] if lines else ""
 
 
-for _step in (steps.WriterStep, steps.CopyStep, steps.SetStep, steps.UnsetStep, steps.SubmitStep, steps.BatchStep):
+for _step in (
+    steps.WriterStep,
+    steps.CopyStep,
+    steps.SetStep,
+    steps.UnsetStep,
+    AuthStep,
+    steps.SubmitStep,
+    steps.BatchStep,
+):
     Transformer.register_step(_step)
 # One host: whatever is in the stage is where the tasks are.
 Transformer.register_step(steps.EmptyStep, name="stage")
