@@ -19,8 +19,8 @@ def say(launch: Launch, target: str, job: Job, source: str) -> tuple[str, list[s
     launcher = TARGET[target]
     says = SAYS[launcher]
     asked = dict(launch.asked)
-    differs = list(launch.doubts)
     _jsrun(launch, asked, job)
+    differs = list(launch.doubts)
     _count(launch, asked, job, source, differs, spread=launcher == "flux run")
     if "nodes" not in says and "nodes" not in launch.asked:
         asked.pop("nodes", None)
@@ -35,7 +35,10 @@ def say(launch: Launch, target: str, job: Job, source: str) -> tuple[str, list[s
     for meaning, pattern in says.items():
         if meaning in asked:
             parts.append(pattern.format(asked.pop(meaning)))
-    if "env" in says:
+    if launcher == "srun" and launch.env:
+        # of several --export only the last counts
+        parts.append(says["env"].format(",".join(launch.env)))
+    elif "env" in says:
         parts += [says["env"].format(value) for value in launch.env]
     elif launch.env:
         differs.append(f"the environment {', '.join(launch.env)[:100]} is not set")

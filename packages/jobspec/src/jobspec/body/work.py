@@ -140,6 +140,7 @@ class Work(Providing):
             name, rest = "flux run", rest[1:]
         if self.target in HOME.get(name, ()):
             return
+        # ALPS belongs to some PBS clusters as well
         if name == "aprun" and self.target in ("pbspro", "torque"):
             self._report(start, self._line(start), APPROXIMATE, "aprun is on Cray systems only")
             return
