@@ -192,6 +192,18 @@ def test_tasks_are_components_and_steps_are_told():
 def test_bytes_that_yaml_can_not_hold_are_refused():
     from jobspec.errors import JobspecError
 
+    comment = Job(
+        name="\udcff",
+        comment="a\nb",
+        account="\0",
+        workdir="/\udcff",
+        environment=Environment("", all=True, values=(("A", "\udcff"), ("B", "c\nd"))),
+    )
+    text, say = said(comment, "slurm")
+    dropped = {field for field, (fate, _) in say.fates.items() if fate == "dropped"}
+    assert dropped == {"name", "account", "comment", "workdir", "environment"}
+    assert readers.read(text).accepted
+    assert yaml.safe_load(text)["attributes"]["system"]["environment"] == {"B": "c\nd"}
     for body in ("\udcff\n", "\0\n"):
         with pytest.raises(JobspecError, match="YAML can't hold"):
             said(Job(), script=Script("#!/bin/sh", body))

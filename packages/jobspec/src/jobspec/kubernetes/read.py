@@ -17,6 +17,7 @@ from resources.units import quantity
 
 from jobspec.errors import JobspecError, ScriptError
 from jobspec.job import Array, Job, Native
+from jobspec.kubernetes.check import beside as check_beside
 from jobspec.kubernetes.check import check
 from jobspec.kubernetes.claims import Claims
 from jobspec.kubernetes.fields import annotated_array, container, metadata, placed, spec
@@ -44,12 +45,13 @@ def read(text: str, profile: Profile) -> Reading:
         raise manifest.refuse("apiVersion", "a Job is of batch/v1", "apiVersion: batch/v1")
     check(manifest)
     beside = [one for one in found if one is not manifest]
+    for one in beside:
+        check_beside(one)
     configs = {
         one.value["metadata"]["name"]: one.value
         for one in beside
-        if one.value.get("kind") == "ConfigMap" and isinstance(one.value.get("metadata"), dict)
-        and isinstance(one.value["metadata"].get("name"), str)
-    }  # fmt: skip
+        if one.value["kind"] == "ConfigMap" and one.value["metadata"].get("name")
+    }
     claims = Claims(manifest)
     top = manifest.value
     values: dict[str, Any] = metadata(claims, top["metadata"])
@@ -80,11 +82,12 @@ def _run(claims: Claims, run: Started, pod: dict[str, Any], values: dict[str, An
     if run.config:
         names = set()
         for index, volume in enumerate(pod["volumes"]):
-            if (volume.get("configMap") or {}).get("name") == run.config:
-                names.add(volume.get("name"))
+            source = volume.get("configMap")
+            if isinstance(source, dict) and source.get("name") == run.config:
+                names.add(volume["name"])
                 claims.body(f"{POD}.volumes[{index}]")
         for index, mount in enumerate(pod["containers"][0]["volumeMounts"]):
-            if mount.get("name") in names:
+            if mount["name"] in names:
                 claims.body(f"{path}.volumeMounts[{index}]")
     if run.shell:
         found["shell"] = run.shell

@@ -54,7 +54,9 @@ def documents(say: Saying, script: Script) -> list[dict[str, Any]]:
 
 def key_of(document: Any) -> str:
     """What a document is called in options that only Kubernetes has."""
-    return f"{document.get('kind')}/{(document.get('metadata') or {}).get('name')}"
+    metadata = document.get("metadata")
+    name, space = (metadata.get("name"), metadata.get("namespace")) if isinstance(metadata, dict) else ("", "")
+    return f"{document.get('kind')}/{space}/{name}" if space else f"{document.get('kind')}/{name}"
 
 
 def restore(say: Saying, made: list[dict[str, Any]]) -> None:
