@@ -112,7 +112,7 @@ def test_the_documents_are_read_unchanged():
 
 
 @given(st.sampled_from(PLACES), odd, st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_value_changed(place, value, also_renamed):
     system, number, path = place
     documents = copy.deepcopy(DOCUMENTS[system])

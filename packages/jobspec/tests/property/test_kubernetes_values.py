@@ -182,7 +182,7 @@ def bare(job):
 
 
 @given(manifests(), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_same_manifest_comes_back(documents, as_json):
     text = json.dumps(documents[0])
     if not as_json:

@@ -70,7 +70,7 @@ def bare(job, system="jobspec"):
 
 
 @given(jobs(), st.sampled_from(["jobspec", "slurm"]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_job_comes_back(job, system):
     text, say = said(job, system)
     reading = readers.read(text)
@@ -92,7 +92,7 @@ def test_every_job_comes_back(job, system):
 
 
 @given(jobs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_resources_are_enough_for_the_job(job):
     text, _ = said(job)
     made = document.load(text)
