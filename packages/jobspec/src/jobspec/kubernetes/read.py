@@ -25,7 +25,7 @@ from jobspec.kubernetes.manifest import Manifest, load
 from jobspec.kubernetes.paths import differences
 from jobspec.kubernetes.schema import POD
 from jobspec.kubernetes.script import Started, started
-from jobspec.kubernetes.write import documents, key_of
+from jobspec.kubernetes.write import REST, documents, key_of
 from jobspec.profile import Profile
 from jobspec.reading import Directive, Problem, Reading
 from jobspec.writing import Saying, Script
@@ -100,22 +100,20 @@ def _run(claims: Claims, run: Started, pod: dict[str, Any], values: dict[str, An
 
 def _with_natives(job: Job, run: Started, manifest: Manifest, beside: list[Manifest]) -> Job:
     """The job with all that our own manifest for it would not have, or have otherwise."""
-    shebang, rest = "", run.text
+    shebang, body = "", run.text
     if run.text.startswith("#!"):
-        shebang, _, rest = run.text.partition("\n")
+        shebang, _, body = run.text.partition("\n")
     try:
-        made = documents(Saying(job, "kubernetes"), Script(shebang, rest))
+        made = documents(Saying(job, "kubernetes"), Script(shebang, body))
     except JobspecError as error:
         raise manifest.refuse("", str(error)) from None
     wanted = _same_quantities(manifest.value, made[-1])
-    natives = [Native(path, json.dumps(value)) for path, value in differences(wanted, made[-1])]
+    rest: dict[str, Any] = dict(differences(wanted, made[-1]))
     ours = {key_of(one): one for one in made[:-1]}
     theirs = {key_of(one.value): one.value for one in beside}
-    for key, document in theirs.items():
-        if ours.get(key) != document:
-            natives.append(Native(key, json.dumps(document)))
-    natives += [Native(key, "null") for key in ours if key not in theirs]
-    return replace(job, native=tuple(sorted(natives, key=lambda one: one.option)))
+    rest |= {key: document for key, document in theirs.items() if ours.get(key) != document}
+    rest |= dict.fromkeys(key for key in ours if key not in theirs)
+    return replace(job, native=(Native(REST, json.dumps(dict(sorted(rest.items())))),)) if rest else job
 
 
 def _same_quantities(wanted: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:

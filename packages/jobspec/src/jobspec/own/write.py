@@ -23,6 +23,7 @@ from jobspec.spec import Attributes, Task
 from jobspec.writing import File, Saying, Script
 
 FILE = "batch.sh"
+REST = "document"  # the native option that holds what the neutral job does not
 _IDLE = "in attributes.user, which jobspec run does not act on"
 _PATHS = ("input", "output", "error")
 
@@ -70,8 +71,9 @@ def document(say: Saying, text: str) -> dict[str, Any]:
     if attributes:
         result["attributes"] = attributes
     if say.same:
-        for one in job.native:
-            put(result, one.option, json.loads(one.value or "null"))
+        rest = json.loads(next((one.value or "" for one in job.native if one.option == REST), "{}"))
+        for path, value in rest.items():
+            put(result, path, value)
         say.exact("native")
     elif job.native:
         say.drop("native", "an option that only its own system has")
