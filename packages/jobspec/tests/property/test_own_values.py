@@ -207,3 +207,23 @@ def test_bytes_that_yaml_can_not_hold_are_refused():
     for body in ("\udcff\n", "\0\n"):
         with pytest.raises(JobspecError, match="YAML can't hold"):
             said(Job(), script=Script("#!/bin/sh", body))
+
+
+@pytest.mark.parametrize(
+    ("memory", "count", "unit"),
+    [
+        (Memory(10, "node"), 3, "B"),
+        (Memory(2**30, "node"), 256, "MB"),
+        (Memory(10, "job"), 2, "B"),
+        (Memory(2**30, "cpu"), 3, "GB"),
+        (Memory(2**30, "slot"), 1, "GB"),
+        (Memory(2**33 + 1, "task"), 8388609, "KB"),
+        (Memory(0, "node"), None, None),
+    ],
+)
+def test_memory_of_a_task_is_rounded_up(memory, count, unit):
+    text, _ = said(Job(nodes=Nodes(2, 2), tasks=8, cpus_per_task=3, memory=memory), "slurm")
+    inside = yaml.safe_load(text)["resources"]["with"][0]["with"]
+    found = [(one["count"], one["unit"]) for one in inside if one["type"] == "memory"]
+    assert found == ([(count, unit)] if count else [])
+    assert readers.read(text).jobs[0].memory == memory
