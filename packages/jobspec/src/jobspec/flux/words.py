@@ -7,7 +7,7 @@ import re
 import shlex
 
 from jobspec.flux import constraints
-from jobspec.flux.layout import Layout, gpu_type, layout
+from jobspec.flux.layout import KIN, Layout, gpu_type, layout
 from jobspec.flux.lists import KINDS, indexes
 from jobspec.flux.options import KINDS as OPTIONS
 from jobspec.flux.urgency import urgency
@@ -16,7 +16,6 @@ from jobspec.job import Array
 from jobspec.patterns import TOKENS, translate
 from jobspec.writing import Saying
 
-KIN = frozenset({"flux", "flux-jobspec"})
 Option = tuple[str, str | None]
 
 _CANT = (

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from jobspec.flux import command, constraints
-from jobspec.flux.layout import Layout
+from jobspec.flux.layout import KIN, Layout
 from jobspec.flux.lists import attribute_path, configuration, json_or_text
 from jobspec.flux.values import seconds, signal_number
-from jobspec.flux.words import KIN, options
+from jobspec.flux.words import options
 from jobspec.flux.write import with_shebang
 from jobspec.systems import SYSTEMS
 from jobspec.writing import File, Saying, Script
@@ -67,7 +67,7 @@ class _Jobspec:
             self.stream("output", "flux-{{id}}.out")
             self.shell |= {"per-resource": {"type": "node"}, "mpi": "none", "exit-timeout": "none"}
         wanted = say.job.environment
-        if say.job.system not in KIN or wanted is None or wanted.all:
+        if not say.same and (say.job.system not in KIN or wanted is None or wanted.all):
             # Flux gives a job nothing but what the jobspec has, and finds no broker without a PATH.
             self.environment["PATH"] = _PATH
             say.remark(
