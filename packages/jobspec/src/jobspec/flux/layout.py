@@ -145,7 +145,7 @@ def _with_gpus(say: Saying, plan: Layout) -> Layout:
 def _gpus_of_a_slot(per: str, count: int, plan: Layout, job: Job) -> tuple[int, str]:
     """GPUs of each slot, and what differs."""
     if per == "task":
-        more = plan.total - job.tasks
+        more = plan.total - job.tasks if job.system not in KIN else 0
         return count, f"{plan.total} slots have {count} GPUs each, {more * count} more than the tasks" if more else ""
     if per == "job":
         each = -(-count // plan.total)

@@ -91,9 +91,7 @@ def config_map(name: str, script: Script) -> dict[str, Any]:
     text = script.text()
     data = text.encode(errors="surrogateescape")
     if len(data) > LARGEST_SCRIPT:
-        raise JobspecError(
-            f"a script of {len(data)} bytes does not fit into a ConfigMap (1 MiB): put it into the image"
-        )
+        raise JobspecError(f"a script of {len(data)} bytes does not fit into a ConfigMap (1 MiB): put it into the image")
     try:
         text.encode()
         content = {"data": {FILE: text}}
@@ -147,7 +145,9 @@ def job_spec(
     return {**spec, "template": {"spec": pod}}
 
 
-def _pod(say: Saying, job: Job, pods: Pods, script: Script, config: str, array: Indexes | None) -> dict[str, Any]:
+def _pod(
+    say: Saying, job: Job, pods: Pods, script: Script, config: str, array: Indexes | None
+) -> dict[str, Any]:
     container = {
         "name": "main",
         "image": say.profile.image or IMAGE,

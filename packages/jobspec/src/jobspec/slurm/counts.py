@@ -111,9 +111,7 @@ def _tasks(asked: Mapping[str, Any], found: Shape) -> None:
     given = least is not None or "extra-node-info" in asked
     if found.ntasks is None:
         if given and fixed:
-            count = max(least or 1, 1) * math.prod(
-                number or 1 for number in (found.sockets, found.cores, found.threads)
-            )
+            count = max(least or 1, 1) * math.prod(number or 1 for number in (found.sockets, found.cores, found.threads))
             if count > max(least or 1, 1):
                 found.ntasks = count
     elif least is not None:
@@ -127,13 +125,7 @@ def _tasks(asked: Mapping[str, Any], found: Shape) -> None:
 def gpu_entries(asked: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """For each type of GPU the counts per job, node, socket and task."""
     found: dict[str, dict[str, int]] = {}
-    for option, per in (
-        ("gpus", "job"),
-        ("gres", "node"),
-        ("gpus-per-node", "node"),
-        ("gpus-per-socket", "socket"),
-        ("gpus-per-task", "task"),
-    ):
+    for option, per in (("gpus", "job"), ("gres", "node"), ("gpus-per-node", "node"), ("gpus-per-socket", "socket"), ("gpus-per-task", "task")):
         counts: Counts | None = asked.get(option)
         for name, kind, count in counts or ():
             if name == "gpu":

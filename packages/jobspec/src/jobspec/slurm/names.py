@@ -9,7 +9,9 @@ from resources.units import shown
 _ACCOUNTED = re.compile(r"(?:(?:task|energy|network|filesystem)=)?[0-9]{1,9}", re.IGNORECASE | re.ASCII)
 _FREQUENCY = r"(?:[0-9]{1,9}|low|medium|high|highm1|high1)"
 _GOVERNOR = r"(?:conservative|ondemand|performance|powersave|userspace|schedutil)"
-_CPU_FREQ = re.compile(rf"(?:{_FREQUENCY}(?:-{_FREQUENCY}(?::{_GOVERNOR})?)?|{_GOVERNOR})", re.IGNORECASE | re.ASCII)
+_CPU_FREQ = re.compile(
+    rf"(?:{_FREQUENCY}(?:-{_FREQUENCY}(?::{_GOVERNOR})?)?|{_GOVERNOR})", re.IGNORECASE | re.ASCII
+)
 _GPU_FREQ = re.compile(r"(?:[0-9]{1,9}|low|medium|high|highm1)", re.IGNORECASE | re.ASCII)
 _NUMBERS = r"[0-9a-fA-Fx,*]{1,10000}"
 _GPU_BIND = re.compile(
@@ -17,7 +19,9 @@ _GPU_BIND = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _MEM_BIND = re.compile(rf"none|no|n|rank|local|prefer|p|sort|(?:map_mem|mask_mem):{_NUMBERS}", re.IGNORECASE | re.ASCII)
-_LIMITS = frozenset("ALL NONE CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS".split())
+_LIMITS = frozenset(
+    "ALL NONE CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS".split()
+)
 _HINTS = frozenset(("compute_bound", "memory_bound", "multithread", "nomultithread"))
 _USER_ENVIRONMENT = re.compile(r"[0-9]{0,9}[SLsl]?", re.ASCII)
 _PROFILES = frozenset(("none", "energy", "task", "lustre", "network", "all"))

@@ -174,7 +174,9 @@ def in_order(types: frozenset[str]) -> tuple[str, ...]:
 
 
 _SIGNAL = re.compile(r"(?:([RB]{1,2}):)?([A-Za-z0-9]{1,20})(?:@([0-9]{0,5}))?", re.ASCII | re.IGNORECASE)
-_SIGNALS = frozenset("HUP INT QUIT ABRT KILL ALRM TERM USR1 USR2 URG CONT STOP TSTP TTIN TTOU XCPU".split())
+_SIGNALS = frozenset(
+    "HUP INT QUIT ABRT KILL ALRM TERM USR1 USR2 URG CONT STOP TSTP TTIN TTOU XCPU".split()
+)
 
 
 def signal(text: str) -> Signal:

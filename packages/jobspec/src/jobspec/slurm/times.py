@@ -101,8 +101,5 @@ def _in_range(match: re.Match[str]) -> bool:
     if match["hour"]:
         latest = 12 if match["half"] else 23
         return int(match["hour"]) <= latest and int(match["minute"]) < 60 and int(match["second"] or 0) < 60
-    month, day = (
-        match["month"] or match["us_month"] or match["month2"],
-        match["day"] or match["us_day"] or match["day2"],
-    )
+    month, day = match["month"] or match["us_month"] or match["month2"], match["day"] or match["us_day"] or match["day2"]
     return not month or (1 <= int(month) <= 12 and 1 <= int(day) <= 31)
