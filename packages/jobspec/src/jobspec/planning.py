@@ -113,6 +113,8 @@ def _make(made: Plan, spec: StepSpec, task: Task, staged: dict[str, bool]) -> St
         raise DocumentError(f"{transformer.name} has no step {spec.name[:60]!r}; it has: {known}", f"{spec.place}.step")
     step = kind(spec, task)
     step.check(staged)
+    if isinstance(step, SubmitStep) and not step.batch and (why := transformer.refuse_tasks(made.job(task))):
+        raise DocumentError(f"{transformer.name} can't start its tasks: {why}", spec.place)
     return step
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobspec import document, runner
+from jobspec import runner
 from jobspec.document import load
 from jobspec.errors import DocumentError
 from jobspec.job import Gpus, Job, Memory, Nodes
