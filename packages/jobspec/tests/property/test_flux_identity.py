@@ -73,7 +73,7 @@ def values(job):
     return replace(job, where={})
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(scripts())
 def test_flux_to_flux_is_the_identity(text):
     reading = readers.read(text, "flux")
@@ -87,7 +87,7 @@ def test_flux_to_flux_is_the_identity(text):
     assert result.files[0].text.endswith("\nhostname\n")
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(scripts())
 def test_a_jobspec_holds_what_the_script_asks_for(text):
     reading = readers.read(text, "flux")
@@ -124,7 +124,7 @@ amount = st.sampled_from(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(graph, amount, word)
 def test_any_graph_becomes_a_jobspec_of_version_1(resources, tasks, name):
     task = {"command": ["app", name], "slot": "s", "count": tasks}
@@ -148,7 +148,7 @@ def test_quoting(text):
     assert found.text == f"--x={text}"
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(st.text("#fluxFLUX: -nNct=4\"'\\\n\r{}é", max_size=80))
 def test_any_text_is_read_or_refused(text):
     for reading in (readers.read(f"#!/bin/sh\n# flux: -n1 {text}", "flux"), readers.read(text, "flux-jobspec")):
