@@ -161,7 +161,8 @@ def test_the_last_one_wins_and_requirements_add_up():
     found = reading("-n 2", "-R span[ptile=1]", "-W 5", "-n 4", "-R 'select[a] rusage[mem=1GB]'", "-R select[b]")
     [one] = found.jobs
     assert (one.tasks, one.tasks_per_node, one.memory) == (4, 1, Memory(GB, "node"))
-    assert one.constraint == Constraint("(a) && (b)", ("a", "b"))
+    assert one.constraint == Constraint("a && b", ("a", "b"))
+    assert job("-R select[a]", "-R select[b>2]").constraint == Constraint("(a) && (b>2)", ())
     assert [(d.line, d.state, d.why) for d in found.directives if d.state != "obeyed"] == [
         (2, "overridden", "overridden by line 5")
     ]

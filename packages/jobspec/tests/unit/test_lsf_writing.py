@@ -109,7 +109,7 @@ def test_every_field_is_accounted_for(target):
         ({"environment": Environment("NONE", False)}, ["-env none"], {}),
         ({"signal": Signal("USR1", 90)}, ["-wa USR1", "-wt 2"], {"signal"}),
         ({"licenses": (("matlab", 2),)}, ["-R rusage[matlab=2/job]"], {"licenses"}),
-        ({"disk_per_node": GB}, ["-R rusage[tmp=1024MB/host]"], {}),
+        ({"disk_per_node": GB}, ["-R rusage[tmp=1GB/host]"], {}),
         ({"requeue": False, "hold": True, "exclusive": True}, ["-x", "-H", "-rn"], {}),
         ({"name": "two words"}, ['-J "two words"'], {}),
         ({"name": "both \" and '"}, [], {"name"}),

@@ -161,8 +161,12 @@ def requirements(held: Held) -> None:
     """The rest of -R."""
     if selects := held.parts.lists.get("select", []):
         texts = list(dict.fromkeys(part.value for part in selects))
-        text = texts[0] if len(texts) == 1 else " && ".join(f"({one})" for one in texts)
-        held.fields["constraint"] = Constraint(text, resreq.features(" && ".join(texts)))
+        names = tuple(dict.fromkeys(resreq.features(" && ".join(texts))))
+        if len(texts) == 1:
+            text = texts[0]
+        else:
+            text = " && ".join(names or (f"({one})" for one in texts))
+        held.fields["constraint"] = Constraint(text, names)
         for one in selects:
             held.hold(one, "constraint")
     for key in _PLACED:

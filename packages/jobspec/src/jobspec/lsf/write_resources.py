@@ -35,9 +35,9 @@ def resources(say: Saying, own: Mapping[str, list[str | None]], asked: Asked) ->
     _memory(say, own, asked)
     job = say.job
     if job.disk_per_node is not None:
-        asked.rusage.append(f"tmp={-(-job.disk_per_node >> 20)}MB" + ("" if say.same else "/host"))
-        if job.disk_per_node % 2**20:
-            say.approximate("disk_per_node", "rounded up to MB")
+        asked.rusage.append(f"tmp={shown(job.disk_per_node)}/host")
+        if job.disk_per_node % 1024:
+            say.approximate("disk_per_node", "rounded up to KB")
         else:
             say.exact("disk_per_node")
     for name, count in job.licenses:
