@@ -69,7 +69,7 @@ def _directives(text: str, *, everywhere: bool) -> dict[str, Evidence]:
 
 
 def source_system(name: str) -> str:
-    """The name of a system that is read (or of several dialects: "pbs"), from its name or alias. Raises JobspecError."""
+    """The name of a system that is read (or of dialects: "pbs"), from its name or alias. Raises JobspecError."""
     if name.lower() in SEVERAL:
         return name.lower()
     reader(name)
