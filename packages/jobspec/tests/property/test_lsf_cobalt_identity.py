@@ -153,11 +153,12 @@ SCRIPTS = {
     "lsf": '#!/bin/sh\n#BSUB -n 2,4 -R "select[a] rusage[mem=4GB/task:tmp=3] span[ptile=2]" -gpu num=2:mode=shared\n'
     "#BSUB -J 'a[1-4:2]%2' -w 'done(1) && (exit(2) || !x)' -W 1:30/h -M 4G! \\\n -env \"all, A='b'\"\ntrue\n",
     "cobalt": "#!/bin/sh\n#COBALT -n 2 -t 1:00:00 --attrs a=b:c:location=4 --env A=b:C=d\\:e\n#COBALT -hA p\ntrue\n",
-    "loadleveler": "#!/bin/sh\n# @ node = 2,4\n# @ wall_clock_limit = 1:00:00,50:00\n# @ resources = ConsumableCpus(2) \\\n"
+    "loadleveler": "#!/bin/sh\n# @ node = 2,4\n# @ wall_clock_limit = 1:00:00,50:00\n"
+    "# @ resources = ConsumableCpus(2) \\\n"
     '#  ConsumableMemory(2gb)\n# @ requirements = (Feature == "a")\n# @ environment = COPY_ALL; A=b\n# @ queue\ntrue\n',
 }
-PIECES = ["-", "\\", "'", '"', "[", "]", "(", ")", "{", ":", ",", "=", "/", "&&", "||", "%", "#", "\n", "\r", "\0", "\t", " ",
-          "9" * 30, "é", "\udcff", "٣", "$X", "\x1b", "!", "@"]  # fmt: skip
+PIECES = ["-", "\\", "'", '"', "[", "]", "(", ")", "{", ":", ",", "=", "/", "&&", "||", "%", "#", "\n", "\r", "\0", "\t",
+          " ", "9" * 30, "é", "\udcff", "٣", "$X", "\x1b", "!", "@"]  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)
