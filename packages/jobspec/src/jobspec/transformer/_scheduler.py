@@ -44,6 +44,7 @@ class Scheduler(TransformerBase):
     program: ClassVar[str] = ""
     probe: ClassVar[tuple[str, ...]] = ()
     launcher: ClassVar[bool] = False
+    groups = True
 
     def __init__(self) -> None:
         self._outputs: dict[str, Path] = {}

@@ -24,7 +24,7 @@ class Transformer(Scheduler):
     name = "slurm"
     description = "the Slurm cluster whose sbatch is on the PATH"
     program, probe = "sbatch", ("scontrol", "ping")
-    chains = constraints = groups = launcher = True
+    chains = constraints = launcher = True
 
     def submission(self, launch: Launch, script: str, output: str) -> CommandAction:
         options = [*_options(launch.job), *_site(self.profile)]
