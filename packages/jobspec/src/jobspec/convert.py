@@ -99,6 +99,8 @@ def _entry(directive: Directive, say: Saying) -> Entry:
     if directive.state != "obeyed":
         return Entry(*place, IGNORED, directive.why)
     fates = [say.fates.get(field, (EXACT, "")) for field in directive.fields]
+    if "native" in directive.fields and directive.option in say.options:
+        fates = [say.options[directive.option]]
     fate: Fate = min((fate for fate, _ in fates), key=WORST.index, default=DROPPED)
     why = "; ".join(dict.fromkeys(why for one, why in fates if one == fate and why))
     if fate == EXACT and directive.why and not say.same:

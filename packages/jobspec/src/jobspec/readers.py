@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobspec.documents import detect_document
 from jobspec.errors import JobspecError, ScriptError
 from jobspec.job import Job
+from jobspec.loadleveler.keywords import is_statement
 from jobspec.profile import DEFAULT, Profile
 from jobspec.reading import Reading, refused
-from jobspec.systems import SYSTEMS, reader
+from jobspec.systems import SEVERAL, SYSTEMS, reader
 from jobspec.systems import system as system_of
 
 LARGEST_SCRIPT = 8 * 1024 * 1024  # bytes; slurmctld itself takes 4 MB unless told otherwise
 _PREFIXES = {start: (system.name, start) for system in SYSTEMS.values() if system.reader for start in system.prefixes}
+_ANY = re.compile("|".join(re.escape(f"\n{prefix}") for prefix in _PREFIXES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,35 +31,67 @@ class Evidence:
 
 
 def detect(text: str) -> list[Evidence]:
-    """The systems whose directives a script has before its first command, likeliest first.
+    """The systems whose directives a script has before its first command, likeliest first; or that of a document.
 
-    Slurm's win over foreign ones, which sbatch obeys too; otherwise the first wins. Empty where there are none.
+    Slurm's win over foreign ones, which sbatch obeys too; otherwise the first wins. Where there are none, those
+    behind the first command count: some systems read them there. Empty where there are none at all.
     """
+    found = _directives(text, everywhere=False)
+    if not found and (document := detect_document(text)):
+        return [Evidence(*document)]
+    if not found and _ANY.search(text):
+        found = _directives(text, everywhere=True)
+    if pbs := found.pop("torque", None):
+        one = _pbs(text)
+        found[one.system] = Evidence(one.system, one.line or pbs.line, one.reason)
+    return sorted(found.values(), key=lambda one: (one.system != "slurm", one.line))
+
+
+def _directives(text: str, *, everywhere: bool) -> dict[str, Evidence]:
+    """The first line of each system whose directive it is."""
     found: dict[str, Evidence] = {}
     for number, line in enumerate(text.split("\n"), 1):
         start = line.lstrip()
         if not start:
             continue
         if start[0] != "#":
+            if everywhere:
+                continue
             break
+        if start.startswith("#PBS"):
+            line = start  # qsub obeys indented directives too
         for prefix, (name, _) in _PREFIXES.items():
-            if line.startswith(prefix) and name not in found:
+            if line.startswith(prefix) and name not in found and (name != "loadleveler" or is_statement(line)):
                 found[name] = Evidence(name, number, line[:80].strip())
-    return sorted(found.values(), key=lambda one: (one.system != "slurm", one.line))
+    return found
 
 
 def source_system(name: str) -> str:
-    """The name of a system that is read, from its name or alias. Raises JobspecError."""
+    """The name of a system that is read (or of dialects: "pbs"), from its name or alias. Raises JobspecError."""
+    if name.lower() in SEVERAL:
+        return name.lower()
     reader(name)
     return system_of(name).name
 
 
+def _pbs(text: str) -> Evidence:
+    """Which of the two dialects of `#PBS` lines, and why."""
+    from jobspec.pbs.dialect import dialect
+
+    return Evidence(*dialect(text))
+
+
 def read(text: str, system: str = "", profile: Profile = DEFAULT) -> Reading:
-    """The reading of a file, refused or not; `system` is a name in `SYSTEMS`, or "" to find out."""
+    """The reading of a file, refused or not.
+
+    system: a name in `SYSTEMS`; "pbs" for the one of its dialects that it turns out to be; "" to find out.
+    """
     if not system:
         # Without directives it is read as Slurm's: sbatch takes such a script too.
         evidence = detect(text)
         system = evidence[0].system if evidence else "slurm"
+    elif system in SEVERAL:
+        system = _pbs(text).system
     module = reader(system)
     try:
         return module.read(text, profile)

@@ -72,6 +72,7 @@ class Saying:
         self.file = file
         self.same = job.system == target
         self.fates: dict[str, tuple[Fate, str]] = {}
+        self.options: dict[str, tuple[Fate, str]] = {}
         self.remarks: list[str] = []
 
     def asked(self, field: str) -> bool:
@@ -90,6 +91,10 @@ class Saying:
     def drop(self, field: str, why: str) -> None:
         """The field is not said: why."""
         self._note(field, DROPPED, why)
+
+    def carried(self, option: str) -> None:
+        """This option of `Job.native` is said as it is, whatever becomes of the others."""
+        self.options[option] = (EXACT, "")
 
     def remark(self, what: str) -> None:
         """Report something about the script as a whole that no field of the job stands for."""
@@ -128,7 +133,7 @@ class Saying:
         value: str | None = getattr(self.job, field)
         if value is None:
             return None
-        text, lost = patterns.translate(value, self.job.system, self.target)
+        text, lost = patterns.translate(value, self.job.system, self.target, self.job.name or "")
         if lost:
             self.approximate(field, f"{self.label} has nothing for {' '.join(lost)} in a path")
         else:
