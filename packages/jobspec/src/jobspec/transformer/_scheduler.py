@@ -199,13 +199,6 @@ def clock(seconds: int) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
-def per_node(job: Job) -> list[tuple[int, int]]:
-    """(nodes, tasks on each of them); without a number of nodes one node with all tasks."""
-    nodes = job.nodes.least if job.nodes else 1
-    each, rest = divmod(job.tasks, nodes)
-    return [(count, tasks) for count, tasks in ((rest, each + 1), (nodes - rest, each)) if count]
-
-
 def gpus_per_task(job: Job) -> int:
     """GPUs of each task, whatever their type."""
     return sum(gpus.count for gpus in job.gpus)
