@@ -22,6 +22,7 @@ class Transformer(Written):
     name = system = "gridengine"
     description = "the Grid Engine cell whose qsub is on the PATH"
     program, probe = "qsub", ("qconf", "-sh")
+    gone = ("do not exist",)
 
     def refuse(self, job: Job) -> str:
         why = super().refuse(job)
@@ -50,9 +51,7 @@ class Transformer(Written):
         error = _ERROR.search(answer)
         return Ended(1, f"Grid Engine can't start it: {error[1].strip()}") if error else None
 
-    def unknown(self, job: str, error: StepFailed) -> Ended | None:
-        if "do not exist" not in str(error):
-            raise error
+    def forgotten(self, job: str) -> Ended:
         until = time.monotonic() + ACCOUNTING
         while True:
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from jobspec.actions import CommandAction, Launch
-from jobspec.errors import JobEnded, StepFailed
+from jobspec.errors import StepFailed
 from jobspec.transformer._scheduler import Ended, offer_steps
 from jobspec.transformer._written import Written
 
@@ -17,6 +17,7 @@ class Transformer(Written):
     description = "the LSF cluster whose bsub is on the PATH"
     program, probe = "bsub", ("lsid",)
     chains = True
+    gone = ("is not found",)
 
     def submission(self, launch: Launch, script: str, output: str) -> CommandAction:
         # -ti: what comes after a job that has failed ends, where the site lets it; else it stays in the queue.
@@ -40,11 +41,6 @@ class Transformer(Written):
         if not state:
             raise StepFailed(f"bjobs does not say how job {job} is", job)
         return None
-
-    def unknown(self, job: str, error: StepFailed) -> Ended | None:
-        if "is not found" in str(error):
-            raise JobEnded(f"job {job} has ended, and LSF does not know any more how", job)
-        raise error
 
 
 offer_steps(Transformer)

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import replace
 
 from jobspec.actions import CommandAction, FileAction, Launch
-from jobspec.errors import JobEnded, StepFailed
+from jobspec.errors import StepFailed
 from jobspec.transformer._base import ASKING, call
 from jobspec.transformer._scheduler import Ended, name_of, offer_steps
 from jobspec.transformer._written import Written
@@ -23,6 +23,7 @@ class Transformer(Written):
     description = "the PBS Pro, OpenPBS or Torque whose qsub is on the PATH"
     program, probe = "qsub", ("qstat", "-B")
     chains = True
+    gone = ("Unknown Job", "has finished")
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,11 +73,6 @@ class Transformer(Written):
         if number < 0:  # Administrator's Guide, "Job Exit Status Codes"
             return Ended(1, f"PBS could not run it (exit status {number})")
         return Ended(number - _SIGNAL + 128 if number > _SIGNAL else number)
-
-    def unknown(self, job: str, error: StepFailed) -> Ended | None:
-        if "Unknown Job" in str(error) or "has finished" in str(error):
-            raise JobEnded(f"job {job} has ended, and PBS does not know any more how (no job history)", job)
-        raise error
 
 
 offer_steps(Transformer)

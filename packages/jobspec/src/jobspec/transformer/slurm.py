@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobspec.actions import CommandAction, Launch
-from jobspec.errors import JobEnded, StepFailed
+from jobspec.errors import StepFailed
 from jobspec.job import Job
 from jobspec.transformer._base import call
 from jobspec.transformer._scheduler import Ended, offer_steps
@@ -23,6 +23,7 @@ class Transformer(Written):
     description = "the Slurm cluster whose sbatch is on the PATH"
     program, probe = "sbatch", ("scontrol", "ping")
     chains = constraints = launcher = True
+    gone = ("Invalid job id",)
 
     def submission(self, launch: Launch, script: str, output: str) -> CommandAction:
         # What comes after a job that has failed would stay in the queue for ever.
@@ -43,18 +44,15 @@ class Transformer(Written):
         words = dict(word.partition("=")[::2] for word in answer.split() if "=" in word)
         return _ended(job, words.get("JobState", ""), words.get("ExitCode", ""))
 
-    def unknown(self, job: str, error: StepFailed) -> Ended | None:
-        if "Invalid job id" not in str(error):
-            raise error
+    def forgotten(self, job: str) -> Ended:
         # The controller forgets a job after MinJobAge; the accounting, where there is one, does not.
         try:
             said = call(CommandAction(("sacct", "-X", "-n", "-P", "-o", "State,ExitCode", "-j", job)))
         except StepFailed:
             said = ""
         state, _, code = said.partition("\n")[0].partition("|")
-        if not state:
-            raise JobEnded(f"job {job} has ended, and Slurm does not know any more how", job)
-        return _ended(job, state.split()[0], code)
+        ended = _ended(job, state.split()[0], code) if state else None
+        return ended or super().forgotten(job)
 
 
 def _ended(job: str, state: str, exit_code: str) -> Ended | None:
