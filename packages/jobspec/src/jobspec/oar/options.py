@@ -35,7 +35,7 @@ ELSEWHERE = (
     "-r", "--reservation", "-I", "--interactive", "-C", "--connect", "-S", "--scanscript", "--resubmit", "-h",
     "--help", "-V", "--version", "-v", "-D", "-X", "-Y", "-J", "--import-job-key-inline",
 )  # fmt: skip
-SHORT = {"n": "-n", "l": "-l", "q": "-q", "p": "-p", "O": "-O", "E": "-E", "d": "-d", "a": "-a", "t": "-t", "k": "-k"}
+SHORT = {name: f"-{name}" for name, _, _ in _OPTIONS if len(name) == 1}
 
 NODES = frozenset(("nodes", "host", "network_address", "node"))
 CORES = frozenset(("core", "thread", "resource_id"))
