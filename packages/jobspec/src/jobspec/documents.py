@@ -22,7 +22,8 @@ _OWN_KEY = re.compile(rf"^[ \t]{{1,40}}(?:-[ \t]{{1,40}})?(?:{'|'.join(_OWN_TASK
 # Resources that are a list: behind the key, or on a line of their own.
 _COMMENT = r"[ \t]{0,40}(?:#[^\n]{0,400})?\r?\n"
 _LIST = re.compile(
-    rf"""^["']?resources["']?[ \t]{{0,40}}:(?:[ \t]{{0,40}}\[|{_COMMENT}(?:{_COMMENT}){{0,50}}[ \t]{{0,40}}-[ \t\r\n])""",
+    rf"""^["']?resources["']?[ \t]{{0,40}}:"""
+    rf"(?:[ \t]{{0,40}}\[|{_COMMENT}(?:{_COMMENT}){{0,50}}[ \t]{{0,40}}-[ \t\r\n])",
     re.MULTILINE,
 )
 _OWN_TOP = ("task", "groups", "requires", "name")

@@ -23,8 +23,8 @@ TOKENS: dict[str, dict[str, str]] = {
     },
     "pbspro": {"^array_index^": _INDEX},
     "torque": {
-        "$PBS_JOBID": _ID, "${PBS_JOBID}": _ID, "$PBS_JOBNAME": _NAME, "${PBS_JOBNAME}": _NAME, "$PBS_ARRAYID": _INDEX,
-        "${PBS_ARRAYID}": _INDEX,
+        "${PBS_JOBID}": _ID, "$PBS_JOBID": _ID, "${PBS_JOBNAME}": _NAME, "$PBS_JOBNAME": _NAME, "${PBS_ARRAYID}": _INDEX,
+        "$PBS_ARRAYID": _INDEX,
     },
     "lsf": {"%J": _ID, "%I": _INDEX},
     "cobalt": {"$jobid": _ID, "$COBALT_JOBID": _ID},
@@ -48,8 +48,11 @@ _KNOWN["slurm"] = re.compile("%%|%[0-9]{0,2}[jAaxuNntJsb]|%.")
 _WRITTEN = {name: {tokens[token]: token for token in reversed(tokens)} for name, tokens in TOKENS.items()}
 
 
-def translate(text: str, source: str, target: str) -> tuple[str, list[str]]:
-    """The path in the target's patterns, and the tokens that it has nothing for (left out of the path)."""
+def translate(text: str, source: str, target: str, name: str = "") -> tuple[str, list[str]]:
+    """The path in the target's patterns, and the tokens that it has nothing for (left out of the path).
+
+    name: the job's, which stands for itself where the target has no pattern for it.
+    """
     if source == target or source not in _KNOWN:
         return text, []
     known, lost = TOKENS[source], list[str]()
@@ -63,6 +66,8 @@ def translate(text: str, source: str, target: str) -> tuple[str, list[str]]:
         meaning = known.get(plain, "")
         if meaning == _ARRAY and _ARRAY not in written:
             meaning = _ID
+        if meaning == _NAME not in written and name and "/" not in name:
+            return name
         if meaning not in written or plain != found:
             lost.append(found)
         return written.get(meaning, "")

@@ -10,6 +10,7 @@ from pathlib import Path
 from jobspec.documents import detect_document
 from jobspec.errors import JobspecError, ScriptError
 from jobspec.job import Job
+from jobspec.loadleveler.keywords import is_statement
 from jobspec.profile import DEFAULT, Profile
 from jobspec.reading import Reading, refused
 from jobspec.systems import SEVERAL, SYSTEMS, reader
@@ -60,13 +61,13 @@ def _directives(text: str, *, everywhere: bool) -> dict[str, Evidence]:
         if start.startswith("#PBS"):
             line = start  # qsub obeys indented directives too
         for prefix, (name, _) in _PREFIXES.items():
-            if line.startswith(prefix) and name not in found:
+            if line.startswith(prefix) and name not in found and (name != "loadleveler" or is_statement(line)):
                 found[name] = Evidence(name, number, line[:80].strip())
     return found
 
 
 def source_system(name: str) -> str:
-    """The name of a system that is read (or of several dialects: "pbs"), from its name or alias. Raises JobspecError."""
+    """The name of a system that is read (or of dialects: "pbs"), from its name or alias. Raises JobspecError."""
     if name.lower() in SEVERAL:
         return name.lower()
     reader(name)

@@ -40,8 +40,12 @@ SYSTEMS = {
         ),
         System("flux", "Flux", "jobspec.flux.read", "jobspec.flux.write", _FLUX, ".flux"),
         System("flux-jobspec", "a Flux jobspec", "jobspec.flux.read_v1", "jobspec.flux.write_v1", (), ".json"),
-        System("pbspro", "PBS Pro", "jobspec.pbs.read_pro", "jobspec.pbs.write_pro", ("#PBS",), ".pbs", "home"),
-        System("torque", "Torque", "jobspec.pbs.read_torque", "jobspec.pbs.write_torque", ("#PBS",), ".pbs", "home"),
+        System(
+            "pbspro", "PBS Pro", "jobspec.pbs.read_pro", "jobspec.pbs.write_pro", ("#PBS",), ".pbs", "home", True,
+        ),
+        System(
+            "torque", "Torque", "jobspec.pbs.read_torque", "jobspec.pbs.write_torque", ("#PBS",), ".pbs", "home", True,
+        ),
         System("moab", "Moab", "jobspec.pbs.read_moab", "", ("#MSUB",), "", "home"),
         System("lsf", "LSF", "jobspec.lsf.read", "jobspec.lsf.write", ("#BSUB",), ".lsf"),
         System("loadleveler", "LoadLeveler", "jobspec.loadleveler.read", "", ("#@", "# @"), ""),

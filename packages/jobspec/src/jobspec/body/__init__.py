@@ -45,7 +45,7 @@ def rewrite(
     """
     if source == target and not modules:
         return Rewritten(body)
-    findings: list[Finding] = find(body, source, target, bool(modules))
+    findings: list[Finding] = find(body, source, bool(modules))
     if source == target:
         findings = [one for one in findings if one.kind == "module"]
     work = Work(body, source, target, job, numbers, modules or {})

@@ -49,9 +49,9 @@ ALIKE = frozenset({"pbspro", "torque", "moab"})
 # Behind these a launcher's name is only a word.
 ONLY_NAMES = frozenset(
     _words(
-        "echo printf which type module ml alias unalias man hash whereis command export set unset load cd ls cp mv rm ln"
-        " mkdir cat grep egrep sed awk test [ [[ for in case local declare typeset readonly return exit source ."
-        " basename dirname pkill killall pgrep kill touch find tar which:"
+        "echo printf which type module ml alias unalias man hash whereis command export set unset load cd ls cp mv rm"
+        " ln mkdir cat grep egrep sed awk test [ [[ for in case local declare typeset readonly return exit source"
+        " . basename dirname pkill killall pgrep kill touch find tar which:"
     )
 )
 _CSH = frozenset({"csh", "tcsh"})

@@ -26,6 +26,10 @@ _DIRECTIVES = {
     "gridengine": ("#$ ",),
     "loadleveler": ("#@", "# @"),
 }
+LONGEST = 1 << 20  # characters of a body that is read as a program; a longer one carries data
+_MOST = 200_000  # a script has not so many; more of them are not looked at
+# Every byte that is no part of a command's name becomes a blank.
+_BLANKED = bytes(byte if byte > 127 or chr(byte).isalnum() or byte in b"_.-" else 32 for byte in range(256))
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 
@@ -40,18 +44,23 @@ class Finding:
 
 
 @cache
-def _needles(source: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _needles(source: str) -> tuple[tuple[str, ...], tuple[str, ...], frozenset[str]]:
     """What to search for: starts of variables, whole variables, commands and launchers."""
     prefixes = PREFIXES.get(source, ())
     known = set(MEANING.get(source, {})) | (STEERING if source == "slurm" else set())
     whole = tuple(sorted(name for name in known if not name.startswith(prefixes)))
-    commands = set(COMMANDS.get(source, ())) | set(LAUNCHERS) | {"flux"}
-    # a command that another is the beginning of is found with it
-    starts = [one for one in sorted(commands) if not any(one != two and one.startswith(two) for two in commands)]
-    return prefixes, whole, tuple(starts)
+    return prefixes, whole, COMMANDS.get(source, frozenset()).union(LAUNCHERS, ("flux",))
 
 
-def find(body: str, source: str, target: str, modules: bool) -> list[Finding]:
+def _present(body: str, names: frozenset[str]) -> list[str]:
+    """Which of the names may be words of the body."""
+    if len(body) > LONGEST:
+        return [name for name in names if name in body]
+    words = set(body.encode("utf-8", "surrogateescape").translate(_BLANKED).split())
+    return [name for name in names if name.encode() in words]
+
+
+def find(body: str, source: str, modules: bool) -> list[Finding]:
     """Everything that may matter, in order."""
     prefixes, whole, commands = _needles(source)
     found: list[Finding] = []
@@ -60,25 +69,22 @@ def find(body: str, source: str, target: str, modules: bool) -> list[Finding]:
             _variables(body, prefix, found)
     for name in whole:
         if name in body:
-            _wholes(body, name, found)
-    names = COMMANDS.get(source, frozenset())
-    for command in commands:
-        if command in body:
-            _commands(body, command, names, found)
+            _words(body, name, "variable", found)
+    for name in _present(body, commands):
+        _commands(body, name, found)
     for directive in _DIRECTIVES.get(source, ()):
         if directive in body:
             _lines(body, directive, found)
     if modules:
         for word in ("module", "ml"):
-            if word in body:
-                _words(body, word, "module", found)
+            _words(body, word, "module", found)
     found.sort()
     return found
 
 
 def _variables(body: str, prefix: str, found: list[Finding]) -> None:
     at = body.find(prefix)
-    while at >= 0:
+    while at >= 0 and len(found) < _MOST:
         match = _NAME.match(body, at)
         end = match.end() if match else at + len(prefix)
         if at == 0 or body[at - 1] not in _WORD:
@@ -86,31 +92,24 @@ def _variables(body: str, prefix: str, found: list[Finding]) -> None:
         at = body.find(prefix, end)
 
 
-def _wholes(body: str, name: str, found: list[Finding]) -> None:
-    _words(body, name, "variable", found)
-
-
 def _words(body: str, name: str, kind: Kind, found: list[Finding]) -> None:
     at = body.find(name)
-    while at >= 0:
+    while at >= 0 and len(found) < _MOST:
         end = at + len(name)
         if (at == 0 or body[at - 1] not in _WORD) and (end == len(body) or body[end] not in _WORD):
             found.append(Finding(at, end, kind, name))
         at = body.find(name, end)
 
 
-def _commands(body: str, start: str, names: frozenset[str], found: list[Finding]) -> None:
-    at = body.find(start)
-    while at >= 0:
+def _commands(body: str, name: str, found: list[Finding]) -> None:
+    kind: Kind = "launcher" if name == "flux" or name in LAUNCHERS else "command"
+    at = body.find(name)
+    while at >= 0 and len(found) < _MOST:
         match = _COMMAND.match(body, at)
-        end = match.end() if match else at + len(start)
-        name = body[at:end]
-        if at == 0 or body[at - 1] not in _WORD:
-            if name == "flux" or name in LAUNCHERS:
-                found.append(Finding(at, end, "launcher", name))
-            elif name in names:
-                found.append(Finding(at, end, "command", name))
-        at = body.find(start, end)
+        end = match.end() if match else at + len(name)
+        if body[at:end] == name and (at == 0 or body[at - 1] not in _WORD):
+            found.append(Finding(at, end, kind, name))
+        at = body.find(name, end)
 
 
 def _lines(body: str, directive: str, found: list[Finding]) -> None:

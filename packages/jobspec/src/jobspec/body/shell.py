@@ -16,7 +16,11 @@ _words = str.split
 Context = Literal["code", "single", "double", "comment", "here", "quoted here"]
 
 # Whole lines without anything that reaches beyond its line: plain commands, and comments.
-_PLAIN = re.compile(r"(?:[ \t]*+(?:#[^\n]*+|[^\n'\"`\\<()]*+)\n)++")
+_PLAIN = re.compile(
+    r"""(?:[ \t]*+(?:\#[^\n]*+|(?:[^'\n"`\\<()]++|'[^'\n]*+'|\([^()\n'"`\\<]*+\)
+    |"(?:[^"\\`\n(]++|\([^()"\n'`\\<]*+\))*+")*+)\n)++""",
+    re.VERBOSE,
+)
 _TOKEN = re.compile(
     r"""(?P<blank>(?:[ \t\r\f\v\0]|\\\r?\n)++)
     |(?P<word>(?:[^\s'"`\\$&|;()<>\0]++|\$\{[^}\n"'`]{0,300}+\}|\$(?![(])|[\x1c-\x1f\x85\xa0])++)
@@ -72,11 +76,12 @@ class Place:
 class _Frame:
     """A level of nesting: code ("c"), arithmetic ("a"), a list of an array ("l"), backquotes ("`"), a string ("d")."""
 
-    __slots__ = ("command", "head", "kind", "operands", "prefix", "value", "word")
+    __slots__ = ("cases", "command", "head", "kind", "operands", "prefix", "value", "word")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.word = -1
+        self.cases = 0  # a ")" ends a pattern in these
         self.reset()
 
     def reset(self) -> None:
@@ -99,6 +104,9 @@ class _Frame:
             self.prefix, self.operands = word, _PREFIXES[word][1]
         elif word not in RESERVED and not _ASSIGNMENT.match(word):
             self.command, self.head = False, word
+            self.cases += word == "case"
+        elif word == "esac" and self.cases:
+            self.cases -= 1
 
 
 def scan(text: str, points: Sequence[int]) -> list[Place]:
@@ -203,7 +211,7 @@ def scan(text: str, points: Sequence[int]) -> list[Place]:
                 stack.append(_Frame("`"))
         elif kind == "close":
             finish_word(top, at)
-            if len(stack) > 1 and top.kind in "cal":
+            if len(stack) > 1 and top.kind in "cal" and not top.cases:
                 stack.pop()
             else:
                 top.reset()
@@ -250,7 +258,7 @@ def _here_end(text: str, at: int, delimiter: str, tabs: bool) -> int:
 
 _WORD = re.compile(
     r"""(?:[^\s'"`\\$&|;()<>\0]++|'[^']{0,4000}+'|"(?:[^"\\]|\\.){0,4000}+"|\\[^\n]|\$\{[^}\n]{0,300}+\}
-    |\$\((?:[^()\n]|\([^()\n]{0,500}+\)){0,1000}+\)|`[^`\n]{0,1000}+`|\$(?!\())++""",
+    |\$\((?:[^()\n]|\([^()\n]{0,500}+\)){0,1000}+\)|`[^`\n]{0,1000}+`|\$(?!\()){1,200}+""",
     re.VERBOSE | re.DOTALL,
 )
 _GAP = re.compile(r"(?:[ \t]|\\\r?\n)*+")
@@ -266,14 +274,16 @@ class Word:
     raw: str
 
 
-def words(text: str, at: int) -> list[Word]:
+def words(text: str, at: int, most: int = MOST_WORDS) -> list[Word]:
     """The words of the simple command that begins at `at`, up to an operator, a redirection or the end of its line."""
     found: list[Word] = []
-    while len(found) < MOST_WORDS:
+    while len(found) < most:
         match = _WORD.match(text, at)
         if match is None or (found and match.group().startswith("#")):
             break
         found.append(Word(at, match.end(), match.group()))
         gap = _GAP.match(text, match.end())
-        at = gap.end() if gap else match.end()
+        if gap is None or gap.end() == match.end():
+            break
+        at = gap.end()
     return found

@@ -80,6 +80,8 @@ def _value(meaning: str, target: str, source: str, job: Job) -> tuple[str | None
     if meaning == "init_dir":
         meaning = "submit_dir"
     found = table.get(meaning)
+    if meaning == "node_index" and target in BY_PLACE and job.array is not None:
+        found = None  # there the index of a pod is that of the array
     if found is None and meaning in ("hosts_by_slot", "hosts_with_slots", "node_list"):
         return _hosts(meaning, target, job)
     if found is None and (constant := _constant(meaning, job)) is not None:

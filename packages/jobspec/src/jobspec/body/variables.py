@@ -224,7 +224,7 @@ def _table(text: str) -> dict[str, str]:
 MEANING: dict[str, dict[str, str]] = {system: _table(text) for system, text in _TABLES.items()}
 # What the names start with that only this system sets; other names count only where they stand in its table.
 PREFIXES: dict[str, tuple[str, ...]] = {
-    "slurm": ("SLURM", "SBATCH_", "SRUN_"),
+    "slurm": ("SLURM", "SBATCH_"),
     "flux": ("FLUX_",),
     "pbspro": ("PBS_",),
     "torque": ("PBS_",),

@@ -7,10 +7,10 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from jobspec.body.commands import ALIKE, COMMANDS, ONLY_NAMES, SUBMIT, family
-from jobspec.body.find import Finding
+from jobspec.body.find import LONGEST, Finding
 from jobspec.body.launch import NotUnderstood, newlines, read, say
 from jobspec.body.launchers import HOME, KNOWS_MPI, MPI, TARGET
-from jobspec.body.shell import Place, Word, scan, words
+from jobspec.body.shell import MOST_WORDS, Place, Word, scan, words
 from jobspec.body.shim import provide
 from jobspec.body.variables import MEANING, STEERING
 from jobspec.job import Job
@@ -19,8 +19,8 @@ from jobspec.systems import SYSTEMS
 
 _words = str.split
 
-LONGEST = 1 << 20  # characters of a body that is read as a program; a longer one carries data
 _MOST_TEXT = 200
+_MOST_COMMANDS = 5000
 _ASKS = re.compile(r"(?:environ(?:\.get)?[\[(]|getenv\(|ENV(?:IRON)?[\[{]|printenv )\s?\\?[\"']?\Z")
 _SET_BY = frozenset(_words("setenv set for foreach read"))
 _UNSET = frozenset(_words("unset unsetenv"))
@@ -56,6 +56,7 @@ class Work:
         self._entries: list[Entry] = []
         self._edits: list[tuple[int, int, str]] = []
         self._starts: list[int] = []
+        self._commands = 0
         self._assigned: dict[str, tuple[int, bool]] = {}
         self._read: dict[str, tuple[int, bool]] = {}
 
@@ -89,12 +90,21 @@ class Work:
         return sorted(self._entries, key=lambda entry: (entry.line, entry.column))
 
     def _report(self, at: int, text: str, fate: Fate, why: str = "", *, shaping: bool = False) -> None:
-        if not self._starts:
-            self._starts = [0, *(match.end() for match in _NEWLINE.finditer(self.body))]
-        row = bisect_right(self._starts, at) - 1
+        row = self._row(at)
         line = self._numbers[row] if self._numbers and row < len(self._numbers) else row + 1
         shown = " ".join(text.split())[:_MOST_TEXT]
         self._entries.append(Entry(line, at - self._starts[row] + 1, shown, fate, why, "body", shaping))
+
+    def _row(self, at: int) -> int:
+        """The number of the body's line that a place is in, from 0."""
+        if not self._starts:
+            self._starts = [0, *(match.end() for match in _NEWLINE.finditer(self.body))]
+        return bisect_right(self._starts, at) - 1
+
+    def _before(self, at: int) -> str:
+        """What stands before a place on its line, or the end of that."""
+        start = max(0, at - _MOST_TEXT)
+        return self.body[max(start, self.body.rfind("\n", start, at) + 1) : at]
 
     # variables
 
@@ -105,9 +115,7 @@ class Work:
                 continue
             use = self._use(one, place)
             if use == "assigned":
-                line = self.body.rfind("\n", 0, one.at) + 1
-                before = self.body[line : one.at]
-                sure = before in ("", "export ", "setenv ", "declare -x ", "typeset -x ")
+                sure = self._before(one.at) in ("", "export ", "setenv ", "declare -x ", "typeset -x ")
                 self._assigned.setdefault(one.name, (one.at, sure))
             elif use == "listed":
                 why = f"it lists the variables of {self.source} by their first letters"
@@ -137,8 +145,7 @@ class Work:
         table, there = MEANING.get(self.source, {}), MEANING.get(self.target, {})
         for name, (at, doubt) in self._read.items():
             assigned, sure = self._assigned.get(name, (-1, False))
-            line_end = self.body.find("\n", assigned)
-            before = 0 <= assigned < at and 0 <= line_end < at
+            before = 0 <= assigned < at and self._row(assigned) < self._row(at)
             if before and sure:
                 continue
             meaning = table.get(name)
@@ -184,8 +191,7 @@ class Work:
         """In a string or here-document nothing is changed; what looks like a command there is reported."""
         if one.kind == "module":
             return
-        start = self.body.rfind("\n", 0, one.at) + 1
-        before = self.body[start : one.at].rpartition("/")[0 if self.body[one.at - 1 : one.at] == "/" else 2]
+        before = self._before(one.at).rpartition("/")[0 if self.body[one.at - 1 : one.at] == "/" else 2]
         follows = self.body[one.end : one.end + 1]
         begins = not before.strip() or before[-1:] in "\"'"
         if not begins or follows not in (" ", "\t", '"', "'", "\n", "", "\\"):
@@ -198,8 +204,10 @@ class Work:
     def _word(self, one: Finding, place: Place) -> None:
         if place.word < 0:
             return
-        found = words(self.body, place.word)
-        if not found or found[0].start > one.at:
+        self._commands += place.command
+        whole = place.command and self._commands <= _MOST_COMMANDS
+        found = words(self.body, place.word, MOST_WORDS if whole else 1)
+        if not found:
             return
         raw = found[0].raw
         value = raw.partition("=")[2] if place.command else ""
@@ -211,8 +219,10 @@ class Work:
         if one.kind == "command":
             if place.command or place.head not in ONLY_NAMES:
                 self._command(one, place.word, found)
-        elif place.command:
+        elif whole:
             self._launch(one.name, found)
+        elif place.command:
+            self._left(one, place.word, self._line(place.word), f"more than {_MOST_COMMANDS} launch lines")
         elif place.head not in ONLY_NAMES:
             self._left(one, place.word, self._line(place.word), f"it is an argument of {place.head[:40] or 'a list'}")
 
@@ -335,8 +345,7 @@ class Work:
         """A script that no shell reads: its variables can't be given, what it uses is reported."""
         seen: set[str] = set()
         for one in findings:
-            line = self.body.rfind("\n", 0, one.at) + 1
-            before = self.body[line : one.at]
+            before = self._before(one.at)
             if before.lstrip().startswith("#") or one.name in seen:
                 continue
             if one.kind == "variable" and MEANING.get(self.target, {}).get(one.name) is None:

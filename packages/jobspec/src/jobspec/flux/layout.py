@@ -153,13 +153,17 @@ def _gpus_of_a_slot(per: str, count: int, plan: Layout, job: Job) -> tuple[int, 
         what, slots, where = "of a node", plan.on_each, " on each node" if plan.nodes else ""
         if not plan.nodes and plan.slots > 1:
             total = f"{slots} slots with {each} each are {each * slots} in all"
-            return each, f"{count} GPUs {what}, and no number of nodes: Flux counts GPUs by slot, and {total}"
+            return each, f"{_many(count, 'GPU')} {what}, and no number of nodes: Flux counts GPUs by slot, and {total}"
     if each * slots == count:
         return each, ""
     return each, (
-        f"{count} GPUs {what} can't be shared evenly by {slots} slots{where}: {each} each are {each * slots} "
+        f"{_many(count, 'GPU')} {what} can't be shared evenly by {slots} slots{where}: {each} each are {each * slots} "
         "(fewer and larger slots would need fewer)"
     )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def gpu_type(profile: Profile, name: str) -> tuple[str, str]:
@@ -190,7 +194,7 @@ def _with_memory(say: Saying, plan: Layout) -> Layout:
     if not profile.memory_per_node or not profile.cores_per_node:
         say.drop(
             "memory",
-            f"Flux does not know memory; cores_per_node and memory_per_node in the profile make cores stand for {wanted}",
+            f"Flux does not know memory: with a profile of cores and memory per node, cores stand for {wanted}",
         )
         return plan
     share = profile.memory_per_node // profile.cores_per_node

@@ -273,9 +273,9 @@ def _array(say: Saying, found: list[Option]) -> None:
     text = array_text(array)
     found.append(("setattr", f"user.array={text}"))
     if not say.same:
-        held = f" The throttle of {array.throttle} is not kept." if array.throttle else ""
+        held = f", without its throttle of {array.throttle}" if array.throttle else ""
         say.approximate(
-            "array", f"flux batch has no arrays: submit the script once for each index, {submissions(array)}.{held}"
+            "array", f"flux batch has no arrays: submit the script once for each index{held}: {submissions(array)}"
         )
     say.exact("array")
 
@@ -296,7 +296,7 @@ def submissions(array: Array) -> str:
     words = []
     for first, last, step in array.ranges:
         words.append(str(first) if first == last else f"$(seq {first} {step} {last})")
-    return f"as by: for i in {' '.join(words)}; do flux batch --env=FLUX_JOB_CC=$i SCRIPT; done"
+    return f"for i in {' '.join(words)}; do flux batch --env=FLUX_JOB_CC=$i SCRIPT; done"
 
 
 def _native(say: Saying, found: list[Option]) -> None:

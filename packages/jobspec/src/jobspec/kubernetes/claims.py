@@ -34,6 +34,10 @@ class Claims:
         """The value changes nothing."""
         self._note(path, (), state, why)
 
+    def separate(self, path: str) -> None:
+        """What the value holds is told one by one, even where nothing of it is claimed."""
+        self._above.add(path)
+
     def body(self, path: str) -> None:
         """The value is, or starts, the script: no directive."""
         self._note(path, (), "obeyed", "")

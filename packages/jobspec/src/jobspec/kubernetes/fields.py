@@ -178,6 +178,7 @@ def _amounts(claims: Claims, pod: dict[str, Any]) -> Values:
         for index, entry in enumerate(pod.get(kind) or ()):
             path = f"{POD}.{kind}[{index}].resources"
             requests, limits = amounts(claims.manifest, entry.get("resources"), path)
+            claims.separate(f"{path}.limits")
             if kind == "initContainers" and entry.get("restartPolicy") != "Always":
                 first.append(dict(requests))
                 continue
@@ -197,7 +198,7 @@ def _held(
     claims: Claims, totals: dict[str, Fraction], places: dict[str, list[str]], selector: dict[str, str]
 ) -> Values:
     found: Values = {}
-    for name, amount in totals.items():
+    for name, amount in sorted(totals.items()):
         count = math.ceil(amount)
         why = "" if count == amount else f"{float(amount):g} rounded up to {count}"
         field = _HELD.get(name) or ("gpus" if _is_gpu(name) else "gres" if "/" in name else "")
@@ -241,7 +242,7 @@ def placed(claims: Claims, pod: dict[str, Any], values: Values) -> Values:
         claims.claim(path, field)
     features = []
     types = {one.type for one in values.get("gpus", ())}
-    for key, value in (pod.get("nodeSelector") or {}).items():
+    for key, value in sorted((pod.get("nodeSelector") or {}).items()):
         here = child(f"{POD}.nodeSelector", key)
         if key == HOSTNAME and "hosts" not in found and value:
             found["hosts"] = value

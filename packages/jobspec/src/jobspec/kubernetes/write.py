@@ -14,7 +14,8 @@ from jobspec.kubernetes.amounts import pods as pods_of
 from jobspec.kubernetes.build import NO_IMAGE, config_map, elements, job_spec, metadata, name_of, rest
 from jobspec.kubernetes.dump import dump
 from jobspec.kubernetes.paths import put
-from jobspec.writing import File, Saying, Script
+from jobspec.report import EXACT
+from jobspec.writing import FIELDS, File, Saying, Script
 
 _ROOM = len("-script")  # as long as "-99999", the end of a pod's host name, or more
 
@@ -67,4 +68,7 @@ def restore(say: Saying, made: list[dict[str, Any]]) -> None:
         made[:-1] = [other for other in made[:-1] if key_of(other) != one.option]
         if value is not None:
             made.insert(-1, value)
-    say.exact("native")
+    # The manifest is what it was, but for names that the profile maps.
+    for field in FIELDS:
+        if field not in {"queue", "account", "qos"}:
+            say.fates[field] = (EXACT, "")

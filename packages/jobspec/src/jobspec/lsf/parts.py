@@ -28,6 +28,7 @@ class Part:
     fields: tuple[str, ...] = ()
     state: State = "obeyed"
     why: str = ""
+    value_column: int = 0
 
     def directive(self) -> Directive:
         return Directive(self.line, self.column, self.text, self.option, self.fields, self.state, self.why)
@@ -73,7 +74,7 @@ def collect(given: Given, parts: Parts) -> None:
     """Read one option. Raises ScriptError where bsub refuses its value."""
     read = _READ.get(given.name)
     text = f"-{given.name}" if given.value is None else f"-{given.name} {given.value}"
-    part = Part(given.line, given.column, text, given.name, given.value)
+    part = Part(given.line, given.column, text, given.name, given.value, value_column=given.value_column)
     try:
         if read:
             part.value = read(given.value or "")

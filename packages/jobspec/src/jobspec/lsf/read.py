@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jobspec.lsf.derive import Deriving
+from jobspec.lsf.derive import derive
+from jobspec.lsf.held import Held
 from jobspec.lsf.lexer import check_script, directives, given
 from jobspec.lsf.parts import Part, Parts, collect
 from jobspec.profile import Profile
@@ -25,12 +26,12 @@ def read(text: str, profile: Profile) -> Reading:
         obeyed.update(range(line.number, line.last + 1))
         for one in given(line, profile):
             collect(one, parts)
-    deriving = Deriving(parts, profile)
-    job = deriving.job()
+    held = Held(parts, profile)
+    job = derive(held)
     return Reading(
         "lsf",
         (job,),
-        warnings=(*warnings, *deriving.warnings),
+        warnings=(*warnings, *held.warnings),
         directives=tuple(part.directive() for part in parts.all),
         obeyed=frozenset(obeyed),
     )

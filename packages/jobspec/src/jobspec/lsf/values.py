@@ -76,6 +76,8 @@ def has_unit(text: str) -> bool:
 
 def name(text: str) -> tuple[str, Array | None]:
     """The name of a job and the indexes of its array: `name[1-10:2,15]%5`."""
+    if not text.strip():
+        raise ValueError("it is empty")
     if "[" not in text:
         return text, None
     match = _NAME.fullmatch(text)

@@ -7,8 +7,9 @@ import re
 from jobspec.job import Mail
 from jobspec.lsf.write_arrays import arrays
 from jobspec.lsf.write_lines import directive
-from jobspec.lsf.write_resources import Asked, names, resources
+from jobspec.lsf.write_resources import Asked, resources
 from jobspec.lsf.write_times import times
+from jobspec.names import hosts_of
 from jobspec.writing import File, Saying, Script
 
 # Whose output files are appended to where nobody says which.
@@ -76,7 +77,7 @@ def _identity(say: Saying, own: dict[str, list[str | None]], asked: Asked) -> No
             asked.options.append((option, value))
             say.exact(field)
     if job.hosts is not None:
-        hosts = [] if say.same else names(say, job.hosts)
+        hosts = [] if say.same else hosts_of(job.hosts, say.profile)
         if say.same:
             asked.options.append(("m", job.hosts))
             say.exact("hosts")

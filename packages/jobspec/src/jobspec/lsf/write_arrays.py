@@ -24,6 +24,8 @@ def arrays(say: Saying, script: Script, lines: list[str]) -> list[File]:
         return [_file(SUFFIX, script, lines)]
     name = re.sub(r"[\[\]]", "_", say.job.name or "")
     cap = (say.profile.array_cap or 0) - 1
+    if name != (say.job.name or ""):
+        say.approximate("name", "brackets are the indexes of an array to bsub")
     if say.same and cap < 1:
         say.exact("array")
         return [_file(SUFFIX, script, [directive(say, "J", name + array.text), *lines])]

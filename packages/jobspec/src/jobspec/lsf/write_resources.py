@@ -6,11 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from resources.errors import InputError
-from resources.hostlist import expand
-
 from jobspec.job import Gpus, Memory, Nodes
 from jobspec.lsf.resreq import compound_tasks
+from jobspec.names import hosts_of
 from jobspec.writing import Saying
 
 _SCOPES = {"node": "host", "task": "task", "slot": "task", "job": "job"}
@@ -69,7 +67,7 @@ def _select(say: Saying, asked: Asked) -> None:
                 )
         else:
             say.drop("constraint", f"{job.constraint.text!r} is in the words of its own system")
-    hosts = names(say, job.exclude_hosts)
+    hosts = hosts_of(job.exclude_hosts, say.profile)
     if hosts:
         terms += [f"hname!='{host}'" for host in hosts]
         say.exact("exclude_hosts")
@@ -80,16 +78,6 @@ def _select(say: Saying, asked: Asked) -> None:
     if job.placement and say.same:
         asked.sections.append(job.placement)
         say.exact("placement")
-
-
-def names(say: Saying, hosts: str | None) -> list[str]:
-    """The hosts of a list as the profile maps them; [] where it is no plain list."""
-    try:
-        found = expand(hosts) if hosts else []
-    except InputError:
-        return []
-    mapped = [say.profile.nodes.get(host, host) for host in found]
-    return mapped if all(host.replace("-", "").replace(".", "").replace("_", "").isalnum() for host in mapped) else []
 
 
 def _tasks(say: Saying, own: Mapping[str, list[str | None]], asked: Asked) -> None:

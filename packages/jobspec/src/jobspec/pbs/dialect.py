@@ -46,6 +46,7 @@ _SIGNS: tuple[tuple[Dialect, re.Pattern[str], str], ...] = (
     ("torque", re.compile(rf"{_RESOURCE}((?:pmem|vmem|pvmem)=)"), "limits on memory of this kind are Torque's custom"),
 )
 _BODY: tuple[tuple[Dialect, str], ...] = (("pbspro", "PBS_ARRAY_INDEX"), ("torque", "PBS_ARRAYID"))
+_LONGEST, _MOST = 1000, 300  # characters of a line and directive lines that are looked at
 ASSUMED = "nothing decides between PBS Pro and Torque: PBS Pro is assumed, the one that is still developed"
 
 
@@ -73,6 +74,8 @@ def _directives(text: str) -> list[tuple[int, str]]:
         if start[0] != "#":
             break
         if start.startswith(("#PBS", "#MSUB")):
-            rest = start[4:2000]
+            rest = start[4:_LONGEST]
+            if len(found) == _MOST:
+                break
             found.append((number, rest if " #" not in rest else rest.partition(" #")[0]))
     return found

@@ -20,7 +20,7 @@ from jobspec.pbs.lexer import scan
 from jobspec.pbs.options import PRO, options
 from jobspec.pbs.select import Chunk, Part, nodes, place, select
 from jobspec.profile import Profile
-from jobspec.reading import Reading
+from jobspec.reading import Directive, Reading
 
 SYSTEM = "pbspro"
 _KB = 1024
@@ -34,12 +34,12 @@ def _array(draft: Draft, item: Item) -> Fields:
     return draft.set("array", values.range_(item.said), item)
 
 
-def _project(draft: Draft, item: Item) -> Fields:
+def _project(draft: Draft, item: Item) -> Fields | str | None:
     """The account, unless -A says one."""
     if "A" in draft.last:
         return draft.keep(item)
     draft.native.append(Native("P", item.value))
-    return common.HANDLERS["A"](draft, item) or ()
+    return common.HANDLERS["A"](draft, item)
 
 
 def _minimum(draft: Draft, item: Item) -> Fields:
@@ -341,15 +341,22 @@ def _converted(draft: Draft, item: Item) -> list[dict[str, Any]]:
         draft.note(cpus, ("cpus_per_task",))
     if memory:
         draft.note(memory, ("memory",))
-    for name in ("vmem", "arch", "host", "vnode", "ngpus"):
+    vmem, gpus = draft.last.get("l vmem"), draft.last.get("l ngpus")
+    for name in ("arch", "host", "vnode"):
         if other := draft.last.get(f"l {name}"):
-            draft.note(other, draft.keep(other, "gpus" if name == "ngpus" else "memory"))
+            raise draft.refuse(other, f"{name}= can't be requested together with nodes=")
     components = []
     for chunk in chunks:
         changes = _old_chunk(chunk, each, properties)
         if memory:
             changes["memory"] = Memory(-(-rounded(memory.said) // (total * _KB)) * _KB, "node")
             changes["where"]["memory"] = Where(memory.line, memory.column)
+        if vmem:
+            share = -(-rounded(vmem.said) // (total * _KB))
+            changes["native"].append(Native("l select", f"vmem={share}kb"))
+        if gpus and values.whole(gpus.said):
+            changes["gpus"] = (Gpus(-(-values.whole(gpus.said) // total), "node"),)
+            changes["where"]["gpus"] = Where(gpus.line, gpus.column)
         for name in ("hosts", "constraint", "tasks_per_node"):
             if changes.get(name):
                 fields += (name,)
@@ -357,6 +364,11 @@ def _converted(draft: Draft, item: Item) -> list[dict[str, Any]]:
             changes["where"].setdefault(name, Where(item.line, item.column))
         components.append(changes)
     draft.note(item, tuple(dict.fromkeys(fields)))
+    if vmem:
+        # In a chunk from now on, and named there.
+        draft.directives.append(Directive(vmem.line, vmem.column, vmem.text, "l select", ("native", "memory")))
+    if gpus:
+        draft.note(gpus, ("gpus",))
     return components
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from jobspec.pbs import torque
+from jobspec.pbs import common, torque
 from jobspec.pbs.draft import Draft, items, read_items
 from jobspec.pbs.lexer import scan
 from jobspec.pbs.options import TORQUE, options
-from jobspec.pbs import common
 from jobspec.profile import Profile
 from jobspec.reading import Reading
 

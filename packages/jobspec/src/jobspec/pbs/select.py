@@ -78,7 +78,7 @@ def nodes(text: str) -> tuple[list[Chunk], list[str]]:
     for kind in spec.split("+"):
         first, *parts = kind.split(":")
         if _COUNT.fullmatch(first):
-            count, found = int(first), []
+            count, found = int(first), list[Part]()
         elif "=" in first:
             count, found, parts = 1, [], [first, *parts]
         else:

@@ -112,11 +112,18 @@ def _as_it_stands(field: str) -> Handler:
     return handler
 
 
+def _not_here(draft: Draft, item: Item) -> Fields:
+    raise draft.refuse(
+        item, f"{item.key[2:]}= is a resource of PBS Pro", "did you mean nodes=N:ppn=P, or --from pbspro?"
+    )
+
+
 _RESOURCES = ("nodes", "procs", "ncpus", "mem", "pmem", "feature")
 HANDLERS: Mapping[str, Handler] = {
     **common.HANDLERS,
     **CRAY,
     **{f"l {name}": common.later for name in _RESOURCES},
+    **{f"l {name}": _not_here for name in ("select", "place", "mpiprocs", "ompthreads")},
     "t": _array,
     "d": _workdir,
     "w": _workdir,
@@ -220,6 +227,7 @@ def _nodes(item: Item) -> list[dict[str, Any]]:
     if suffixes:
         raise ValueError(f"#{suffixes[0]} is PBS Pro's")
     found: list[dict[str, Any]] = []
+    hosts: list[list[str]] = []
     for chunk in chunks:
         changes = _spec(chunk, item)
         before = found[-1] if found else None
@@ -229,10 +237,14 @@ def _nodes(item: Item) -> list[dict[str, Any]]:
             before.update(
                 nodes=Nodes(count, count),
                 tasks=before["tasks"] + changes["tasks"],
-                hosts=f"{before['hosts']},{changes['hosts']}",
             )
+            hosts[-1].append(changes["hosts"])
         else:
             found.append(changes)
+            hosts.append([changes["hosts"]] if "hosts" in changes else [])
+    for changes, names in zip(found, hosts, strict=True):
+        if names:
+            changes["hosts"] = ",".join(names)
     return found
 
 

@@ -15,6 +15,7 @@ from jobspec.errors import ScriptError
 PREFIXES = ("#SBATCH", "#SLURM")
 BLANKS = " \t\n\v\f\r"  # C's isspace: a no-break space is an ordinary character
 _SEPARATOR = re.compile("hetjob|packjob", re.IGNORECASE)
+HETEROGENEOUS = frozenset(("hetjob", "packjob"))
 _PLAIN_WORD = re.compile(rf"[^{BLANKS}]+")
 _SPECIAL = re.compile(r"[\"'\\]")
 

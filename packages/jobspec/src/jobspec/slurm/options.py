@@ -67,7 +67,7 @@ _VALUE: tuple[tuple[str, str, Callable[[str], Any], str, str], ...] = (
     ("gpus-per-task", "", values.gpus, "gpus", ""),
     ("gres", "", values.gres, "gres", ""),
     ("gres-flags", "", names.gres_flags, "native", ""),
-    ("hint", "", names.hint, "native", ""),
+    ("hint", "", values.words, "native", ""),
     ("input", "i", values.words, "input", ""),
     ("job-name", "J", values.words, "name", ""),
     ("kill-on-invalid-dep", "", names.yes_or_no, "native", ""),

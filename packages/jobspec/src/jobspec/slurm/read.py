@@ -8,7 +8,7 @@ from itertools import groupby
 
 from jobspec.errors import ScriptError
 from jobspec.profile import Profile
-from jobspec.reading import Directive, Problem, Reading
+from jobspec.reading import Directive, Reading
 from jobspec.slurm.arguments import Given, read_options
 from jobspec.slurm.build import build
 from jobspec.slurm.foreign import foreign_lines, foreign_options
@@ -17,12 +17,8 @@ from jobspec.slurm.warn import warnings
 
 _LOOKS_ALIKE = re.compile(r"^[ \t]{0,200}#{1,20}[ \t]{0,20}SBATCH.*", re.IGNORECASE | re.MULTILINE | re.ASCII)
 # What the components of a heterogeneous job have in common: a later one begins with what the ones before it said.
-_CARRIED = frozenset(
-    (
-        "account acctg-freq array begin chdir comment deadline delay-boot dependency error export export-file"
-        " get-user-env gid hold input job-name kill-on-invalid-dep mcs-label mem nice no-kill open-mode output priority"
-        " profile propagate qos reboot requeue reservation signal time time-min uid wait-all-nodes wckey"
-    ).split()
+CARRIED = frozenset(
+    ["account", "acctg-freq", "array", "begin", "chdir", "comment", "deadline", "delay-boot", "dependency", "error", "export", "export-file", "get-user-env", "gid", "hold", "input", "job-name", "kill-on-invalid-dep", "mcs-label", "mem", "nice", "no-kill", "open-mode", "output", "priority", "profile", "propagate", "qos", "reboot", "requeue", "reservation", "signal", "time", "time-min", "uid", "wait-all-nodes", "wckey"]
 )
 
 
@@ -40,7 +36,7 @@ def read(text: str, profile: Profile) -> Reading:
     jobs, directives = [], list[Directive]()
     last: dict[str, Given] = {}
     for given in parts:
-        last = {key: one for key, one in last.items() if key in _CARRIED}
+        last = {key: one for key, one in last.items() if key in CARRIED}
         for one in given:
             _merge(last, one)
         _check(last, profile, len(parts) > 1)

@@ -48,7 +48,7 @@ def begin(text: str) -> Begin:
         elif year := found["us_year"] or found["year2"]:
             day = f"20{year}-{int(part['us_month'] or part['month2']):02}-{int(part['us_day'] or part['day2']):02}"
     if offset is not None and len(parts) == 1:
-        return Begin(text, offset_s=max(offset, 0))
+        return Begin(text, offset_s=offset)
     return Begin(text, at=_at(day, clock)) if day else Begin(text)
 
 
@@ -72,7 +72,7 @@ def _clock(part: re.Match[str]) -> str:
 def deadline(text: str) -> str:
     """The time by which a job must end; one that is past is refused. Raises ValueError."""
     found = begin(text)
-    past = found.offset_s is not None and found.offset_s <= 0
+    past = found.offset_s is not None and found.offset_s < 0
     if past or (found.at is not None and found.at[:10] < date.today().isoformat()):
         raise ValueError(f"{shown(text)} is past")
     return text

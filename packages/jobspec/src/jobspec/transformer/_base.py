@@ -10,6 +10,7 @@ from jobspec.environ import clean
 from jobspec.errors import StepFailed
 from jobspec.facts import Fact
 from jobspec.job import Job
+from jobspec.profile import DEFAULT, Profile
 from jobspec.steps import StepBase
 
 ASKING = 10.0  # seconds that a command may take which only asks whether somebody is there
@@ -31,6 +32,8 @@ class TransformerBase:
     """Whether `command` asks the scheduler for hosts with the job's tags (`Job.constraint`)."""
     groups: ClassVar[bool] = False
     """Whether a batch job can start tasks: then `within` says how."""
+    profile: Profile = DEFAULT
+    """The site's profile: queue, account, image, parallel environments, types of GPU."""
     spread: bool = False
     """Whether a step copied the stage to other nodes."""
 

@@ -18,9 +18,9 @@ from typing import ClassVar, TextIO
 from jobspec import steps
 from jobspec.actions import Action, CommandAction, FileAction, Launch
 from jobspec.auth import AuthStep
-from jobspec.errors import StepFailed
+from jobspec.errors import JobEnded, StepFailed
 from jobspec.job import Job
-from jobspec.stage import write_file
+from jobspec.stage import PRIVATE, write_file
 from jobspec.transformer._base import ASKING, TransformerBase, call
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between two looks at a job
@@ -97,15 +97,12 @@ class Scheduler(TransformerBase):
         """The script that starts the tasks; None where there is one."""
         if launch.batch:
             return None
-        if self.launcher:
-            content = f"#!/bin/sh\nexec {shlex.join(self.launch_line(launch))}\n"
-        else:
-            content = _processes(launch)
-        return FileAction(f"{launch.stage}/{_name(launch)}.sh", True, content)
+        content = f"#!/bin/sh\nexec {shlex.join(self.launch_line(launch))}\n" if self.launcher else processes(launch)
+        return FileAction(f"{launch.stage}/{name_of(launch)}.sh", True, content)
 
     def command(self, launch: Launch) -> CommandAction:
         file = self.file(launch)
-        output = f"{launch.stage}/{_name(launch)}.out" if launch.watch else ""
+        output = f"{launch.stage}/{name_of(launch)}.out" if launch.watch else ""
         return self.submission(launch, file.path if file else launch.argv[0], output)
 
     def follow(self, job: str, *, watch: bool) -> CommandAction:
@@ -116,11 +113,13 @@ class Scheduler(TransformerBase):
         return [*([file] if file else []), *super().actions(launch, follow=follow)]
 
     def submit(self, launch: Launch) -> str:
+        if launch.batch:
+            Path(launch.argv[0]).chmod(PRIVATE)
         if file := self.file(launch):
             write_file(Path(launch.stage), Path(file.path).name, file.content.encode(), executable=True)
         job = super().submit(launch)
         if launch.watch:
-            self._outputs[job] = Path(f"{launch.stage}/{_name(launch)}.out")
+            self._outputs[job] = Path(f"{launch.stage}/{name_of(launch)}.out")
         return job
 
     def wait(self, job: str, output: TextIO | None) -> int:
@@ -132,7 +131,7 @@ class Scheduler(TransformerBase):
             pause = min(pause * 1.3, LONGEST_PAUSE)
         tail.copy(last=True)
         if ended.why:
-            raise StepFailed(f"job {job} ended: {ended.why}", job)
+            raise JobEnded(f"job {job} ended: {ended.why}", job)
         return ended.code
 
     def _looked(self, job: str) -> Ended | None:
@@ -171,13 +170,13 @@ def task_variables(rank: int, tasks: int) -> dict[str, str]:
     return {"JOBSPEC_TASK_RANK": str(rank), "JOBSPEC_TASK_COUNT": str(tasks)}
 
 
-def _name(launch: Launch) -> str:
+def name_of(launch: Launch) -> str:
     """The same name for the same work, so that a dry run shows what a run does."""
     words = "\0".join((*launch.argv, repr(launch.job), *map("=".join, sorted(launch.environment.items()))))
     return f"job-{hashlib.sha256(words.encode(errors='surrogatepass')).hexdigest()[:12]}"
 
 
-def _processes(launch: Launch) -> str:
+def processes(launch: Launch) -> str:
     """A script that runs the tasks at once on the host where it is, and ends with the first bad exit code."""
     command, tasks = shlex.join(launch.argv), launch.job.tasks
     if tasks == 1:
@@ -192,6 +191,23 @@ done
 for one in $all; do wait "$one" || code=$?; done
 exit "$code"
 """
+
+
+def clock(seconds: int) -> str:
+    """`hh:mm:ss` with as many hours as it takes."""
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def per_node(job: Job) -> list[tuple[int, int]]:
+    """(nodes, tasks on each of them); without a number of nodes one node with all tasks."""
+    nodes = job.nodes.least if job.nodes else 1
+    each, rest = divmod(job.tasks, nodes)
+    return [(count, tasks) for count, tasks in ((rest, each + 1), (nodes - rest, each)) if count]
+
+
+def gpus_per_task(job: Job) -> int:
+    """GPUs of each task, whatever their type."""
+    return sum(gpus.count for gpus in job.gpus)
 
 
 def offer_steps(transformer: type[TransformerBase]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from resources.units import seconds_text
 
 from jobspec.actions import CommandAction, Launch
-from jobspec.errors import StepFailed
+from jobspec.errors import JobEnded, StepFailed
 from jobspec.job import Job
+from jobspec.profile import Profile
 from jobspec.transformer._base import call
 from jobspec.transformer._scheduler import Ended, Scheduler, offer_steps
 
@@ -26,7 +27,7 @@ class Transformer(Scheduler):
     chains = constraints = groups = launcher = True
 
     def submission(self, launch: Launch, script: str, output: str) -> CommandAction:
-        options = _options(launch.job)
+        options = [*_options(launch.job), *_site(self.profile)]
         if launch.after:
             # Without the second one it would stay in the queue for ever after a failure.
             options += [f"--dependency=afterok:{':'.join(launch.after)}", "--kill-on-invalid-dep=yes"]
@@ -59,7 +60,7 @@ class Transformer(Scheduler):
             said = ""
         state, _, code = said.partition("\n")[0].partition("|")
         if not state:
-            raise StepFailed(f"job {job} has ended, and Slurm does not know any more how", job)
+            raise JobEnded(f"job {job} has ended, and Slurm does not know any more how", job)
         return _ended(job, state.split()[0], code)
 
 
@@ -91,6 +92,11 @@ def _options(job: Job) -> list[str]:
     if job.constraint:
         options.append(f"--constraint={job.constraint.text}")
     return options
+
+
+def _site(profile: Profile) -> list[str]:
+    queue, account = profile.default_queue, profile.default_account
+    return [*([f"--partition={queue}"] if queue else []), *([f"--account={account}"] if account else [])]
 
 
 def _step_options(job: Job) -> list[str]:
