@@ -17,8 +17,16 @@ from jobspec.systems import SEVERAL, SYSTEMS, reader
 from jobspec.systems import system as system_of
 
 LARGEST_SCRIPT = 8 * 1024 * 1024  # bytes; slurmctld itself takes 4 MB unless told otherwise
-_PREFIXES = {start: (system.name, start) for system in SYSTEMS.values() if system.reader for start in system.prefixes}
-_ANY = re.compile("|".join(re.escape(f"\n{prefix}") for prefix in _PREFIXES))
+# How a directive line starts -> the system; LoadLeveler's lines are told by their keywords instead.
+_PREFIXES = {
+    start: system.name
+    for system in SYSTEMS.values()
+    if system.reader and system.name != "loadleveler"
+    for start in system.prefixes
+}
+_START = re.compile("|".join(map(re.escape, _PREFIXES)))
+_ANY = re.compile("|".join(re.escape(f"\n{prefix}") for prefix in (*_PREFIXES, *SYSTEMS["loadleveler"].prefixes)))
+_BLOCK = 64 * 1024  # bytes; nearly every script is smaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +66,11 @@ def _directives(text: str, *, everywhere: bool) -> dict[str, Evidence]:
             if everywhere:
                 continue
             break
-        if start.startswith("#PBS"):
-            line = start  # qsub obeys indented directives too
-        if "loadleveler" not in found and is_statement(line):
-            found["loadleveler"] = Evidence("loadleveler", number, line[:80].strip())
-        for prefix, (name, _) in _PREFIXES.items():
-            if line.startswith(prefix) and name not in found and name != "loadleveler":
-                found[name] = Evidence(name, number, line[:80].strip())
+        # qsub of PBS obeys indented directives too; the others do not.
+        match = _START.match(start if start.startswith("#PBS") else line)
+        name = _PREFIXES[match[0]] if match else "loadleveler" if is_statement(line) else ""
+        if name and name not in found:
+            found[name] = Evidence(name, number, line[:80].strip())
     return found
 
 
@@ -116,8 +122,10 @@ def load_script(argument: str) -> str:
         if argument == "-":
             data = sys.stdin.buffer.read(LARGEST_SCRIPT + 1)
         else:
-            with Path(argument).open("rb") as file:
-                data = file.read(LARGEST_SCRIPT + 1)
+            with Path(argument).open("rb", buffering=0) as file:
+                data = file.read(_BLOCK) or b""
+                while (more := file.read(_BLOCK)) and len(data) <= LARGEST_SCRIPT:
+                    data += more
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise JobspecError(f"can't read {argument!r}: {why}") from None

@@ -120,7 +120,7 @@ def test_many_files_keep_their_folders(jobspec, tmp_path):
     result = jobspec("convert", "--to", "flux", "--out-dir", out, *sources)
     assert result.exit_code == 0
     made = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
-    assert made == ["a/run.flux", "b/deep/run.flux", "b/deep/run.sh.flux", "b/run.flux"]
+    assert made == ["a/run.flux", "b/deep/run.sbatch.flux", "b/deep/run.sh.flux", "b/run.flux"]
     assert jobspec("convert", "--to", "flux", *sources).exit_code == 2
 
 

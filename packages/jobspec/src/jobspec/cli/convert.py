@@ -52,8 +52,7 @@ def convert(
     if out_dir is None and len(files) > 1 and not as_json:
         raise click.UsageError("several files need --out-dir (or --json, which prints them)")
     profile = load(profile_file)
-    places = _places(files, out_dir)
-    sources = {os.path.realpath(file) for file in places}
+    output = _Output(files, out_dir) if out_dir is not None else None
     done = True
     for item in progress(read_all(files, source, profile), len(files)):
         try:
@@ -72,7 +71,7 @@ def convert(
                 click.echo(text if text.startswith(item.file) else f"{item.file}: {text}", err=True)
             continue
         lost = result.lost() if strict else []
-        written = _write(result, places[item.file], sources) if places and not lost else []
+        written = output.write(item.file, result) if output and not lost else []
         done &= not lost
         if as_json:
             echo_json(_answer(item, target, result, written, lost=bool(lost), inline=out_dir is None), lines=True)
@@ -82,47 +81,71 @@ def convert(
         raise click.exceptions.Exit(1)
 
 
-def _places(files: tuple[str, ...], out_dir: str | None) -> dict[str, Path]:
-    """Where each file's results go, without their suffix. Raises JobspecError where two would be one."""
+class _Output:
+    """Where results go: below `out_dir` as the sources lie below the folder that holds them all.
+
+    The target's suffix takes the place of the source's, unless sources differ in their suffixes only.
+    """
+
+    def __init__(self, files: tuple[str, ...], out_dir: str) -> None:
+        self.files = files
+        self.out_dir = out_dir.rstrip("/") or "/"
+        self.cwd = str(Path.cwd())
+        folders = {self._absolute(file).rpartition("/")[0] for file in files if file != "-"}
+        self.above = len(os.path.commonpath(folders or {"/"}).rstrip("/")) + 1
+        once, self.twice = set[str](), set[str]()
+        for file in dict.fromkeys(files):
+            stem = self._stem(self._relative(file))
+            (self.twice if stem in once else once).add(stem)
+        self.made: set[int] = set()
+
+    def _absolute(self, file: str) -> str:
+        # Links are not followed: their names are what the user knows the files by.
+        return os.path.normpath(f"{self.cwd}/{file}") if not file.startswith("/") else os.path.normpath(file)
+
+    def _relative(self, file: str) -> str:
+        return self._absolute(file)[self.above :] if file != "-" else "stdin"
+
+    @staticmethod
+    def _stem(path: str) -> str:
+        folder, slash, name = path.rpartition("/")
+        return folder + slash + (name.rpartition(".")[0] or name)
+
+    def write(self, file: str, result: Conversion) -> list[str]:
+        """Write the files of a source, each whole or not at all; their paths. Raises JobspecError."""
+        from jobspec.errors import JobspecError
+
+        place = self._relative(file)
+        if (stem := self._stem(place)) not in self.twice:
+            place = stem
+        written = []
+        for one in result.files:
+            path = Path(f"{self.out_dir}/{place}{one.suffix}")
+            if hash(str(path)) in self.made and self.files.count(file) == 1:
+                raise JobspecError(f"{file}: {path} was written for another file already")
+            if path.exists() and any(path.samefile(source) for source in self.files if source != "-"):
+                raise JobspecError(f"{file}: {path} is one of the sources: choose another --out-dir")
+            self.made.add(hash(str(path)))
+            _replace(path, one.text)
+            written.append(str(path))
+        return written
+
+
+def _replace(path: Path, text: str) -> None:
     from jobspec.errors import JobspecError
 
-    if out_dir is None:
-        return {}
-    absolute = {file: Path.cwd() / file for file in files if file != "-"}  # links are not followed: names are kept
-    common = Path(os.path.commonpath([path.parent for path in absolute.values()])) if absolute else Path()
-    places: dict[str, Path] = {}
-    taken: dict[Path, str] = {}
-    for file in files:
-        relative = Path(os.path.relpath(absolute[file], common)) if file in absolute else Path("stdin")
-        place = Path(out_dir) / relative.with_suffix("")
-        if taken.get(place, file) != file:
-            place = Path(out_dir) / relative  # a.sh and a.sbatch: with their own suffixes
-        if taken.get(place, file) != file:
-            raise JobspecError(f"{taken[place]} and {file} would be written to one place: {place}")
-        taken[place] = file
-        places[file] = place
-    return places
-
-
-def _write(result: Conversion, place: Path, sources: set[str]) -> list[str]:
-    """Write the files whole or not at all. Raises JobspecError with the name of one that can't be written."""
-    from jobspec.errors import JobspecError
-
-    written = []
-    for file in result.files:
-        path = place.with_name(place.name + file.suffix)
-        if os.path.realpath(path) in sources:
-            raise JobspecError(f"{path} is one of the sources: choose another --out-dir")
-        new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    data = text.encode(errors="surrogateescape")
+    try:
         try:
+            new.write_bytes(data)
+        except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            new.write_bytes(file.text.encode(errors="surrogateescape"))
-            new.replace(path)
-        except OSError as error:
-            new.unlink(missing_ok=True)
-            raise JobspecError(f"can't write {path}: {error.strerror}") from None
-        written.append(str(path))
-    return written
+            new.write_bytes(data)
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise JobspecError(f"can't write {path}: {error.strerror}") from None
 
 
 def _head(item: Read, target: str) -> dict[str, Any]:
