@@ -214,6 +214,9 @@ def _tasks_of_gpus(found: Shape, entries: dict[str, dict[str, int]]) -> None:
         found.ntasks = gpus * per
     elif found.ntasks is None or (found.ntasks > per and found.ntasks % per):
         raise Conflict("ntasks-per-gpu", "--ntasks-per-gpu needs GPUs, or a number of tasks that it divides")
+    elif found.least is not None and found.ntasks // per < found.least:
+        text = f"{found.ntasks} tasks with {per} for each GPU are less than one GPU on each of {found.least} nodes"
+        raise Conflict("ntasks-per-gpu", text)
 
 
 def _agree(asked: int | None, derived: int, option: str, what: str) -> int:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from jobspec.errors import ScriptError
-from jobspec.slurm.arguments import Given, read_value
+from jobspec.slurm.arguments import CHECKED_LAST, Given, read_value
 from jobspec.slurm.lexer import Word, line_words
 from jobspec.slurm.options import LONG, VALUE, Option
 from jobspec.slurm.values import words as any_text
@@ -78,7 +78,8 @@ def foreign_options(prefix: str, lines: list[tuple[int, str]]) -> list[Given]:
                 text,
                 foreign=f"{prefix} {text}",
             )
-            read_value(given)
+            if given.option.name not in CHECKED_LAST:
+                read_value(given)
             found.append(given)
     return found
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from jobspec.errors import ScriptError
 from jobspec.profile import Profile
 from jobspec.reading import Directive, Reading
-from jobspec.slurm.arguments import Given, read_options
+from jobspec.slurm.arguments import CHECKED_LAST, Given, read_options, read_value
 from jobspec.slurm.build import build
 from jobspec.slurm.foreign import foreign_lines, foreign_options
 from jobspec.slurm.lexer import PREFIXES, check_script, components, header
@@ -34,19 +34,24 @@ def read(text: str, profile: Profile) -> Reading:
     parts = [read_options(words, profile) for words in components(lines)]
     prefix, foreign = foreign_lines(text)
     if foreign and not any(given.option.name == "ignore-pbs" for part in parts for given in part):
-        parts[0] += foreign_options(prefix, foreign)
+        translated = foreign_options(prefix, foreign)
         obeyed = {*lines, *(number for number, _ in foreign)}
     else:
+        translated = []
         obeyed = set(lines)
     jobs, directives = [], list[Directive]()
     last: dict[str, Given] = {}
     for given in parts:
         last = {key: one for key, one in last.items() if key in CARRIED}
-        for one in given:
+        for one in (*given, *translated):
             _merge(last, one)
+        for one in last.values():
+            if one.value is None and one.option.name in CHECKED_LAST:
+                read_value(one)
         _check(last, profile, len(parts) > 1)
         jobs.append(build(last))
-        directives += _directives(given, last, lines)
+        # Every component obeys the foreign lines; they are told of once.
+        directives += _directives(given if directives else [*given, *translated], last, lines)
     alike = list(_ignored(text, obeyed))
     if alike:
         directives += alike

@@ -11,6 +11,7 @@ from jobspec.slurm.counts import Conflict, shape
 from jobspec.writing import Saying
 
 MB = 2**20
+_PER = (("gpus", "job"), ("gpus-per-node", "node"), ("gpus-per-task", "task"))
 _LETTERS = (("T", 2**40), ("G", 2**30), ("M", MB))
 _MEMORY_OPTIONS = {"node": "mem", "cpu": "mem-per-cpu", "gpu": "mem-per-gpu"}
 
@@ -54,7 +55,7 @@ def _derived(job: Job, asked: dict[str, Any]) -> int | None:
             asked[name] = int(value)
     if job.threads_per_core is not None:
         asked["threads-per-core"] = job.threads_per_core
-    for option, per in (("gpus", "job"), ("gpus-per-node", "node"), ("gpus-per-task", "task")):
+    for option, per in _PER:
         counts = tuple(("gpu", one.type, one.count) for one in job.gpus if one.per == per)
         if counts:
             asked[option] = counts
@@ -75,17 +76,24 @@ def _placed(job: Job) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
+def keeps_words(say: Saying) -> bool:
+    """Whether GPUs that can't be said again from their numbers are written as they were."""
+    return say.same and say.profile.gpus_as == "gpus"
+
+
 def gpus(say: Saying) -> Iterator[tuple[str, str]]:
     """The options for GPUs and other generic resources."""
     job = say.job
     found = [Gpus(one.count, one.per, say.gpu_type(one.type)) for one in job.gpus]
     say.exact("gpus", "gres")
-    native = {one.option: one.value or "" for one in job.native} if say.same else {}
+    native = {one.option: one.value or "" for one in job.native} if keeps_words(say) else {}
     # Those that are written as they were are the last ones.
     if "gpus-per-socket" in native:
         del found[len(found) - len(values.gpus(native["gpus-per-socket"])) :]
     if "gres" in native:
         del found[len(found) - sum(name == "gpu" for name, _, _ in values.gres(native["gres"])) :]
+    kept = {per for option, per in _PER if option not in native}
+    found = [one for one in found if one.per in kept]
     per_node = [one for one in found if one.per == "node"]
     others = [one for one in found if one.per != "node"]
     if say.profile.gpus_as == "gres" and others:

@@ -127,7 +127,7 @@ def _all_options(say: Saying) -> Iterator[Option]:
     yield from _files(say)
     yield from _messages(say)
     if say.same:
-        yield from _own(job)
+        yield from _own(say)
         say.exact("placement", "native", "burst_buffer", "priority")
     else:
         say.drop_all(CANT)
@@ -318,13 +318,15 @@ def _messages(say: Saying) -> Iterator[Option]:
             say.drop("signal", f"sbatch sends no {signal.name}")
 
 
-def _own(job: Job) -> Iterator[Option]:
+def _own(say: Saying) -> Iterator[Option]:
     """What only sbatch has, as it was."""
+    job = say.job
     for word in (job.placement or "").split():
         name, equals, value = word.removeprefix("--").partition("=")
         yield name, value if equals else None
     for one in job.native:
-        yield one.option, one.value
+        if sizes.keeps_words(say) or not one.option.startswith(("gpus-", "gres")) or one.option == "gres-flags":
+            yield one.option, one.value
     if job.priority is not None:
         yield "priority", job.priority
     for text in job.burst_buffer:
