@@ -1,4 +1,4 @@
-"""Our reader and writer against what a real sbatch and slurmctld said of the same scripts: every script, every value."""
+"""Our reader and writer against what a real sbatch said of the same scripts: every script, every value."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ VALUES = {
     "export": st.sampled_from(["ALL", "NONE", "A=1,B"]), "cpus-per-gpu": number, "ntasks-per-gpu": number,
     "nice": st.sampled_from(["", "5"]), "chdir": name, "open-mode": st.just("a"), "mincpus": number, "qos": name,
     "gpus-per-socket": counts, "ntasks-per-socket": number, "deadline": st.just("2099-01-01"), "wckey": name,
-    **dict.fromkeys(("hold", "requeue", "no-requeue", "contiguous", "overcommit", "oversubscribe", "reboot"), st.none()),
+    **dict.fromkeys(("hold", "requeue", "no-requeue", "contiguous", "overcommit", "oversubscribe"), st.none()),
 }  # fmt: skip
 
 

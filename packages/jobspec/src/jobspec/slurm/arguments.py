@@ -13,7 +13,6 @@ from jobspec.slurm.lexer import Word
 from jobspec.slurm.options import FLAG, LONG, OPTIONAL, SHORT, VALUE, Option
 from jobspec.slurm.values import words as any_text
 
-
 # slurmctld looks at these, and sees the last one only.
 CHECKED_LAST = frozenset(
     (

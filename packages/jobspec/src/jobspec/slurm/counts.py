@@ -63,6 +63,8 @@ def shape(asked: Mapping[str, Any]) -> Shape:
             for other in others:
                 if other in asked:
                     raise Conflict(other, f"--{first} and --{other} exclude each other")
+    if asked.get("distribution", "").lower().startswith("arbitrary") and "nodelist" not in asked:
+        raise Conflict("distribution", "--distribution=arbitrary needs --nodelist")
     if "hint" in asked:
         _hint(asked, found)
     nodes = get("nodes")
@@ -137,8 +139,8 @@ def gpu_entries(asked: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for option, per in (
         ("gpus", "job"),
-        ("gres", "node"),
         ("gpus-per-node", "node"),
+        ("gres", "node"),  # wins over --gpus-per-node
         ("gpus-per-socket", "socket"),
         ("gpus-per-task", "task"),
     ):

@@ -22,7 +22,9 @@ _FLAGS = {BSUB: frozenset("x"), PBS: frozenset("hIVz")}
 _NO_EFFECT = "sbatch reads it and does nothing about it"
 _IGNORED = Option("", "", VALUE, "", (), any_text, _NO_EFFECT)
 _BECOMES = {
-    BSUB: {"cwd": "chdir", "e": "error", "J": "job-name", "m": "nodelist", "o": "output", "q": "partition", "W": "time"},
+    BSUB: {
+        "cwd": "chdir", "e": "error", "J": "job-name", "m": "nodelist", "o": "output", "q": "partition", "W": "time",
+    },
     PBS: {
         "a": "begin", "A": "account", "e": "error", "J": "array", "M": "mail-user", "N": "job-name", "o": "output",
         "p": "nice", "q": "partition", "t": "array",

@@ -32,7 +32,6 @@ _COUNT = re.compile(r"([0-9]{1,12})(?:([KMGTP])(B?))?", re.ASCII | re.IGNORECASE
 _SHIFT = {"": 20, "K": 10, "M": 20, "G": 30, "T": 40}
 LARGEST = 2**31 - 1
 _SHARED = frozenset(("mps", "shard"))
-MOST_HOSTS = 65536  # in one range: sbatch refuses more
 
 Counts = tuple[tuple[str, str, int], ...]  # name, type, count
 
