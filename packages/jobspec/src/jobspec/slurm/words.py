@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from jobspec.job import UNLIMITED, Environment
+from jobspec.job import UNLIMITED, Environment, Job
 from jobspec.slurm.texts import MAIL, SIGNALS, constraint
 from jobspec.writing import Saying
 
@@ -133,7 +133,11 @@ def nodes(say: Saying) -> Iterator[Option]:
             continue
         if not say.same:
             names = re.split(r"[\s,+]+", value.strip())
-            value = ",".join(filter(None, (say.profile.nodes.get(one, one) for one in names)))
+            names = [name for one in names if (name := say.profile.nodes.get(one, one))]
+            value = ",".join(names)
+            if field == "hosts" and len(names) > _most_nodes(job):
+                say.drop(field, f"they are {len(names)} candidates, and --nodelist asks for all of its hosts")
+                continue
         if not value:
             say.drop(field, "the profile drops it")
         elif say.same or _HOSTS.fullmatch(value):
@@ -141,6 +145,10 @@ def nodes(say: Saying) -> Iterator[Option]:
             yield name, value
         else:
             say.drop(field, f"{value[:60]!r} is no list of hosts for Slurm")
+
+
+def _most_nodes(job: Job) -> int:
+    return (job.nodes.most or job.nodes.least) if job.nodes else 1
 
 
 def _features(say: Saying) -> str:
