@@ -133,7 +133,7 @@ def nodes(say: Saying) -> Iterator[Option]:
             continue
         if not say.same:
             names = re.split(r"[\s,+]+", value.strip())
-            names = [name for one in names if (name := say.profile.nodes.get(one, one))]
+            names = [new for one in names if (new := say.profile.nodes.get(one, one))]
             value = ",".join(names)
             if field == "hosts" and len(names) > _most_nodes(job):
                 say.drop(field, f"they are {len(names)} candidates, and --nodelist asks for all of its hosts")
