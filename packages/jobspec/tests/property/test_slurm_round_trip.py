@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,29 @@ def test_a_changed_script_has_an_answer(text, place, inserted):
     assert reading.errors or reading.jobs
     for problem in reading.errors:
         assert 1 <= problem.line <= changed.count("\n") + 1
+
+
+LONG_LINES = {
+    "word": "x" * 200_000,
+    "option": "--" + "x" * 200_000,
+    "quotes": '--comment="' + 'a\\"' * 50_000 + '"',
+    "array": "-a " + ",".join(["0-4000000"] * 5000),
+    "features": "-C " + "a&" * 100_000,
+    "brackets": "-C " + "(" * 200_000,
+    "dependency": "-d afterok" + ":1" * 100_000,
+    "resources": "--gres=" + ",".join(f"g{index}:1" for index in range(20_000)),
+    "hosts": "-w " + ",".join(["n[1-60000]"] * 500),
+    "times": '--begin="' + "now " * 20_000 + '"',
+    "flags": "-" + "H" * 50_000,
+    "template": "-n " + "{" * 200_000,
+}
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("line", LONG_LINES.values(), ids=LONG_LINES)
+def test_long_lines_take_no_longer_than_they_are(line):
+    reading = read(f"#!/bin/sh\n#SBATCH {line}\nhostname\n", "slurm")
+    assert reading.errors or convert("#!/bin/sh\n", reading, "slurm").files
 
 
 def test_every_option_has_a_place_in_the_job():
