@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobspec.convert import convert
@@ -58,6 +58,9 @@ scripts = st.lists(st.lists(option(), min_size=1, max_size=3).map(" ".join), max
 
 @settings(max_examples=400)
 @given(scripts, st.booleans())
+@example("#!/bin/sh\n#SBATCH --nodelist=n[1-3] --ntasks=1\nhostname\n", False)
+@example("#!/bin/sh\n#SBATCH -N 3 --nodelist=n[1-3] --ntasks=1\nhostname\n", False)
+@example("#!/bin/sh\n#SBATCH --extra-node-info=2 --threads-per-core=1\nhostname\n", False)
 def test_there_and_back(text, heterogeneous):
     if heterogeneous:
         text = text.replace("hostname", "#SBATCH hetjob\n#SBATCH -N 2 --mem=3G\nhostname")

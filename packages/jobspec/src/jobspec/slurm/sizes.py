@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from jobspec.job import Gpus, Job, Memory
+from jobspec.job import Gpus, Job, Memory, Nodes
 from jobspec.slurm import values
 from jobspec.slurm.counts import Conflict, shape
 from jobspec.writing import Saying
@@ -27,14 +27,15 @@ def layout(say: Saying) -> Iterator[tuple[str, str]]:
     job = say.job
     asked: dict[str, Any] = {}
     nodes = job.nodes
-    if nodes and (nodes.most is not None or not job.hosts):
+    if nodes and say.same and job.hosts:
+        nodes = _beside_hosts(job, nodes)
+        asked["nodelist"] = job.hosts
+    if nodes:
         most = nodes.least if nodes.most is None else nodes.most
         if nodes.most is None:
             say.approximate("nodes", f"at least {nodes.least} nodes are exactly {nodes.least}")
-        asked["nodes"] = type(nodes)(nodes.least, most)
+        asked["nodes"] = Nodes(nodes.least, most)
         yield "nodes", str(nodes.least) if most == nodes.least else f"{nodes.least}-{most}"
-    elif nodes and job.hosts and say.same:
-        asked["nodelist"] = job.hosts
     per_node = job.tasks_per_node
     if per_node is not None and (not say.same or "tasks_per_node" in job.where):
         asked["ntasks-per-node"] = per_node
@@ -46,6 +47,14 @@ def layout(say: Saying) -> Iterator[tuple[str, str]]:
     if job.threads_per_core is not None and (not say.same or "threads_per_core" in job.where):
         yield "threads-per-core", str(job.threads_per_core)
     say.exact("nodes", "tasks", "tasks_per_node", "cpus_per_task", "threads_per_core")
+
+
+def _beside_hosts(job: Job, nodes: Nodes) -> Nodes | None:
+    """The nodes to ask for together with a list of hosts: fewer tasks than hosts make them fewer again."""
+    if "nodes" not in job.where:
+        return None
+    hosts = values.count_hosts(job.hosts or "")
+    return Nodes(hosts, hosts) if nodes.most is not None and nodes.most < hosts else nodes
 
 
 def _derived(job: Job, asked: dict[str, Any]) -> int | None:

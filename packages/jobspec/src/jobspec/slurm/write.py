@@ -107,6 +107,10 @@ def _all_options(say: Saying) -> Iterator[Option]:
         if value is not None:
             say.exact(field)
             yield field, value
+    if say.same:  # -B takes back the threads per core that come before it
+        for word in (job.placement or "").split():
+            name, equals, value = word.removeprefix("--").partition("=")
+            yield name, value if equals else None
     yield from sizes.layout(say)
     yield from sizes.gpus(say)
     yield from sizes.memory(say)
@@ -130,9 +134,6 @@ def _all_options(say: Saying) -> Iterator[Option]:
 def _own(say: Saying) -> Iterator[Option]:
     """What only sbatch has, as it was."""
     job = say.job
-    for word in (job.placement or "").split():
-        name, equals, value = word.removeprefix("--").partition("=")
-        yield name, value if equals else None
     for one in job.native:
         if sizes.keeps_words(say) or not one.option.startswith(("gpus-", "gres")) or one.option == "gres-flags":
             yield one.option, one.value
