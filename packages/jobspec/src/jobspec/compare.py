@@ -40,6 +40,8 @@ def meaning(job: Job) -> dict[str, Any]:
     values["gres"] = sorted((one.name, one.type, one.count) for one in job.gres)
     values["licenses"] = sorted(job.licenses)
     values["native"] = sorted((one.option, one.value or "") for one in job.native)
+    if job.mail:
+        values["mail"] = (job.mail.user, sorted(job.mail.types))
     if job.array:
         values["array"] = (indexes(job.array), job.array.throttle)
     if job.dependency and job.dependency.terms:

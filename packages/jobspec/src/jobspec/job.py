@@ -100,7 +100,7 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """Mail about the job; types in Slurm's words (BEGIN, END, FAIL, REQUEUE, TIME_LIMIT, ...), in sorted order."""
+    """Mail about the job; types in Slurm's words (BEGIN, END, FAIL, REQUEUE, TIME_LIMIT, ...); NONE alone: no mail."""
 
     user: str | None
     types: tuple[str, ...]

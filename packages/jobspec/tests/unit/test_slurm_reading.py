@@ -173,9 +173,10 @@ def test_values_and_their_places():
     [
         ("1,2,3", Array("1-3", ((1, 3, 1),))),
         ("10-999:50%20", Array("10-960:50", ((10, 960, 50),), 20)),
-        ("0,2,4", Array("0,2,4", ((0, 0, 1), (2, 2, 1), (4, 4, 1)))),
+        ("0,2,4", Array("0,2,4", ((0, 4, 2),))),
         ("[1-5]%2", Array("1-5", ((1, 5, 1),), 2)),
         ("1-9,%2", Array("0-9", ((0, 9, 1),), 2)),
+        ("1-3%2,5%4", Array("1-3,5", ((1, 3, 1), (5, 5, 1)), 2)),
         ("0", Array("0", ((0, 0, 1),))),
     ],
 )
@@ -232,6 +233,13 @@ def test_foreign_lines_are_left_alone_on_request():
     assert read("#SBATCH -n 2 --ignore-pbs", "#PBS -l nodes=4").nodes is None
     assert read("#SBATCH -n 2", *["echo"] * 99, "#PBS -l nodes=1").nodes == Nodes(1, 1)
     assert read("#SBATCH -n 2", *["echo"] * 101, "#PBS -l nodes=1").nodes is None
+
+
+def test_burst_buffer_lines_are_the_jobs_and_stay():
+    found = reading("#SBATCH --bb=x", "#BB create name=a", "#DW persistentdw name=b", "#DWARF", "hostname", "#BB no")
+    assert found.jobs[0].burst_buffer == ("x", "#BB create name=a", "#DW persistentdw name=b")
+    assert [(one.line, one.fields) for one in found.directives[1:]] == [(3, ("burst_buffer",)), (4, ("burst_buffer",))]
+    assert found.obeyed == {2}
 
 
 def test_components_of_a_heterogeneous_job():

@@ -13,6 +13,14 @@ from jobspec.slurm.lexer import Word
 from jobspec.slurm.options import FLAG, LONG, OPTIONAL, SHORT, VALUE, Option
 from jobspec.slurm.values import words as any_text
 
+# slurmctld looks at these, and sees the last one only.
+CHECKED_LAST = frozenset(
+    (
+        *("array", "constraint", "dependency", "gpus", "gpus-per-node", "gpus-per-socket", "gpus-per-task", "gres"),
+        *("licenses", "nodelist", "prefer"),
+    )
+)
+
 
 @dataclass(slots=True)
 class Given:
@@ -38,7 +46,8 @@ def read_options(words: Iterable[Word], profile: Profile) -> list[Given]:
     """The options in order, with their values. Raises ScriptError at the first bad one."""
     found = []
     for given in split(iter(words), profile):
-        read_value(given)
+        if given.option.name not in CHECKED_LAST:
+            read_value(given)
         found.append(given)
     return found
 

@@ -23,7 +23,7 @@ def split_array(say: Saying) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         say.exact("array")
         if cap is not None and last >= cap:
             say.approximate("array", f"index {last} is above the site's largest, {cap - 1}")
-        yield "", _text(array.text if say.same else _written(array.ranges), array), ()
+        yield "", _text(array.text if say.same else held_array(array.ranges), array), ()
         return
     chunks = [(number, found) for number in range(last // cap + 1) if (found := _chunk(array, number * cap, cap))]
     throttle = f", each with at most {array.throttle} at once" if array.throttle and len(chunks) > 1 else ""
@@ -31,18 +31,11 @@ def split_array(say: Saying) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     for position, (number, ranges) in enumerate(chunks, 1):
         suffix = f".{position}" if len(chunks) > 1 else ""
         shim = (f"export SLURM_ARRAY_TASK_ID=$((SLURM_ARRAY_TASK_ID + {number * cap}))",) if number else ()
-        yield suffix, _text(_written(ranges), array), shim
+        yield suffix, _text(held_array(ranges), array), shim
 
 
 def _text(indexes: str, array: Array) -> str:
     return f"{indexes}%{array.throttle}" if array.throttle else indexes
-
-
-def _written(ranges: tuple[tuple[int, int, int], ...]) -> str:
-    return held_array(ranges) or ",".join(
-        str(first) if first == last else f"{first}-{last}" if step == 1 else f"{first}-{last}:{step}"
-        for first, last, step in ranges
-    )
 
 
 def _chunk(array: Array, start: int, cap: int) -> tuple[tuple[int, int, int], ...]:

@@ -12,6 +12,7 @@ from jobspec.slurm.counts import Conflict, Shape, shape
 from jobspec.slurm.texts import in_order
 
 _PER = (("gpus", "job"), ("gpus-per-node", "node"), ("gpus-per-task", "task"))
+_RESOURCES = (("gpus",), ("gres",))
 _MEMORY = (("mem", "node"), ("mem-per-cpu", "cpu"), ("mem-per-gpu", "gpu"))
 
 
@@ -136,13 +137,16 @@ def _native(given: Given) -> Native | None:
     option = given.option
     if option.fields == ("native",):
         return Native(option.name, given.text if given.text or given.source.endswith("=") else None)
-    if option.name == "gpus-per-socket" or (option.name == "gres" and not _plain_gres(given)):
+    if option.name == "gpus-per-socket" or (option.fields[:1] in _RESOURCES and not _plain(given)):
         return Native(option.name, given.text)  # the job has them in other words
     if option.name == "exclusive" and (given.text or "").lower() in {"user", "mcs", "oversubscribe"}:
         return Native("exclusive", given.text)
     return None
 
 
-def _plain_gres(given: Given) -> bool:
-    """Whether the text can be made again of what it means: a name alone, and one with a count of 0, can't."""
-    return all(part.rpartition(":")[2].strip("kKmMgGtT0").isdigit() for part in (given.text or "").split(","))
+def _plain(given: Given) -> bool:
+    """Whether the text can be made again of what it means: one with a count of 0, or with none at all, can't."""
+    text = given.text or ""
+    if given.option.name != "gres":
+        return len(given.value) == text.count(",") + 1
+    return all(part.rpartition(":")[2].strip("kKmMgGtT0").isdigit() for part in text.split(","))

@@ -63,6 +63,8 @@ def shape(asked: Mapping[str, Any]) -> Shape:
             for other in others:
                 if other in asked:
                     raise Conflict(other, f"--{first} and --{other} exclude each other")
+    if asked.get("distribution", "").lower().startswith("arbitrary") and "nodelist" not in asked:
+        raise Conflict("distribution", "--distribution=arbitrary needs --nodelist")
     if "hint" in asked:
         _hint(asked, found)
     nodes = get("nodes")
@@ -137,8 +139,8 @@ def gpu_entries(asked: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for option, per in (
         ("gpus", "job"),
-        ("gres", "node"),
         ("gpus-per-node", "node"),
+        ("gres", "node"),  # wins over --gpus-per-node
         ("gpus-per-socket", "socket"),
         ("gpus-per-task", "task"),
     ):
@@ -214,6 +216,9 @@ def _tasks_of_gpus(found: Shape, entries: dict[str, dict[str, int]]) -> None:
         found.ntasks = gpus * per
     elif found.ntasks is None or (found.ntasks > per and found.ntasks % per):
         raise Conflict("ntasks-per-gpu", "--ntasks-per-gpu needs GPUs, or a number of tasks that it divides")
+    elif found.least is not None and found.ntasks // per < found.least:
+        text = f"{found.ntasks} tasks with {per} for each GPU are less than one GPU on each of {found.least} nodes"
+        raise Conflict("ntasks-per-gpu", text)
 
 
 def _agree(asked: int | None, derived: int, option: str, what: str) -> int:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from jobspec.errors import ScriptError
-from jobspec.slurm.arguments import Given, read_value
+from jobspec.slurm.arguments import CHECKED_LAST, Given, read_value
 from jobspec.slurm.lexer import Word, line_words
 from jobspec.slurm.options import LONG, VALUE, Option
 from jobspec.slurm.values import words as any_text
@@ -22,7 +22,9 @@ _FLAGS = {BSUB: frozenset("x"), PBS: frozenset("hIVz")}
 _NO_EFFECT = "sbatch reads it and does nothing about it"
 _IGNORED = Option("", "", VALUE, "", (), any_text, _NO_EFFECT)
 _BECOMES = {
-    BSUB: {"cwd": "chdir", "e": "error", "J": "job-name", "m": "nodelist", "o": "output", "q": "partition", "W": "time"},
+    BSUB: {
+        "cwd": "chdir", "e": "error", "J": "job-name", "m": "nodelist", "o": "output", "q": "partition", "W": "time",
+    },
     PBS: {
         "a": "begin", "A": "account", "e": "error", "J": "array", "M": "mail-user", "N": "job-name", "o": "output",
         "p": "nice", "q": "partition", "t": "array",
@@ -78,7 +80,8 @@ def foreign_options(prefix: str, lines: list[tuple[int, str]]) -> list[Given]:
                 text,
                 foreign=f"{prefix} {text}",
             )
-            read_value(given)
+            if given.option.name not in CHECKED_LAST:
+                read_value(given)
             found.append(given)
     return found
 

@@ -56,7 +56,7 @@ def option(name: str, known: Iterable[str]) -> str:
     best = _NAMES.get(plain)
     if best is None:
         names = list(known)
-        best = plain if plain in names else next(iter(get_close_matches(plain, names, 1, 0.75)), "")
+        best = plain if plain in names else next(iter(get_close_matches(plain[:60], names, 1, 0.75)), "")
     return f"did you mean --{best}?" if best else "a plug-in of the site? the profile can name its options"
 
 

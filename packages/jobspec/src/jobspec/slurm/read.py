@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 
 from jobspec.errors import ScriptError
 from jobspec.profile import Profile
 from jobspec.reading import Directive, Reading
-from jobspec.slurm.arguments import Given, read_options
+from jobspec.slurm.arguments import CHECKED_LAST, Given, read_options, read_value
 from jobspec.slurm.build import build
 from jobspec.slurm.foreign import foreign_lines, foreign_options
 from jobspec.slurm.lexer import PREFIXES, check_script, components, header
 from jobspec.slurm.warn import warnings
 
+# Read by the burst buffer plug-ins of slurmctld in the script as it is: such lines stay in the body.
+BURST_BUFFER = ("#BB ", "#DW ")
 _LOOKS_ALIKE = re.compile(r"^[ \t]{0,200}#{1,20}[ \t]{0,20}SBATCH.*", re.IGNORECASE | re.MULTILINE | re.ASCII)
 # What the components of a heterogeneous job have in common: a later one begins with what the ones before it said.
 CARRIED = frozenset(
     (
         *("account", "acctg-freq", "array", "begin", "chdir", "comment", "deadline", "delay-boot", "dependency"),
-        *("error", "export", "export-file", "get-user-env", "gid", "hold", "input", "job-name", "kill-on-invalid-dep"),
+        *("error", "export", "export-file", "get-user-env", "gid", "hint", "hold", "input", "job-name"),
+        "kill-on-invalid-dep",
         *("mcs-label", "mem", "nice", "no-kill", "open-mode", "output", "priority", "profile", "propagate", "qos"),
         *("reboot", "requeue", "reservation", "signal", "time", "time-min", "uid", "wait-all-nodes", "wckey"),
     )
@@ -30,26 +34,39 @@ CARRIED = frozenset(
 def read(text: str, profile: Profile) -> Reading:
     """The reading of a script. Raises ScriptError for the first thing that sbatch or slurmctld refuses."""
     check_script(text)
-    lines = dict(line for line in header(text) if line[1].startswith(PREFIXES))
+    lines, buffers = {}, {}
+    for number, line in header(text):
+        if line.startswith(PREFIXES):
+            lines[number] = line
+        elif line.startswith(BURST_BUFFER):
+            buffers[number] = line
     parts = [read_options(words, profile) for words in components(lines)]
     prefix, foreign = foreign_lines(text)
     if foreign and not any(given.option.name == "ignore-pbs" for part in parts for given in part):
-        parts[0] += foreign_options(prefix, foreign)
+        translated = foreign_options(prefix, foreign)
         obeyed = {*lines, *(number for number, _ in foreign)}
     else:
+        translated = []
         obeyed = set(lines)
     jobs, directives = [], list[Directive]()
     last: dict[str, Given] = {}
     for given in parts:
         last = {key: one for key, one in last.items() if key in CARRIED}
-        for one in given:
+        for one in (*given, *translated):
             _merge(last, one)
+        for one in last.values():
+            if one.value is None and one.option.name in CHECKED_LAST:
+                read_value(one)
         _check(last, profile, len(parts) > 1)
         jobs.append(build(last))
-        directives += _directives(given, last, lines)
-    alike = list(_ignored(text, obeyed))
-    if alike:
-        directives += alike
+        # Every component obeys the foreign lines; they are told of once.
+        directives += _directives(given if directives else [*given, *translated], last, lines)
+    aside = list(_ignored(text, obeyed))
+    if buffers:
+        jobs[0] = replace(jobs[0], burst_buffer=(*jobs[0].burst_buffer, *buffers.values()))
+        aside += [Directive(number, 1, line, line[1:3], ("burst_buffer",)) for number, line in buffers.items()]
+    if aside:
+        directives += aside
         directives.sort(key=lambda one: (one.line, one.column))
     found = warnings(parts)
     return Reading("slurm", tuple(jobs), warnings=found, directives=tuple(directives), obeyed=frozenset(obeyed))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from jobspec.job import Gpus, Job, Memory
+from jobspec.job import Gpus, Job, Memory, Nodes
 from jobspec.slurm import values
 from jobspec.slurm.counts import Conflict, shape
 from jobspec.writing import Saying
 
 MB = 2**20
+_PER = (("gpus", "job"), ("gpus-per-node", "node"), ("gpus-per-task", "task"))
 _LETTERS = (("T", 2**40), ("G", 2**30), ("M", MB))
 _MEMORY_OPTIONS = {"node": "mem", "cpu": "mem-per-cpu", "gpu": "mem-per-gpu"}
 
@@ -26,14 +27,15 @@ def layout(say: Saying) -> Iterator[tuple[str, str]]:
     job = say.job
     asked: dict[str, Any] = {}
     nodes = job.nodes
-    if nodes and (nodes.most is not None or not job.hosts):
+    if nodes and say.same and job.hosts:
+        nodes = _beside_hosts(job, nodes)
+        asked["nodelist"] = job.hosts
+    if nodes:
         most = nodes.least if nodes.most is None else nodes.most
         if nodes.most is None:
             say.approximate("nodes", f"at least {nodes.least} nodes are exactly {nodes.least}")
-        asked["nodes"] = type(nodes)(nodes.least, most)
+        asked["nodes"] = Nodes(nodes.least, most)
         yield "nodes", str(nodes.least) if most == nodes.least else f"{nodes.least}-{most}"
-    elif nodes and job.hosts and say.same:
-        asked["nodelist"] = job.hosts
     per_node = job.tasks_per_node
     if per_node is not None and (not say.same or "tasks_per_node" in job.where):
         asked["ntasks-per-node"] = per_node
@@ -47,6 +49,14 @@ def layout(say: Saying) -> Iterator[tuple[str, str]]:
     say.exact("nodes", "tasks", "tasks_per_node", "cpus_per_task", "threads_per_core")
 
 
+def _beside_hosts(job: Job, nodes: Nodes) -> Nodes | None:
+    """The nodes to ask for together with a list of hosts: fewer tasks than hosts make them fewer again."""
+    if "nodes" not in job.where:
+        return None
+    hosts = values.count_hosts(job.hosts or "")
+    return Nodes(hosts, hosts) if nodes.most is not None and nodes.most < hosts else nodes
+
+
 def _derived(job: Job, asked: dict[str, Any]) -> int | None:
     """The tasks that Slurm would hold without being told; None where it would refuse that."""
     for name, value in _placed(job):
@@ -54,7 +64,7 @@ def _derived(job: Job, asked: dict[str, Any]) -> int | None:
             asked[name] = int(value)
     if job.threads_per_core is not None:
         asked["threads-per-core"] = job.threads_per_core
-    for option, per in (("gpus", "job"), ("gpus-per-node", "node"), ("gpus-per-task", "task")):
+    for option, per in _PER:
         counts = tuple(("gpu", one.type, one.count) for one in job.gpus if one.per == per)
         if counts:
             asked[option] = counts
@@ -75,17 +85,24 @@ def _placed(job: Job) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
+def keeps_words(say: Saying) -> bool:
+    """Whether GPUs that can't be said again from their numbers are written as they were."""
+    return say.same and say.profile.gpus_as == "gpus"
+
+
 def gpus(say: Saying) -> Iterator[tuple[str, str]]:
     """The options for GPUs and other generic resources."""
     job = say.job
     found = [Gpus(one.count, one.per, say.gpu_type(one.type)) for one in job.gpus]
     say.exact("gpus", "gres")
-    native = {one.option: one.value or "" for one in job.native} if say.same else {}
+    native = {one.option: one.value or "" for one in job.native} if keeps_words(say) else {}
     # Those that are written as they were are the last ones.
     if "gpus-per-socket" in native:
         del found[len(found) - len(values.gpus(native["gpus-per-socket"])) :]
     if "gres" in native:
         del found[len(found) - sum(name == "gpu" for name, _, _ in values.gres(native["gres"])) :]
+    kept = {per for option, per in _PER if option not in native}
+    found = [one for one in found if one.per in kept]
     per_node = [one for one in found if one.per == "node"]
     others = [one for one in found if one.per != "node"]
     if say.profile.gpus_as == "gres" and others:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import signal as signals
+from collections.abc import Sequence
 
 from resources.units import shown
 
@@ -23,16 +24,19 @@ def array(text: str) -> Array | None:
     """`A`, `A-B`, `A-B:STEP`, comma separated, and `%N` at the end. None for an empty value."""
     if not text:
         return None
-    listed, percent, rest = text.partition("%")
-    limit = _LEADING.match(rest)  # what is no number limits nothing
-    listed = listed.replace("[", "").replace("]", "").removeprefix(",")
-    if listed.endswith(",") or (percent and not listed):
-        listed = listed[:-1] + (",0" if percent and listed else "0" if percent else "")
-    ranges = tuple(_range(part, text) for part in re.sub(",{2,}", ",", listed).split(","))
-    held = held_array(ranges)
-    if held and len(ranges) > 1:
-        ranges = tuple(_range(part, text) for part in held.split(","))
-    return Array(held or listed, ranges, int(limit[0]) or None if limit else None)
+    ranges: list[tuple[int, int, int]] = []
+    throttle = None
+    for part in text.replace("[", "").replace("]", "").split(","):
+        listed, percent, rest = part.partition("%")
+        if percent and throttle is None:
+            limit = _LEADING.match(rest)  # what is no number limits nothing
+            throttle = int(limit[0]) if limit else 0
+        if listed or percent:
+            ranges.append(_range(listed or "0", text))
+    if not ranges:
+        raise ValueError(f"{shown(text)} is no list of array indexes")
+    merged = merge(ranges)
+    return Array(held_array(merged), merged, throttle or None)
 
 
 def _range(part: str, text: str) -> tuple[int, int, int]:
@@ -45,30 +49,35 @@ def _range(part: str, text: str) -> tuple[int, int, int]:
     return first, last - (last - first) % step, step
 
 
-def held_array(ranges: tuple[tuple[int, int, int], ...]) -> str:
-    """The indexes as Slurm shows them, merged and in order; "" where there are too many to sort out."""
-    if len(ranges) == 1:
-        first, last, step = ranges[0]
-        if first == last:
-            return str(first)
-        if step == 1:
-            return f"{first}-{last}"
-    if sum((last - first) // step + 1 for first, last, step in ranges) > _MERGED:
-        return ""
+def merge(ranges: Sequence[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
+    """The same indexes once each and in order: one range if their distances are equal, else the runs of neighbours."""
+    if len(ranges) == 1 or sum((last - first) // step + 1 for first, last, step in ranges) > _MERGED:
+        return tuple(ranges)
     indexes = sorted({index for first, last, step in ranges for index in range(first, last + 1, step)})
     steps = {after - before for before, after in itertools.pairwise(indexes)}
-    if len(steps) == 1 and steps != {1} and len(indexes) > 5 and indexes[-1] - indexes[0] > 10:
-        return f"{indexes[0]}-{indexes[-1]}:{steps.pop()}"
-    return ",".join(_runs(indexes))
-
-
-def _runs(indexes: list[int]) -> list[str]:
+    if len(steps) < 2:
+        return ((indexes[0], indexes[-1], steps.pop() if steps else 1),)
     found, start = [], indexes[0]
-    for before, after in zip(indexes, [*indexes[1:], -1], strict=True):
+    for before, after in itertools.pairwise([*indexes, -1]):
         if after != before + 1:
-            found.append(f"{start}-{before}" if before > start else str(start))
+            found.append((start, before, 1))
             start = after
-    return found
+    return tuple(found)
+
+
+def held_array(ranges: Sequence[tuple[int, int, int]]) -> str:
+    """The indexes as Slurm shows them: a range with steps only where it is long."""
+    parts = []
+    for first, last, step in ranges:
+        if first == last:
+            parts.append(str(first))
+        elif step == 1:
+            parts.append(f"{first}-{last}")
+        elif (last - first) // step < 5 or last - first <= 10:
+            parts += [str(index) for index in range(first, last + 1, step)]
+        else:
+            parts.append(f"{first}-{last}:{step}")
+    return ",".join(parts)
 
 
 _KINDS = frozenset(("after", "afterany", "afterok", "afternotok", "aftercorr", "afterburstbuffer"))

@@ -32,7 +32,6 @@ _COUNT = re.compile(r"([0-9]{1,12})(?:([KMGTP])(B?))?", re.ASCII | re.IGNORECASE
 _SHIFT = {"": 20, "K": 10, "M": 20, "G": 30, "T": 40}
 LARGEST = 2**31 - 1
 _SHARED = frozenset(("mps", "shard"))
-MOST_HOSTS = 65536  # in one range: sbatch refuses more
 
 Counts = tuple[tuple[str, str, int], ...]  # name, type, count
 
@@ -175,12 +174,13 @@ def _gpu_entry(entry: str, text: str) -> tuple[str, str, int]:
 def _together(text: str, entries: Iterable[tuple[str, str, int]]) -> Counts:
     wanted = tuple(entry for entry in entries if entry[2])
     if len(wanted) > 1:
-        for name in {name for name, _, _ in wanted}:
-            types = {kind for other, kind, _ in wanted if other == name}
-            if "" in types and len(types) > 1:
+        types: dict[str, set[str]] = {}
+        for name, kind, _ in wanted:
+            types.setdefault(name, set()).add(kind)
+        for name, kinds in types.items():
+            if "" in kinds and len(kinds) > 1:
                 raise ValueError(f"{shown(text)}: {name} both with and without a type")
-        names = {name for name, _, _ in wanted}
-        if "gpu" in names and names & _SHARED:
+        if "gpu" in types and types.keys() & _SHARED:
             raise ValueError(f"{shown(text)}: whole GPUs and parts of them exclude each other")
     return wanted
 
