@@ -346,6 +346,7 @@ def _converted(draft: Draft, item: Item) -> list[dict[str, Any]]:
         if other := draft.last.get(f"l {name}"):
             raise draft.refuse(other, f"{name}= can't be requested together with nodes=")
     components = []
+    asked: dict[str, None] = dict.fromkeys(fields)
     for chunk in chunks:
         changes = _old_chunk(chunk, each, properties)
         if memory:
@@ -357,13 +358,12 @@ def _converted(draft: Draft, item: Item) -> list[dict[str, Any]]:
         if gpus and values.whole(gpus.said):
             changes["gpus"] = (Gpus(-(-values.whole(gpus.said) // total), "node"),)
             changes["where"]["gpus"] = Where(gpus.line, gpus.column)
-        for name in ("hosts", "constraint", "tasks_per_node"):
-            if changes.get(name):
-                fields += (name,)
-        for name in fields:
+        more = {name: None for name in ("hosts", "constraint", "tasks_per_node") if changes.get(name)}
+        asked |= more
+        for name in (*fields, *more):
             changes["where"].setdefault(name, Where(item.line, item.column))
         components.append(changes)
-    draft.note(item, tuple(dict.fromkeys(fields)))
+    draft.note(item, tuple(asked))
     if vmem:
         # In a chunk from now on, and named there.
         draft.directives.append(Directive(vmem.line, vmem.column, vmem.text, "l select", ("native", "memory")))
