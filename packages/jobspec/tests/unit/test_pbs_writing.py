@@ -67,7 +67,10 @@ def shape(**fields):
                 "-l place=scatter",
             ],
         ),
-        ({"tasks": 10, "tasks_per_node": 4}, ["-l select=1:ncpus=4:mpiprocs=4+2:ncpus=3:mpiprocs=3", "-l place=scatter"]),
+        (
+            {"tasks": 10, "tasks_per_node": 4},
+            ["-l select=1:ncpus=4:mpiprocs=4+2:ncpus=3:mpiprocs=3", "-l place=scatter"],
+        ),
         ({"nodes": Nodes(1, 1), "exclusive": True}, ["-l select=1:ncpus=1", "-l place=excl"]),
         (
             {"nodes": Nodes(2, 2), "tasks": 2, "exclusive": True},
@@ -227,7 +230,9 @@ def test_the_exact_set_of_indexes(target, cap, text, ranges, expected):
 
 
 def test_an_array_of_one():
-    say, files = arrays("pbspro", "5", ((5, 5, 1),), output="o.%a", environment=Environment("A=1", False, (), (("A", "1"),)))
+    say, files = arrays(
+        "pbspro", "5", ((5, 5, 1),), output="o.%a", environment=Environment("A=1", False, (), (("A", "1"),))
+    )
     assert "#PBS -v A=1,PBS_ARRAY_INDEX=5\n" in files[0].text
     assert "#PBS -o o.5\n" in files[0].text
     assert say.fates["array"][0] == "approximate"

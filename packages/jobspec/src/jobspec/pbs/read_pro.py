@@ -133,6 +133,8 @@ def read(text: str, profile: Profile) -> Reading:
 def _checks(draft: Draft) -> None:
     if "I" in draft.last and "J" in draft.last:
         raise draft.refuse(draft.last["J"], "job arrays cannot be interactive")
+    if "J" in draft.last and "l min_walltime" in draft.last:
+        raise draft.refuse(draft.last["l min_walltime"], "min_walltime can't be set on job arrays")
     if "X" in draft.last and "I" not in draft.last:
         raise draft.refuse(draft.last["X"], "-X can be used with interactive jobs only")
 
@@ -279,7 +281,7 @@ def _processes(
         if processes > 1:
             draft.warn(item, f"ncpus is not said: read as one for each of the {processes} processes of a chunk")
         cpus = max(processes, 1)
-    processes = max(processes, 1) * times
+    processes = processes * times or 1
     return processes, max(cpus * times, 1)
 
 

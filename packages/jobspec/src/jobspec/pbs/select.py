@@ -57,7 +57,7 @@ def select(text: str) -> list[Chunk]:
         found = []
         for part in parts:
             name, equals, value = part.partition("=")
-            if not _NAME.fullmatch(name) or not equals or not value:
+            if not _NAME.fullmatch(name) or not equals or not value or "=" in value:
                 raise ValueError(f"{shown(part)} in a chunk is no name=value")
             found.append(Part(name, value, start))
             start += len(part) + 1
