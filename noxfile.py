@@ -34,7 +34,7 @@ PACKAGES = {  # folder below packages/ -> distribution
     "ensemble": "ensemble-python",
     "fluxburst": "flux-burst",
 }
-TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
+TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema", "kubernetes-validate")
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 

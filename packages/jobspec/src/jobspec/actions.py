@@ -16,7 +16,8 @@ class Launch:
 
     `batch` is true where the program is one script that starts the job's tasks itself. `watch` is
     true where the output will be followed. `environment` comes on top of the cleaned one. `after` are the ids of
-    jobs that must have succeeded before, for transformers that can tell their scheduler.
+    jobs that must have succeeded before, for transformers that can tell their scheduler. `script` is what the
+    program holds where that is a script of the task, else "".
     """
 
     argv: tuple[str, ...]
@@ -27,6 +28,7 @@ class Launch:
     environment: Mapping[str, str] = field(default_factory=dict)
     stage: str = ""
     after: tuple[str, ...] = ()
+    script: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,11 +120,12 @@ def _resources(value: object) -> Vertex:
     if isinstance(value, list):
         if len(value) != 1:
             raise DocumentError(f"must be one vertex, not {len(value)}", "resources")
-        return _vertex(value[0], "resources[0]")
-    return _vertex(value, "resources")
+        return vertex_of(value[0], "resources[0]")
+    return vertex_of(value, "resources")
 
 
-def _vertex(value: object, place: str) -> Vertex:
+def vertex_of(value: object, place: str) -> Vertex:
+    """A vertex of the resources of version 1, with what it holds. Raises DocumentError."""
     entry = mapping_of(value, place, _VERTEX)
     if "type" not in entry:
         raise DocumentError("has no type", place)
@@ -137,7 +138,7 @@ def _vertex(value: object, place: str) -> Vertex:
         unit=text_of(entry["unit"], f"{place}.unit") if "unit" in entry else "",
         label=text_of(entry["label"], f"{place}.label") if "label" in entry else "",
         exclusive=flag_of(entry.get("exclusive", False), f"{place}.exclusive"),
-        within=tuple(_vertex(inner, f"{place}.with[{index}]") for index, inner in inside),
+        within=tuple(vertex_of(inner, f"{place}.with[{index}]") for index, inner in inside),
         slot=kind == "slot",
     )
 

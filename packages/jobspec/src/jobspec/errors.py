@@ -41,3 +41,7 @@ class StepFailed(JobspecError):
         self.message = message
         self.job = job
         super().__init__(message)
+
+
+class JobEnded(StepFailed):
+    """A job has ended, and not well; `job` is its id."""

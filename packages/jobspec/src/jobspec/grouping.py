@@ -53,7 +53,8 @@ class GroupStep(BatchStep):
         return f"{self.task.place.replace('[', '-').replace(']', '').replace('.', '-')}.sh"
 
     def launch(self, run: Run) -> Launch:
-        return run.launch((run.path(self.file()),), self.task, batch=True, watch=self.watch)
+        made = run.launch((run.path(self.file()),), self.task, batch=True, watch=self.watch)
+        return replace(made, script=self.script(run))
 
     def actions(self, run: Run) -> list[Action]:
         return [FileAction(run.path(self.file()), True, content=self.script(run)), *super().actions(run)]

@@ -37,7 +37,7 @@ def remove_leftovers(transformer: TransformerBase) -> None:
     if not transformer.where():
         return
     looked = 0
-    for note in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{NOTE}"):
+    for note in Path(transformer.stages() or tempfile.gettempdir()).glob(f"{PREFIX}*/{NOTE}"):
         if looked == MOST:
             return
         try:

@@ -38,6 +38,8 @@ TOKENS: dict[str, dict[str, str]] = {
     "hyperqueue": {"%{JOB_ID}": _ID, "%{TASK_ID}": _INDEX},
 }  # fmt: skip
 TOKENS = {**TOKENS, "moab": TOKENS["torque"], "flux-jobspec": TOKENS["flux"]}
+# Flux's words, and more in their manner.
+TOKENS["jobspec"] = TOKENS["flux"] | {"{{array}}": _ARRAY, "{{index}}": _INDEX, "{{user}}": _USER}
 _KNOWN = {
     name: re.compile("|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)))
     for name, tokens in TOKENS.items()
@@ -46,8 +48,11 @@ _KNOWN["slurm"] = re.compile("%%|%[0-9]{0,2}[jAaxuNntJsb]|%.")
 _WRITTEN = {name: {tokens[token]: token for token in reversed(tokens)} for name, tokens in TOKENS.items()}
 
 
-def translate(text: str, source: str, target: str) -> tuple[str, list[str]]:
-    """The path in the target's patterns, and the tokens that it has nothing for (left out of the path)."""
+def translate(text: str, source: str, target: str, name: str = "") -> tuple[str, list[str]]:
+    """The path in the target's patterns, and the tokens that it has nothing for (left out of the path).
+
+    name: the job's, which stands for itself where the target has no pattern for it.
+    """
     if source == target or source not in _KNOWN:
         return text, []
     known, lost = TOKENS[source], list[str]()
@@ -61,6 +66,8 @@ def translate(text: str, source: str, target: str) -> tuple[str, list[str]]:
         meaning = known.get(plain, "")
         if meaning == _ARRAY and _ARRAY not in written:
             meaning = _ID
+        if meaning == _NAME not in written and name and "/" not in name:
+            return name
         if meaning not in written or plain != found:
             lost.append(found)
         return written.get(meaning, "")

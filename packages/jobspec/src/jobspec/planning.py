@@ -113,6 +113,8 @@ def _make(made: Plan, spec: StepSpec, task: Task, staged: dict[str, bool]) -> St
         raise DocumentError(f"{transformer.name} has no step {spec.name[:60]!r}; it has: {known}", f"{spec.place}.step")
     step = kind(spec, task)
     step.check(staged)
+    if isinstance(step, SubmitStep) and not step.batch and (why := transformer.refuse_tasks(made.job(task))):
+        raise DocumentError(f"{transformer.name} can't start its tasks: {why}", spec.place)
     return step
 
 
@@ -136,6 +138,8 @@ def _group(made: Plan, task: Task, staged: dict[str, bool]) -> Iterator[StepBase
     transformer = made.transformer
     if not transformer.groups:
         raise DocumentError(f"{transformer.name} has no batch jobs that start tasks: it can't run groups", task.place)
+    if why := transformer.refuse_tasks(made.job(task)):
+        raise DocumentError(f"{transformer.name} can't start its tasks: {why}", task.place)
     parts: list[Part] = []
     yield from _members(made, task, staged, parts)
     yield GroupStep(StepSpec("batch", {}, task.place), task, parts)

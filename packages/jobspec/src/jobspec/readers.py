@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobspec.documents import detect_document
 from jobspec.errors import JobspecError, ScriptError
 from jobspec.job import Job
+from jobspec.loadleveler.keywords import is_statement
 from jobspec.profile import DEFAULT, Profile
 from jobspec.reading import Reading, refused
 from jobspec.systems import SEVERAL, SYSTEMS, reader
@@ -15,6 +18,7 @@ from jobspec.systems import system as system_of
 
 LARGEST_SCRIPT = 8 * 1024 * 1024  # bytes; slurmctld itself takes 4 MB unless told otherwise
 _PREFIXES = {start: (system.name, start) for system in SYSTEMS.values() if system.reader for start in system.prefixes}
+_ANY = re.compile("|".join(re.escape(f"\n{prefix}") for prefix in _PREFIXES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +31,41 @@ class Evidence:
 
 
 def detect(text: str) -> list[Evidence]:
-    """The systems whose directives a script has before its first command, likeliest first.
+    """The systems whose directives a script has before its first command, likeliest first; or that of a document.
 
-    Slurm's win over foreign ones, which sbatch obeys too; otherwise the first wins. Empty where there are none.
+    Slurm's win over foreign ones, which sbatch obeys too; otherwise the first wins. Where there are none, those
+    behind the first command count: some systems read them there. Empty where there are none at all.
     """
+    found = _directives(text, everywhere=False)
+    if not found and (document := detect_document(text)):
+        return [Evidence(*document)]
+    if not found and _ANY.search(text):
+        found = _directives(text, everywhere=True)
+    if pbs := found.pop("torque", None):
+        one = _pbs(text)
+        found[one.system] = Evidence(one.system, one.line or pbs.line, one.reason)
+    return sorted(found.values(), key=lambda one: (one.system != "slurm", one.line))
+
+
+def _directives(text: str, *, everywhere: bool) -> dict[str, Evidence]:
+    """The first line of each system whose directive it is."""
     found: dict[str, Evidence] = {}
     for number, line in enumerate(text.split("\n"), 1):
         start = line.lstrip()
         if not start:
             continue
         if start[0] != "#":
+            if everywhere:
+                continue
             break
         if start.startswith("#PBS"):
             line = start  # qsub obeys indented directives too
+        if "loadleveler" not in found and is_statement(line):
+            found["loadleveler"] = Evidence("loadleveler", number, line[:80].strip())
         for prefix, (name, _) in _PREFIXES.items():
-            if line.startswith(prefix) and name not in found:
+            if line.startswith(prefix) and name not in found and name != "loadleveler":
                 found[name] = Evidence(name, number, line[:80].strip())
-    if pbs := found.pop("torque", None):
-        one = _pbs(text)
-        found[one.system] = Evidence(one.system, one.line or pbs.line, one.reason)
-    return sorted(found.values(), key=lambda one: (one.system != "slurm", one.line))
+    return found
 
 
 def source_system(name: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from jobspec.actions import Launch
-from jobspec.errors import StepFailed, TransformerUnavailable
+from jobspec.errors import JobEnded, StepFailed, TransformerUnavailable
 from jobspec.leftover import leave_note, remove_leftovers
 from jobspec.planning import Plan, Unit, plan
 from jobspec.results import FAILED, OK, PLANNED, SKIPPED, Result, StepResult
@@ -72,7 +72,7 @@ class Run:
         """The stage as it is set now, made when it is first needed."""
         named = self.settings["stage"]
         if named not in self.stages:
-            self.stages[named] = Stage(named)
+            self.stages[named] = Stage(named, self.transformer.stages())
         return self.stages[named]
 
     def path(self, name: str = "") -> str:
@@ -98,7 +98,11 @@ class Run:
     def wait(self, job: str, *, watch: bool) -> None:
         """Wait until a job has ended. Raises StepFailed where it did not succeed."""
         entry = self._jobs[job]
-        code = entry.transformer.wait(job, self.output if watch else None)
+        try:
+            code = entry.transformer.wait(job, self.output if watch else None)
+        except JobEnded:
+            entry.ended = True
+            raise
         entry.ended = True  # an interrupt leaves it pending
         if code:
             raise StepFailed(f"job {job} ended with exit code {code}", job)

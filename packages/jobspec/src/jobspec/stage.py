@@ -29,15 +29,15 @@ def check_name(name: str, place: str) -> str:
 class Stage:
     """A directory for the files of one run.
 
-    Without a path it is a new temporary one, removed by `remove`. A named one is made where it is
+    Without a path it is a new temporary one in `folder`, removed by `remove`. A named one is made where it is
     absent and stays: whoever named it wants to find it. While a run uses it, no other run can.
     """
 
-    def __init__(self, path: str = "") -> None:
+    def __init__(self, path: str = "", folder: str | None = None) -> None:
         self.temporary = not path
         self._lock = -1
         if not path:
-            self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
             return
         self.path = Path(path)
         try:
@@ -70,35 +70,40 @@ class Stage:
             self._lock = -1
 
     def write(self, name: str, content: bytes, *, executable: bool) -> None:
-        """Make a file, in the place of an older one. Symbolic links on the way are not followed."""
-        *folders, leaf = name.split("/")
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-        try:
-            at = os.open(self.path, flags)
-            try:
-                for folder in folders:
-                    with suppress(FileExistsError):
-                        os.mkdir(folder, PRIVATE, dir_fd=at)
-                    inner = os.open(folder, flags, dir_fd=at)
-                    os.close(at)
-                    at = inner
-                self._put(leaf, content, PRIVATE if executable else 0o600, at)
-            finally:
-                os.close(at)
-        except OSError as error:
-            raise StepFailed(f"can't write {name} into the stage: {error.strerror}") from None
-
-    @staticmethod
-    def _put(leaf: str, content: bytes, mode: int, at: int) -> None:
-        # A new file each time: an older one may be running, or be a link to elsewhere.
-        with suppress(FileNotFoundError):
-            os.unlink(leaf, dir_fd=at)
-        file = os.open(leaf, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=at)
-        with os.fdopen(file, "wb") as out:
-            os.fchmod(file, mode)  # whatever the umask
-            out.write(content)
+        """Make a file, in the place of an older one. Raises StepFailed."""
+        write_file(self.path, name, content, executable=executable)
 
     def remove(self) -> None:
         """Remove a temporary stage with everything in it."""
         if self.temporary:
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+def write_file(stage: Path, name: str, content: bytes, *, executable: bool) -> None:
+    """Make a file in a stage, in the place of an older one; links on the way are not followed. Raises StepFailed."""
+    *folders, leaf = name.split("/")
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    try:
+        at = os.open(stage, flags)
+        try:
+            for folder in folders:
+                with suppress(FileExistsError):
+                    os.mkdir(folder, PRIVATE, dir_fd=at)
+                inner = os.open(folder, flags, dir_fd=at)
+                os.close(at)
+                at = inner
+            _put(leaf, content, PRIVATE if executable else 0o600, at)
+        finally:
+            os.close(at)
+    except OSError as error:
+        raise StepFailed(f"can't write {name} into the stage: {error.strerror}") from None
+
+
+def _put(leaf: str, content: bytes, mode: int, at: int) -> None:
+    # A new file each time: an older one may be running, or be a link to elsewhere.
+    with suppress(FileNotFoundError):
+        os.unlink(leaf, dir_fd=at)
+    file = os.open(leaf, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=at)
+    with os.fdopen(file, "wb") as out:
+        os.fchmod(file, mode)  # whatever the umask
+        out.write(content)

@@ -7,6 +7,7 @@ before it put into the stage; `actions` says what it will do; `run` does it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -214,8 +215,11 @@ class SubmitStep(StepBase):
 
     def launch(self, run: Run) -> Launch:
         """The work, as the transformer gets it."""
-        argv = (run.path(self.filename()),) if "filename" in self.spec.options else self.task.command
-        return run.launch(argv, self.task, batch=self.batch, watch=self.watch)
+        if "filename" not in self.spec.options:
+            return run.launch(self.task.command, self.task, batch=self.batch, watch=self.watch)
+        name = self.filename()
+        made = run.launch((run.path(name),), self.task, batch=self.batch, watch=self.watch)
+        return replace(made, script=self.task.scripts.get(name, ""))
 
     @property
     def watch(self) -> bool:

@@ -133,7 +133,7 @@ class Saying:
         value: str | None = getattr(self.job, field)
         if value is None:
             return None
-        text, lost = patterns.translate(value, self.job.system, self.target)
+        text, lost = patterns.translate(value, self.job.system, self.target, self.job.name or "")
         if lost:
             self.approximate(field, f"{self.label} has nothing for {' '.join(lost)} in a path")
         else:

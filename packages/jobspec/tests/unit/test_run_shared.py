@@ -15,6 +15,7 @@ import pytest
 from jobspec import document, leftover, runner
 from jobspec.errors import StepFailed, TransformerUnavailable
 from jobspec.stage import Stage
+from jobspec.transformer import TransformerBase
 from jobspec.transformer.local import Transformer as Local
 
 JOBSPEC = (sys.executable, "-c", "from jobspec.cli import main; main(prog_name='jobspec')")
@@ -43,23 +44,23 @@ def test_a_second_run_says_so_and_exits_1(jobspec, tmp_path):
 
 
 def test_names_of_our_own_are_taken(jobspec):
-    text = "{version: 1, task: {scripts: [{name: .jobspec-lock, content: b}], transform: [{step: write, filename: .jobspec-lock}]}}"
+    scripts, write = "[{name: .jobspec-lock, content: b}]", "{step: write, filename: .jobspec-lock}"
+    text = f"{{version: 1, task: {{scripts: {scripts}, transform: [{write}]}}}}"
     assert "are taken" in jobspec("run", "-t", "local", "-", stdin=text).stderr
 
 
-class Far(Local):
+class Far(TransformerBase):
     """Jobs go on when the run has ended, and an instance can be asked for them."""
 
     name = "far"
+    description = "far away"
+    steps = Local.steps
     here = "instance"
     over = False
     cleared: list[str] = []
 
-    def settle(self, pending):
-        return False
-
-    def abandon(self, pending):
-        return False
+    def submit(self, launch):
+        return f"far-{launch.stage}"
 
     def where(self):
         return self.here
@@ -140,9 +141,8 @@ def test_in_flux_a_later_run_removes_it(in_flux, examples, private_tmp, monkeypa
 
 def test_an_interrupted_run_on_flux_says_where_its_stage_is(flux_uri, in_flux, tmp_path, private_tmp):
     file, mark = tmp_path / "job.yaml", tmp_path / "mark"
-    file.write_text(
-        f"{{version: 1, task: {{command: [sh, -c, 'touch {mark}; sleep 60'], transform: [{{step: submit, watch: true}}]}}}}"
-    )
+    command = f"[sh, -c, 'touch {mark}; sleep 60']"
+    file.write_text(f"{{version: 1, task: {{command: {command}, transform: [{{step: submit, watch: true}}]}}}}")
     environment = {**os.environ, "FLUX_URI": flux_uri, "TMPDIR": str(private_tmp)}
     with subprocess.Popen([*JOBSPEC, "run", str(file)], env=environment, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 20

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from resources.clikit import echo_json, json_option, one_stdin, read_argument
 
+from jobspec.cli._files import load, profile_option
+
 if TYPE_CHECKING:
     from jobspec.facts import Fact
+    from jobspec.profile import Profile
     from jobspec.runner import Plan
     from jobspec.spec import Jobspec
 
@@ -22,13 +25,22 @@ if TYPE_CHECKING:
     "--dry-run", is_flag=True, help="Print the files and commands, and do nothing. STAGE is the stage's path."
 )
 @click.option("--inventory", metavar="INVENTORY", help="Check what hosts must have against it: a file, or -.")
+@profile_option
 @click.option("--keep", is_flag=True, help="Keep the stage.")
 @json_option
-def run(name: str | None, file: str, dry_run: bool, inventory: str | None, keep: bool, as_json: bool) -> None:
+def run(
+    name: str | None,
+    file: str,
+    dry_run: bool,
+    inventory: str | None,
+    profile_file: str | None,
+    keep: bool,
+    as_json: bool,
+) -> None:
     """Run the steps of a jobspec FILE (- is stdin). Exits 1 where a step fails."""
     from jobspec import runner
 
-    made = _plan(name, file, inventory)
+    made = _plan(name, file, inventory, load(profile_file))
     for note in made.notes:
         click.echo(f"jobspec: {made.transformer.name}: {note}", err=True)
     if dry_run:
@@ -55,7 +67,7 @@ def run(name: str | None, file: str, dry_run: bool, inventory: str | None, keep:
         raise click.exceptions.Exit(1)
 
 
-def _plan(name: str | None, file: str, inventory: str | None) -> Plan:
+def _plan(name: str | None, file: str, inventory: str | None, profile: Profile) -> Plan:
     from jobspec import document, runner
     from jobspec.errors import DocumentError, JobspecError
     from jobspec.transformer import choose, make
@@ -70,6 +82,7 @@ def _plan(name: str | None, file: str, inventory: str | None) -> Plan:
             transformer, why_not_flux = choose()
             if why_not_flux:
                 click.echo(f"jobspec: running with {transformer.name}: {why_not_flux}", err=True)
+        transformer.profile = profile
         known = _check(spec, inventory) if inventory is not None else []
         return runner.plan(spec, transformer, known=known)
     except DocumentError as error:

@@ -50,13 +50,12 @@ def _runs(elements: list[int]) -> Iterator[tuple[int, int, int]]:
 
 
 def _expression(ranges: Iterable[tuple[int, int, int]], variable: str) -> str:
-    parts, before, closing = [], 0, 0
+    parts, before = [], 0
     *others, last = ranges
     for one in others:
         size = _size(one)
         parts.append(f"{variable} < {before + size} ? {_one(one, before, variable)} : ")
         before += size
-        closing += 1
     return "".join(parts) + _one(last, before, variable)
 
 

@@ -6,6 +6,7 @@ Kubernetes: Job v1, PodTemplateSpec v1, ConfigMap v1; "Handling pod and containe
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import PurePath
 from typing import Any
 
@@ -14,7 +15,7 @@ from jobspec.job import Job
 from jobspec.kubernetes.affinity import apart, place
 from jobspec.kubernetes.amounts import Pods, differs
 from jobspec.kubernetes.arrays import MOST, Indexes, indexes
-from jobspec.kubernetes.environment import FILE, FOLDER, INDEX, command, variables, working_directory
+from jobspec.kubernetes.environment import FILE, FOLDER, INDEX, command, is_utf8, variables, working_directory
 from jobspec.kubernetes.names import is_label_value, label
 from jobspec.writing import Saying, Script
 
@@ -22,7 +23,9 @@ IMAGE = "debian:stable-slim"
 NO_IMAGE = f"runs in {IMAGE}: image of the profile names one that has its programs"
 QUEUE = "kueue.x-k8s.io/queue-name"
 ACCOUNT = "jobspec/account"
+ARRAY = "jobspec/array"
 COMMENT = "kubernetes.io/description"
+_RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?(?::([0-9]{1,9}))?", re.ASCII)
 LARGEST_SCRIPT = 1024 * 1024 - 4096  # bytes of a ConfigMap, with room for its name
 # A pod that its node loses, or that is pushed out, is made again, and a script that fails is not.
 REQUEUE = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]}
@@ -39,9 +42,7 @@ CANT = (
     ("priority", "a priority of Kubernetes is a PriorityClass of the cluster: qos of the profile names it"),
     ("placement", "a pod lies on one node, and the scheduler spreads pods as it likes"),
     ("input", "a container has no file for its input"),
-    ("output", "the output of a pod is kept by Kubernetes: kubectl logs"),
-    ("error", "the output of a pod is kept by Kubernetes: kubectl logs"),
-    ("open_mode", "the output of a pod is kept by Kubernetes: kubectl logs"),
+    ("open_mode", "the log of a pod is kept by Kubernetes"),
     ("mail", "Kubernetes sends no mail"),
 )
 
@@ -72,13 +73,21 @@ def metadata(say: Saying, name: str) -> dict[str, Any]:
     elif queue:
         say.drop("queue", "a LocalQueue of Kueue can't have this name: queues of the profile names one")
     account = say.named("account")
-    if account:
+    if account and not is_utf8(account):
+        say.drop("account", "an annotation is text in UTF-8")
+    elif account:
         (labels if is_label_value(account) else annotations)[ACCOUNT] = account
         if say.job.account is not None:
             differs(say, "account", f"as {ACCOUNT}, by which nothing is charged unless the cluster reads it")
-    if say.job.comment is not None:
-        annotations[COMMENT] = say.job.comment
+    array = say.job.array
+    if array and array.ranges and (array.ranges[0][0] or len(array.ranges) > 1 or array.ranges[0][2] != 1):
+        annotations[ARRAY] = ",".join(map(_range_text, array.ranges))
+    comment = say.job.comment
+    if comment is not None and is_utf8(comment):
+        annotations[COMMENT] = comment
         say.exact("comment")
+    elif comment is not None:
+        say.drop("comment", "an annotation is text in UTF-8")
     return {
         "name": name,
         **({"labels": labels} if labels else {}),
@@ -86,12 +95,30 @@ def metadata(say: Saying, name: str) -> dict[str, Any]:
     }
 
 
+def _range_text(one: tuple[int, int, int]) -> str:
+    first, last, step = one
+    return (str(first) if first == last else f"{first}-{last}") + (f":{step}" if step != 1 else "")
+
+
+def ranges_of(text: str) -> tuple[tuple[int, int, int], ...]:
+    """The ranges of the annotation; none where it is not of that form."""
+    found = []
+    for part in text.split(","):
+        match = _RANGE.fullmatch(part)
+        if not match:
+            return ()
+        found.append((int(match[1]), int(match[2] or match[1]), int(match[3] or 1)))
+    return tuple(found)
+
+
 def config_map(name: str, script: Script) -> dict[str, Any]:
     """The script, byte for byte. Raises JobspecError where it is too large for one."""
     text = script.text()
     data = text.encode(errors="surrogateescape")
     if len(data) > LARGEST_SCRIPT:
-        raise JobspecError(f"a script of {len(data)} bytes does not fit into a ConfigMap (1 MiB): put it into the image")
+        raise JobspecError(
+            f"a script of {len(data)} bytes does not fit into a ConfigMap (1 MiB): put it into the image"
+        )
     try:
         text.encode()
         content = {"data": {FILE: text}}
@@ -145,10 +172,8 @@ def job_spec(
     return {**spec, "template": {"spec": pod}}
 
 
-def _pod(
-    say: Saying, job: Job, pods: Pods, script: Script, config: str, array: Indexes | None
-) -> dict[str, Any]:
-    container = {
+def _pod(say: Saying, job: Job, pods: Pods, script: Script, config: str, array: Indexes | None) -> dict[str, Any]:
+    container: dict[str, Any] = {
         "name": "main",
         "image": say.profile.image or IMAGE,
         "command": command(say, script, array.expression if array else ""),
@@ -183,6 +208,9 @@ def _pod(
 def rest(say: Saying) -> None:
     """The account of what was not asked of the parts."""
     say.drop_all(CANT)
+    for field, what in (("output", "instead of a file"), ("error", "together with the output")):
+        if say.asked(field):
+            differs(say, field, f"in the log of the pod (kubectl logs), {what}")
     if say.job.join:
         say.exact("join")  # a log has both
     if say.job.hold:

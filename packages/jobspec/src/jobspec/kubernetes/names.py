@@ -9,6 +9,7 @@ import re
 
 LONGEST = 63  # of a DNS-1123 label
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_PART = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,251}[a-z0-9])?", re.ASCII)
 _VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?", re.ASCII)
 _KEY = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII
@@ -25,7 +26,7 @@ def is_label(text: object) -> bool:
 
 def is_subdomain(text: object) -> bool:
     """Whether it is a DNS-1123 subdomain, as the names of most objects are."""
-    return isinstance(text, str) and len(text) <= 253 and all(map(is_label, text.split(".")))
+    return isinstance(text, str) and len(text) <= 253 and all(map(_PART.fullmatch, text.split(".")))
 
 
 def is_label_value(text: object) -> bool:

@@ -35,6 +35,18 @@ def keys(path: str) -> list[Key]:
     return found
 
 
+def value_at(document: Any, path: str) -> Any:
+    """The value of a path; None where there is none."""
+    for key in keys(path):
+        if isinstance(document, dict):
+            document = document.get(key)
+        elif isinstance(document, list) and isinstance(key, int) and key < len(document):
+            document = document[key]
+        else:
+            return None
+    return document
+
+
 def put(document: Any, path: str, value: object) -> None:
     """Set a value, and make the mappings on the way; None removes it. A path into what is not there is passed over."""
     *above, last = keys(path)

@@ -17,8 +17,7 @@ _MEMORY = (("mem", "node"), ("mem-per-cpu", "cpu"), ("mem-per-gpu", "gpu"))
 
 def build(last: Mapping[str, Given]) -> Job:
     """The job of the options that count, by their keys. Raises ScriptError where they contradict one another."""
-    asked = {given.option.name if given.option.key == key else key: given.value for key, given in last.items()}
-    asked.update({key: given.value for key, given in last.items()})
+    asked = {key: given.value for key, given in last.items()}
     if "extra-node-info" in asked:
         _node_shape(asked, last)
     try:
@@ -26,6 +25,7 @@ def build(last: Mapping[str, Given]) -> Job:
     except Conflict as conflict:
         raise _placed(str(conflict), last, conflict.option) from None
     _check_times(asked, last)
+    asked = {name: value for name, value in asked.items() if value != ""}  # nothing asked for
     get = asked.get
     nodes = None if found.least is None else Nodes(found.least, found.most)
     exclusive = last.get("exclusive")
@@ -35,7 +35,7 @@ def build(last: Mapping[str, Given]) -> Job:
         mail = Mail(get("mail-user"), in_order(asked["mail-type"]) if "mail-type" in asked else ())
     where = {}
     for given in last.values():
-        place = Where(given.line, given.column)
+        place = Where(given.last, given.at)
         for field in given.option.fields:
             where[field] = place
     placement = [one for one in map(_placement, last.values()) if one]
@@ -48,7 +48,7 @@ def build(last: Mapping[str, Given]) -> Job:
         reservation=get("reservation"),
         comment=get("comment"),
         nodes=nodes,
-        tasks=found.ntasks or found.least or 1,
+        tasks=_held_tasks(found),
         tasks_per_node=found.ntasks_per_node,
         cpus_per_task=found.cpus_per_task or 1,
         threads_per_core=found.threads,
@@ -85,9 +85,15 @@ def build(last: Mapping[str, Given]) -> Job:
     )
 
 
+def _held_tasks(found: Shape) -> int:
+    if found.ntasks is not None:
+        return found.ntasks
+    return 1 if found.least is None else found.least * (found.ntasks_per_node or 1)
+
+
 def _placed(message: str, last: Mapping[str, Given], option: str) -> ScriptError:
     given = last.get(option)
-    return ScriptError(message, given.line if given else 1, given.column if given else 1)
+    return ScriptError(message, given.last if given else 1, given.at if given else 1)
 
 
 def _node_shape(asked: dict[str, Any], last: Mapping[str, Given]) -> None:
@@ -95,15 +101,17 @@ def _node_shape(asked: dict[str, Any], last: Mapping[str, Given]) -> None:
     keys = list(last)
     names = ("sockets-per-node", "cores-per-socket", "threads-per-core")
     for name, value in zip(names, asked["extra-node-info"], strict=True):
-        if value is not None and (name not in last or keys.index(name) < keys.index("extra-node-info")):
-            asked[name] = value
+        if name not in last or keys.index(name) < keys.index("extra-node-info"):
+            asked.pop(name, None)
+            if value is not None:
+                asked[name] = value
 
 
 def _check_times(asked: Mapping[str, Any], last: Mapping[str, Given]) -> None:
     least, most = asked.get("time-min"), asked.get("time")
-    if least is None or most is None or most == UNLIMITED:
+    if least is None or (least == UNLIMITED and most == UNLIMITED):
         return
-    if least == UNLIMITED or least > most:
+    if least == UNLIMITED or (most not in {None, UNLIMITED} and least > most):
         raise _placed("--time-min is more than --time", last, "time-min")
 
 
@@ -128,6 +136,13 @@ def _native(given: Given) -> Native | None:
     option = given.option
     if option.fields == ("native",):
         return Native(option.name, given.text if given.text or given.source.endswith("=") else None)
+    if option.name == "gpus-per-socket" or (option.name == "gres" and not _plain_gres(given)):
+        return Native(option.name, given.text)  # the job has them in other words
     if option.name == "exclusive" and (given.text or "").lower() in {"user", "mcs", "oversubscribe"}:
         return Native("exclusive", given.text)
     return None
+
+
+def _plain_gres(given: Given) -> bool:
+    """Whether the text can be made again of what it means: a name alone, and one with a count of 0, can't."""
+    return all(part.rpartition(":")[2].strip("kKmMgGtT0").isdigit() for part in (given.text or "").split(","))

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from resources.units import shown
+
 from jobspec.slurm.values import Counts, count_hosts
 
 
@@ -39,6 +41,7 @@ _EXCLUSIVE = (
     ("cpus-per-gpu", "cpus-per-task"),
     ("ntasks-per-gpu", "gpus-per-task", "gpus-per-socket", "ntasks-per-node"),
 )
+HINTS = ("compute_bound", "memory_bound", "multithread", "nomultithread")
 _GPUS = ("gpus", "gpus-per-node", "gpus-per-socket", "gpus-per-task")
 
 
@@ -64,16 +67,19 @@ def shape(asked: Mapping[str, Any]) -> Shape:
         _hint(asked, found)
     nodes = get("nodes")
     if nodes:
-        found.least, found.most = nodes.least, nodes.most
-    if asked.get("nodelist"):
+        found.least, found.most = nodes.least, nodes.most or None  # 0 is no limit
+    if "nodelist" in asked:
         _nodelist(asked["nodelist"], found)
     _tasks(asked, found)
     entries = gpu_entries(asked)
-    if entries:
-        _implied_tasks(found, entries)
-        for entry in entries.values():
-            _check_gpus(entry, found, asked)
-    if "mem-per-gpu" in asked and not entries:
+    if len(entries) > 1 and "" in entries:
+        raise Conflict(next(name for name in (*_GPUS, "gres") if name in asked), "GPUs both with and without a type")
+    _implied_tasks(found, entries)
+    for entry in entries.values():
+        _check_gpus(entry, found, asked)
+    if found.ntasks_per_gpu:
+        _tasks_of_gpus(found, entries)
+    if get("mem-per-gpu") and not entries and not found.ntasks_per_gpu:
         raise Conflict("mem-per-gpu", "--mem-per-gpu without GPUs")
     return found
 
@@ -83,6 +89,8 @@ def _hint(asked: Mapping[str, Any], found: Shape) -> None:
         return
     found.sockets = found.cores = found.threads = None
     for hint in asked["hint"].lower().split(","):
+        if hint not in HINTS:
+            raise Conflict("hint", f"--hint: {shown(hint)} is none of {', '.join(HINTS)}")
         if hint == "compute_bound":
             found.sockets, found.cores, found.threads = None, None, 1
         elif hint == "memory_bound":
@@ -111,7 +119,9 @@ def _tasks(asked: Mapping[str, Any], found: Shape) -> None:
     given = least is not None or "extra-node-info" in asked
     if found.ntasks is None:
         if given and fixed:
-            count = max(least or 1, 1) * math.prod(number or 1 for number in (found.sockets, found.cores, found.threads))
+            count = max(least or 1, 1) * math.prod(
+                number or 1 for number in (found.sockets, found.cores, found.threads)
+            )
             if count > max(least or 1, 1):
                 found.ntasks = count
     elif least is not None:
@@ -125,7 +135,13 @@ def _tasks(asked: Mapping[str, Any], found: Shape) -> None:
 def gpu_entries(asked: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """For each type of GPU the counts per job, node, socket and task."""
     found: dict[str, dict[str, int]] = {}
-    for option, per in (("gpus", "job"), ("gres", "node"), ("gpus-per-node", "node"), ("gpus-per-socket", "socket"), ("gpus-per-task", "task")):
+    for option, per in (
+        ("gpus", "job"),
+        ("gres", "node"),
+        ("gpus-per-node", "node"),
+        ("gpus-per-socket", "socket"),
+        ("gpus-per-task", "task"),
+    ):
         counts: Counts | None = asked.get(option)
         for name, kind, count in counts or ():
             if name == "gpu":
@@ -162,6 +178,11 @@ def _check_gpus(entry: dict[str, int], found: Shape, asked: Mapping[str, Any]) -
             raise Conflict(names[0], f"--{names[0]}={big} is no multiple of --{names[1]}={small}")
     if socket and found.sockets is None:
         raise Conflict("gpus-per-socket", "--gpus-per-socket needs --sockets-per-node")
+    if node and socket and found.sockets != node // socket:
+        text = (
+            f"{node} GPUs a node with {socket} a socket make {node // socket} sockets, not those of --sockets-per-node"
+        )
+        raise Conflict("gpus-per-socket", text)
     if job and node:
         quotient = job // node
         if not (found.least or 0) <= quotient <= (found.most if found.most is not None else quotient):
@@ -177,10 +198,6 @@ def _check_gpus(entry: dict[str, int], found: Shape, asked: Mapping[str, Any]) -
     per_gpu = asked.get("cpus-per-gpu")
     if per_gpu and task:
         found.cpus_per_task = per_gpu * task
-    if found.ntasks_per_gpu:
-        total = job or node * (found.least or 1)
-        if total:
-            found.ntasks = total * found.ntasks_per_gpu
     if task and found.ntasks is None:
         raise Conflict("gpus-per-task", "--gpus-per-task needs --ntasks or --gpus")
     if job and found.least is not None:
@@ -188,6 +205,15 @@ def _check_gpus(entry: dict[str, int], found: Shape, asked: Mapping[str, Any]) -
             raise Conflict("gpus", f"--gpus={job} is less than one GPU on each of {found.least} nodes")
         if found.most is not None:
             found.most = min(found.most, job)
+
+
+def _tasks_of_gpus(found: Shape, entries: dict[str, dict[str, int]]) -> None:
+    per = found.ntasks_per_gpu or 1
+    gpus = sum(entry.get("job") or entry.get("node", 0) * (found.least or 1) for entry in entries.values())
+    if gpus:
+        found.ntasks = gpus * per
+    elif found.ntasks is None or (found.ntasks > per and found.ntasks % per):
+        raise Conflict("ntasks-per-gpu", "--ntasks-per-gpu needs GPUs, or a number of tasks that it divides")
 
 
 def _agree(asked: int | None, derived: int, option: str, what: str) -> int:

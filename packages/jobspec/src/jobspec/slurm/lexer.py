@@ -6,7 +6,7 @@ sbatch has its own lexer, not the shell's: nothing is expanded, and a backslash 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from jobspec.errors import ScriptError
@@ -14,6 +14,7 @@ from jobspec.errors import ScriptError
 # "#SLURM" is read too: sbatch complains about it, and obeys.
 PREFIXES = ("#SBATCH", "#SLURM")
 BLANKS = " \t\n\v\f\r"  # C's isspace: a no-break space is an ordinary character
+_SEPARATOR = re.compile("hetjob|packjob", re.IGNORECASE)
 HETEROGENEOUS = frozenset(("hetjob", "packjob"))
 _PLAIN_WORD = re.compile(rf"[^{BLANKS}]+")
 _SPECIAL = re.compile(r"[\"'\\]")
@@ -70,19 +71,27 @@ def header(text: str) -> Iterator[tuple[int, str]]:
         start, number = end + 1, number + 1
 
 
-def components(lines: list[tuple[int, str]]) -> list[list[Word]]:
+def components(lines: Mapping[int, str]) -> list[list[Word]]:
     """The words of directive lines, one argument list whatever the line breaks; several for heterogeneous jobs.
 
     Raises ScriptError.
     """
     found: list[list[Word]] = [[]]
-    for number, line in lines:
-        words = line_words(line, number, 7 if line.startswith("#SBATCH") else 6)
-        if words and words[0].text.lower() in HETEROGENEOUS:
-            found.append([])
-        else:
-            found[-1] += words
+    for number, line in lines.items():
+        at = 7 if line.startswith("#SBATCH") else 6
+        words = line_words(line, number, at)
+        if _SEPARATOR.search(line, at):
+            separator = next((index for index, word in enumerate(words) if _separates(word)), None)
+            if separator == 0:
+                found.append([])
+            if separator is not None:  # what stands behind it is not read
+                del words[separator:]
+        found[-1] += words
     return found
+
+
+def _separates(word: Word) -> bool:
+    return word.text.lower() in HETEROGENEOUS and word.end - word.column == len(word.text)
 
 
 def line_words(line: str, number: int, at: int) -> list[Word]:

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 TEMPLATE = "a template: fill it in first"
-_TEMPLATE = re.compile(r"\{\{|\{[A-Za-z_%]|@@?[A-Za-z_]|\$[A-Za-z_{(]|<[^<>]{1,60}>|%%[A-Za-z_]|%\(|__[A-Za-z]|^[Xx]{1,9}$|\?\?")
+_TEMPLATE = re.compile(
+    r"\{\{|\{[A-Za-z_%]|@@?[A-Za-z_]|\$[A-Za-z_{(]|<[^<>]{1,60}>|%%[A-Za-z_]|%\(|__[A-Za-z]|^[Xx]{1,9}$|\?\?"
+)
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 # What people write, and what sbatch calls it.
 _NAMES = {

@@ -8,21 +8,16 @@ from resources.units import shown
 
 _ACCOUNTED = re.compile(r"(?:(?:task|energy|network|filesystem)=)?[0-9]{1,9}", re.IGNORECASE | re.ASCII)
 _FREQUENCY = r"(?:[0-9]{1,9}|low|medium|high|highm1|high1)"
-_GOVERNOR = r"(?:conservative|ondemand|performance|powersave|userspace|schedutil)"
-_CPU_FREQ = re.compile(
-    rf"(?:{_FREQUENCY}(?:-{_FREQUENCY}(?::{_GOVERNOR})?)?|{_GOVERNOR})", re.IGNORECASE | re.ASCII
-)
-_GPU_FREQ = re.compile(r"(?:[0-9]{1,9}|low|medium|high|highm1)", re.IGNORECASE | re.ASCII)
+_GOVERNOR = r"(?:ondemand|performance|userspace)"  # those that slurm.conf(5), CpuFreqGovernors, allows by itself
+_CPU_FREQ = re.compile(rf"(?:{_FREQUENCY}(?:-{_FREQUENCY}(?::{_GOVERNOR})?)?|{_GOVERNOR})", re.IGNORECASE | re.ASCII)
+_GPU_FREQ = re.compile(r"(?:[0-9]{1,9}|low|medium|high|highm1)?", re.ASCII)
 _NUMBERS = r"[0-9a-fA-Fx,*]{1,10000}"
 _GPU_BIND = re.compile(
     rf"(?:verbose,|v,)?(?:closest|none|single:[0-9]{{1,9}}|per_task:[0-9]{{1,9}}|map_gpu:{_NUMBERS}|mask_gpu:{_NUMBERS})",
     re.IGNORECASE | re.ASCII,
 )
-_MEM_BIND = re.compile(rf"none|no|n|rank|local|prefer|p|sort|(?:map_mem|mask_mem):{_NUMBERS}", re.IGNORECASE | re.ASCII)
-_LIMITS = frozenset(
-    "ALL NONE CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS".split()
-)
-_HINTS = frozenset(("compute_bound", "memory_bound", "multithread", "nomultithread"))
+_MEM_BIND = re.compile(rf"none|no|rank|local|prefer|p|sort|(?:map_mem|mask_mem):{_NUMBERS}", re.IGNORECASE | re.ASCII)
+_LIMITS = frozenset(["ALL", "NONE", "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS"])
 _USER_ENVIRONMENT = re.compile(r"[0-9]{0,9}[SLsl]?", re.ASCII)
 _PROFILES = frozenset(("none", "energy", "task", "lustre", "network", "all"))
 _IDENTITY = re.compile(r"[A-Za-z0-9_.$-]{1,64}", re.ASCII)
@@ -82,10 +77,15 @@ def distribution(text: str) -> str:
         if not re.fullmatch("[0-9]{1,9}", lower[6:]) or not int(lower[6:]):
             raise ValueError(f"{shown(text)} has no size")
         return text
-    layout, *options = lower.split(",")
-    first, *cores = layout.split(":")
+    layout, *options = lower.removesuffix(",").split(",")
+    first, *cores = layout.removesuffix(":").split(":")
     fits = first in _TASK_LAYOUTS and len(cores) < 3 and all(core in _CORE_LAYOUTS for core in cores)
-    if not fits or not all(option in {"pack", "nopack"} for option in options) or (first == "arbitrary" and cores):
+    if (
+        not fits
+        or len(options) > 1
+        or not all(option in {"pack", "nopack"} for option in options)
+        or (first == "arbitrary" and cores)
+    ):
         raise ValueError(f"{shown(text)} is no distribution of tasks")
     return text
 
@@ -105,13 +105,6 @@ def get_user_env(text: str) -> str:
 def gres_flags(text: str) -> str:
     """One flag."""
     return _one(text, frozenset(("disable-binding", "enforce-binding")), "disable-binding, enforce-binding")
-
-
-def hint(text: str) -> str:
-    """What the program is bound by; the last one of several counts."""
-    for part in text.split(","):
-        _one(part, _HINTS, ", ".join(sorted(_HINTS)))
-    return text
 
 
 def identity(text: str) -> str:
@@ -143,8 +136,8 @@ def priority(text: str) -> str:
 
 def profile(text: str) -> str:
     """What is recorded of each task."""
-    for part in text.split(","):
-        _one(part, _PROFILES, "all, none, energy, task, lustre, network")
+    if not any(part.lower() in _PROFILES for part in text.split(",")):
+        raise ValueError(f"{shown(text)} is none of all, none, energy, task, lustre, network")
     return text
 
 
@@ -163,7 +156,7 @@ def submit_file(text: str) -> str:
 
 def wait_all_nodes(text: str) -> str:
     """0 or 1."""
-    if text not in {"0", "1"}:
+    if not re.fullmatch(r"[ \t]{0,9}\+?0{0,9}[01]?", text):
         raise ValueError(f"{shown(text)} is neither 0 nor 1")
     return text
 

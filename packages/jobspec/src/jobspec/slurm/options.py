@@ -13,8 +13,9 @@ FLAG, VALUE, OPTIONAL = "flag", "value", "optional"
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """`key`: options of one key override one another. `read` gives the value or raises ValueError; `fields`: of the Job.
+    """`key`: options of one key override one another. `read` gives the value or raises ValueError.
 
+    fields: of the Job.
     inert: why sbatch obeys it without effect on the job, "" where it has one.
     """
 
@@ -67,7 +68,7 @@ _VALUE: tuple[tuple[str, str, Callable[[str], Any], str, str], ...] = (
     ("gpus-per-task", "", values.gpus, "gpus", ""),
     ("gres", "", values.gres, "gres", ""),
     ("gres-flags", "", names.gres_flags, "native", ""),
-    ("hint", "", names.hint, "native", ""),
+    ("hint", "", values.words, "native", ""),
     ("input", "i", values.words, "input", ""),
     ("job-name", "J", values.words, "name", ""),
     ("kill-on-invalid-dep", "", names.yes_or_no, "native", ""),

@@ -3,34 +3,56 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 
 from jobspec.errors import ScriptError
 from jobspec.profile import Profile
-from jobspec.reading import Directive, Problem, Reading
+from jobspec.reading import Directive, Reading
 from jobspec.slurm.arguments import Given, read_options
 from jobspec.slurm.build import build
+from jobspec.slurm.foreign import foreign_lines, foreign_options
 from jobspec.slurm.lexer import PREFIXES, check_script, components, header
+from jobspec.slurm.warn import warnings
 
 _LOOKS_ALIKE = re.compile(r"^[ \t]{0,200}#{1,20}[ \t]{0,20}SBATCH.*", re.IGNORECASE | re.MULTILINE | re.ASCII)
+# What the components of a heterogeneous job have in common: a later one begins with what the ones before it said.
+CARRIED = frozenset(
+    (
+        *("account", "acctg-freq", "array", "begin", "chdir", "comment", "deadline", "delay-boot", "dependency"),
+        *("error", "export", "export-file", "get-user-env", "gid", "hold", "input", "job-name", "kill-on-invalid-dep"),
+        *("mcs-label", "mem", "nice", "no-kill", "open-mode", "output", "priority", "profile", "propagate", "qos"),
+        *("reboot", "requeue", "reservation", "signal", "time", "time-min", "uid", "wait-all-nodes", "wckey"),
+    )
+)
 
 
 def read(text: str, profile: Profile) -> Reading:
     """The reading of a script. Raises ScriptError for the first thing that sbatch or slurmctld refuses."""
     check_script(text)
-    lines = [(number, line) for number, line in header(text) if line.startswith(PREFIXES)]
-    parts = components(lines)
-    found = [read_options(words, profile) for words in parts]
-    numbers = dict(lines)
-    directives: list[Directive] = []
-    jobs = []
-    carried: dict[str, Given] = {}
-    for options in found:
-        last = dict(carried)
-        for given in options:
-            _merge(last, given)
+    lines = dict(line for line in header(text) if line[1].startswith(PREFIXES))
+    parts = [read_options(words, profile) for words in components(lines)]
+    prefix, foreign = foreign_lines(text)
+    if foreign and not any(given.option.name == "ignore-pbs" for part in parts for given in part):
+        parts[0] += foreign_options(prefix, foreign)
+        obeyed = {*lines, *(number for number, _ in foreign)}
+    else:
+        obeyed = set(lines)
+    jobs, directives = [], list[Directive]()
+    last: dict[str, Given] = {}
+    for given in parts:
+        last = {key: one for key, one in last.items() if key in CARRIED}
+        for one in given:
+            _merge(last, one)
+        _check(last, profile, len(parts) > 1)
         jobs.append(build(last))
-        directives += [_directive(given, last, numbers) for given in options]
-    return Reading("slurm", tuple(jobs), directives=tuple(directives), obeyed=frozenset(numbers))
+        directives += _directives(given, last, lines)
+    alike = list(_ignored(text, obeyed))
+    if alike:
+        directives += alike
+        directives.sort(key=lambda one: (one.line, one.column))
+    found = warnings(parts)
+    return Reading("slurm", tuple(jobs), warnings=found, directives=tuple(directives), obeyed=frozenset(obeyed))
 
 
 def _merge(last: dict[str, Given], given: Given) -> None:
@@ -41,9 +63,41 @@ def _merge(last: dict[str, Given], given: Given) -> None:
     last[key] = given
 
 
-def _directive(given: Given, last: dict[str, Given], lines: dict[int, str]) -> Directive:
+def _check(last: Mapping[str, Given], profile: Profile, heterogeneous: bool) -> None:
+    if heterogeneous and "array" in last and last["array"].value:
+        raise _at(last["array"], "a heterogeneous job can be no array")
+    if "clusters" in last:
+        given = last["clusters"]
+        names = [name for name in (given.text or "").split(",") if name]
+        missing = [name for name in names if name not in (profile.clusters or ())]
+        if not names or missing:
+            text = f"--clusters: no cluster {', '.join(missing)[:60]!r} is known here"
+            raise _at(given, text, "the profile's `clusters` may name it")
+
+
+def _at(given: Given, message: str, meant: str = "") -> ScriptError:
+    return ScriptError(message, given.line, given.column, meant=meant)
+
+
+def _directives(given: list[Given], last: Mapping[str, Given], lines: Mapping[int, str]) -> Iterator[Directive]:
+    for _, group in groupby(given, lambda one: (one.line, one.column, one.foreign)):
+        several = list(group)
+        first = several[0]
+        found = [_directive(one, last, lines) for one in several]
+        if not first.foreign:
+            yield from found
+            continue
+        obeyed = [one for one in found if one.state == "obeyed"] or found
+        fields = tuple(dict.fromkeys(field for one in obeyed for field in one.fields))
+        option = first.foreign.split()[1].lstrip("-")
+        yield Directive(first.line, first.column, first.source, option, fields, obeyed[0].state, obeyed[0].why)
+
+
+def _directive(given: Given, last: Mapping[str, Given], lines: Mapping[int, str]) -> Directive:
     option = given.option
-    text = lines[given.line][given.column - 1 : given.end - 1] if given.last == given.line else given.source
+    text = given.source
+    if given.last == given.line and not given.foreign:
+        text = lines[given.line][given.column - 1 : given.end - 1]
     if option.inert:
         return Directive(given.line, given.column, text, option.name, (), "inert", option.inert)
     winner = last[option.key]
@@ -51,3 +105,22 @@ def _directive(given: Given, last: dict[str, Given], lines: dict[int, str]) -> D
         why = f"line {winner.line} overrides it"
         return Directive(given.line, given.column, text, option.name, option.fields, "overridden", why)
     return Directive(given.line, given.column, text, option.name, option.fields)
+
+
+def _ignored(text: str, obeyed: set[int]) -> Iterator[Directive]:
+    """The lines that look like directives, and are none."""
+    number, counted = 1, 0
+    for match in _LOOKS_ALIKE.finditer(text):
+        number += text.count("\n", counted, match.start())
+        counted = match.start()
+        if number in obeyed:
+            continue
+        line = match[0]
+        indent = len(line) - len(line.lstrip())
+        if line.startswith(PREFIXES):
+            why = "it comes after the first command, where sbatch has stopped reading"
+        elif indent and line.lstrip().startswith(PREFIXES):
+            why = "it is indented: a directive starts in the first column"
+        else:
+            why = "a comment: directives start with exactly #SBATCH"
+        yield Directive(number, indent + 1, line.strip()[:200], "", (), "ignored", why)

@@ -5,6 +5,7 @@ Each gives what the value means and raises ValueError where sbatch or slurmctld 
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal as signals
 
@@ -13,7 +14,7 @@ from resources.units import shown
 from jobspec.job import Array, Constraint, Dependency, Environment, Signal
 
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?", re.ASCII)
-_THROTTLE = re.compile(r"[0-9]{0,9}", re.ASCII)
+_LEADING = re.compile(r"[0-9]{1,9}", re.ASCII)
 LARGEST_INDEX = 4_000_000  # slurm.conf(5), MaxArraySize
 _MERGED = 100_000  # elements: longer lists keep their text
 
@@ -23,19 +24,15 @@ def array(text: str) -> Array | None:
     if not text:
         return None
     listed, percent, rest = text.partition("%")
-    throttle = int(_digits(rest.partition("%")[0], text) or 0) or None if percent else None
-    listed = listed.removeprefix("[").removesuffix("]") if not percent else listed.removeprefix("[")
-    if listed.endswith(","):
-        listed = listed[:-1] + (",0" if percent else "")
-    ranges = tuple(_range(part, text) for part in (listed or ("0" if percent else "")).split(","))
-    return Array(held_array(ranges) or listed, ranges, throttle)
-
-
-def _digits(text: str, whole: str) -> str:
-    match = _THROTTLE.match(text)
-    if match is None or match[0] != text.rstrip("]"):
-        raise ValueError(f"{shown(whole)} is no list of array indexes")
-    return match[0]
+    limit = _LEADING.match(rest)  # what is no number limits nothing
+    listed = listed.replace("[", "").replace("]", "").removeprefix(",")
+    if listed.endswith(",") or (percent and not listed):
+        listed = listed[:-1] + (",0" if percent and listed else "0" if percent else "")
+    ranges = tuple(_range(part, text) for part in re.sub(",{2,}", ",", listed).split(","))
+    held = held_array(ranges)
+    if held and len(ranges) > 1:
+        ranges = tuple(_range(part, text) for part in held.split(","))
+    return Array(held or listed, ranges, int(limit[0]) or None if limit else None)
 
 
 def _range(part: str, text: str) -> tuple[int, int, int]:
@@ -59,8 +56,8 @@ def held_array(ranges: tuple[tuple[int, int, int], ...]) -> str:
     if sum((last - first) // step + 1 for first, last, step in ranges) > _MERGED:
         return ""
     indexes = sorted({index for first, last, step in ranges for index in range(first, last + 1, step)})
-    steps = {after - before for before, after in zip(indexes, indexes[1:], strict=False)}
-    if len(steps) == 1 and steps != {1} and indexes[-1] - indexes[0] > 10:
+    steps = {after - before for before, after in itertools.pairwise(indexes)}
+    if len(steps) == 1 and steps != {1} and len(indexes) > 5 and indexes[-1] - indexes[0] > 10:
         return f"{indexes[0]}-{indexes[-1]}:{steps.pop()}"
     return ",".join(_runs(indexes))
 
@@ -77,7 +74,7 @@ def _runs(indexes: list[int]) -> list[str]:
 _KINDS = frozenset(("after", "afterany", "afterok", "afternotok", "aftercorr", "afterburstbuffer"))
 _ID = r"\+?0{0,9}[1-9][0-9]{0,17}(?:_(?:\*|\[[0-9,-]{0,999}\]|[0-9]{0,9}))?(?:\+[0-9]{1,9}m?)?"
 _TERM = re.compile(rf"([a-z]{{1,20}}):({_ID}(?::{_ID})*)(?:,[0-9]{{1,18}})*", re.ASCII | re.IGNORECASE)
-_BARE = re.compile(r"([0-9]{1,18}(?:_[0-9]{0,9})?)(?:,[0-9]{1,18})*", re.ASCII)
+_BARE = re.compile(r"([0-9]{1,18}(?:_(?:\*|[0-9]{0,9}))?)(?:,[0-9]{1,18})*", re.ASCII)
 
 
 def dependency(text: str) -> Dependency | None:
@@ -99,8 +96,8 @@ def dependency(text: str) -> Dependency | None:
     return Dependency(text, tuple(terms), either)
 
 
-_FEATURE = re.compile(r"([^&,|\[\]()*\s;]{1,200})(?:\*(0{0,9}[1-9][0-9]{0,8}))?")
-_NO_FEATURE = re.compile(r"[=!]")
+_FEATURE = re.compile(r"[A-Za-z0-9_%][A-Za-z0-9_.%/+@-]{0,199}", re.ASCII)
+_FEATURE_COUNT = re.compile(r"\*[ \t]{0,9}\+?0{0,9}[1-9][0-9]{0,8}", re.ASCII)
 
 
 def constraint(text: str) -> Constraint | None:
@@ -108,36 +105,46 @@ def constraint(text: str) -> Constraint | None:
     if not text:
         return None
     held = text.replace(",", "&")
-    depth = {"[": 0, "(": 0}
-    groups, feature, at, plain, names = 0, False, 0, True, list[str]()
+    bracket, paren, brackets, feature, counted, plain = False, False, 0, False, False, True
+    in_brackets, names, at = set[str](), list[str](), 0
     while at < len(held):
-        letter = held[at]
+        letter, step = held[at], 1
         if letter in "&|":
-            if not feature:
-                raise _no_features(text, at)
-            feature = False
+            wrong = not feature
+            if bracket and not paren:
+                # [a*2&b*3] counts nodes, [a|b] is a choice of which all nodes have the same
+                in_brackets.add(letter)
+                wrong = wrong or counted != (letter == "&") or len(in_brackets) > 1
+            feature = counted = False
             plain = plain and letter == "&"
-        elif letter in "[(":
-            if feature or depth[letter] or (letter == "[" and groups):
-                raise _no_features(text, at)
-            depth[letter] += 1
-            groups += letter == "["
-            plain = False
-        elif letter in "])":
-            opening = "[" if letter == "]" else "("
-            if not feature or not depth[opening]:
-                raise _no_features(text, at)
-            depth[opening] -= 1
+        elif letter == "[":
+            wrong = feature or bracket or paren or brackets > 0
+            bracket, plain, brackets = True, False, 1
+        elif letter == "(":
+            wrong = feature or paren
+            paren, plain = True, False
+        elif letter == "]":
+            wrong = not feature or not bracket or paren or (counted and "|" in in_brackets)
+            bracket = False
+        elif letter == ")":
+            wrong = not feature or not paren
+            paren = False
+        elif letter == "*":
+            match = _FEATURE_COUNT.match(held, at)
+            wrong = not feature or not match or paren
+            counted, plain, step = True, False, match.end() - at if match else 1
+            wrong = wrong or held[at - 1] == "]"
         else:
             match = _FEATURE.match(held, at)
-            if feature or not match or _NO_FEATURE.match(match[1]):
-                raise _no_features(text, at)
-            names.append(match[1])
+            wrong = feature or not match
+            if match:
+                names.append(match[0])
+                step = match.end() - at
             feature = True
-            plain = plain and not match[2]
-            at = match.end() - 1
-        at += 1
-    if depth["["] or depth["("]:
+        if wrong:
+            raise _no_features(text, at)
+        at += step
+    if bracket or paren:
         raise _no_features(text, len(held))
     return Constraint(held, tuple(names) if plain else ())
 
@@ -148,7 +155,7 @@ def _no_features(text: str, at: int) -> ValueError:
 
 # In the order in which Slurm shows them.
 _ALL = ("INVALID_DEPEND", "BEGIN", "END", "FAIL", "REQUEUE", "STAGE_OUT")
-_MAIL = ("ARRAY_TASKS", *_ALL, "TIME_LIMIT_50", "TIME_LIMIT_80", "TIME_LIMIT_90", "TIME_LIMIT")
+MAIL = ("ARRAY_TASKS", *_ALL, "TIME_LIMIT_50", "TIME_LIMIT_80", "TIME_LIMIT_90", "TIME_LIMIT")
 
 
 def mail_types(text: str) -> frozenset[str]:
@@ -160,7 +167,7 @@ def mail_types(text: str) -> frozenset[str]:
             return frozenset()
         if part == "ALL":
             found.update(_ALL)
-        elif part in _MAIL:
+        elif part in MAIL:
             found.add(part)
     known = bool(found)
     if not known:
@@ -170,22 +177,29 @@ def mail_types(text: str) -> frozenset[str]:
 
 def in_order(types: frozenset[str]) -> tuple[str, ...]:
     """The events as Slurm shows them."""
-    return tuple(name for name in _MAIL if name in types) or ("NONE",)
+    return tuple(name for name in MAIL if name in types) or ("NONE",)
 
 
-_SIGNAL = re.compile(r"(?:([RB]{1,2}):)?([A-Za-z0-9]{1,20})(?:@([0-9]{0,5}))?", re.ASCII | re.IGNORECASE)
-_SIGNALS = frozenset(
-    "HUP INT QUIT ABRT KILL ALRM TERM USR1 USR2 URG CONT STOP TSTP TTIN TTOU XCPU".split()
+_SIGNAL = re.compile(
+    r"(?:(RB?|BR?|RR):)?[ \t]{0,9}([A-Za-z0-9]{1,20})[ \t]{0,9}(?:@[ \t]{0,9}\+?([0-9]{0,5}))?",
+    re.ASCII | re.IGNORECASE,
+)
+SIGNALS = frozenset(
+    (
+        *("HUP", "INT", "QUIT", "ABRT", "KILL", "ALRM", "TERM", "USR1", "USR2", "URG", "CONT", "STOP", "TSTP"),
+        *("TTIN", "TTOU", "XCPU"),
+    )
 )
 
 
 def signal(text: str) -> Signal:
     """`[R|B|RB:]SIGNAL[@SECONDS]`, 60 seconds before the end by default."""
     match = _SIGNAL.fullmatch(text)
-    name = match[2].upper().removeprefix("SIG") if match else ""
+    name = match[2].upper() if match else ""
+    name = name[3:] if name[3:] in SIGNALS else name
     number = int(name) if name.isdecimal() else 0
     before = int(match[3] or 0) if match and match[3] is not None else 60
-    if not match or before > 65535 or not (name in _SIGNALS or number):
+    if not match or before > 65535 or not (name in SIGNALS or number):
         raise ValueError(f"{shown(text)} is no [B:]SIGNAL[@SECONDS]")
     return Signal(_signal_name(number) if number else name, before, "B" in (match[1] or "").upper())
 
@@ -195,7 +209,7 @@ def _signal_name(number: int) -> str:
         name = signals.Signals(number).name.removeprefix("SIG")
     except ValueError:
         return str(number)
-    return name if name in _SIGNALS else str(number)
+    return name if name in SIGNALS else str(number)
 
 
 def environment(text: str) -> Environment:

@@ -15,9 +15,9 @@ _TIMES = {"midnight": "00:00:00", "noon": "12:00:00", "fika": "15:00:00", "teati
 _PART = re.compile(
     r"(?P<now>now)(?:[ \t]{0,99}(?P<sign>[+-])[ \t]{0,99}(?P<count>[0-9]{1,18})[ \t]{0,99}"
     r"(?P<unit>(?:second|minute|hour|day|week)s?(?![a-z])|(?![a-z])))?"
-    r"|(?P<word>today|tomorrow|midnight|noon|fika|teatime)(?![a-z0-9])"
+    r"|(?P<word>(?-i:today|tomorrow|teatime)|midnight|noon|fika)(?![a-z0-9])"
     r"|uts(?P<epoch>[0-9]{9,18})"
-    r"|(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})T?"
+    r"|(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})(?-i:T)?"
     r"|(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?[ \t]{0,9}(?P<half>[ap]m)?"
     r"|(?P<us_month>[0-9]{1,2})[/.](?P<us_day>[0-9]{1,2})(?:[/.](?P<us_year>[0-9]{2}))?(?![0-9])"
     r"|(?P<month2>[0-9]{2})(?P<day2>[0-9]{2})(?P<year2>[0-9]{2})?(?![0-9])",
@@ -48,7 +48,7 @@ def begin(text: str) -> Begin:
         elif year := found["us_year"] or found["year2"]:
             day = f"20{year}-{int(part['us_month'] or part['month2']):02}-{int(part['us_day'] or part['day2']):02}"
     if offset is not None and len(parts) == 1:
-        return Begin(text, offset_s=max(offset, 0))
+        return Begin(text, offset_s=offset)
     return Begin(text, at=_at(day, clock)) if day else Begin(text)
 
 
@@ -72,7 +72,7 @@ def _clock(part: re.Match[str]) -> str:
 def deadline(text: str) -> str:
     """The time by which a job must end; one that is past is refused. Raises ValueError."""
     found = begin(text)
-    past = found.offset_s is not None and found.offset_s <= 0
+    past = found.offset_s is not None and found.offset_s < 0
     if past or (found.at is not None and found.at[:10] < date.today().isoformat()):
         raise ValueError(f"{shown(text)} is past")
     return text
@@ -88,7 +88,7 @@ def _parts(text: str) -> list[re.Match[str]]:
         match = _PART.match(text, at)
         if not match or not _in_range(match):
             raise ValueError(
-                f"{shown(text)} is no time; they are HH:MM[:SS], YYYY-MM-DD[THH:MM[:SS]], MM/DD/YY, now+N[unit], tomorrow"
+                f"{shown(text)} is no time; they are HH:MM[:SS], YYYY-MM-DD[THH:MM[:SS]], MM/DD/YY, now+N[unit]"
             )
         found.append(match)
         at = match.end()
@@ -101,5 +101,8 @@ def _in_range(match: re.Match[str]) -> bool:
     if match["hour"]:
         latest = 12 if match["half"] else 23
         return int(match["hour"]) <= latest and int(match["minute"]) < 60 and int(match["second"] or 0) < 60
-    month, day = match["month"] or match["us_month"] or match["month2"], match["day"] or match["us_day"] or match["day2"]
+    month, day = (
+        match["month"] or match["us_month"] or match["month2"],
+        match["day"] or match["us_day"] or match["day2"],
+    )
     return not month or (1 <= int(month) <= 12 and 1 <= int(day) <= 31)

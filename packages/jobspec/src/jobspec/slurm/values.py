@@ -18,13 +18,20 @@ from jobspec.job import UNLIMITED, Nodes
 
 _INT = re.compile(r"[ \t\n\v\f\r]*\+?([0-9]{1,18})", re.ASCII)
 _SIGNED = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]{1,18})", re.ASCII)
-_NODES = re.compile(r"([0-9]{0,9})([kKmM]?)(?:-([0-9]{1,9})([kKmM]?))?[ \t\n\v\f\r]*", re.ASCII)
+_NODES = re.compile(
+    r"[ \t\v\f\r]*\+?([0-9]{0,9})([kKmM]?)(?:-[ \t\v\f\r]*\+?([0-9]{1,9})([kKmM]?))?[ \t\v\f\r]*", re.ASCII
+)
+_SHAPE = re.compile(r"\*|(?:[0-9]{1,9}(?:-[0-9]{1,9})?)?", re.ASCII)
+_AFTER_BRACKET = re.compile(r"\][^,\[\]]{1,200}(?:,|$)")
+_GRES_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _DAYS = re.compile(r"([0-9]{1,9})-(?:([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?)?", re.ASCII)
+_NEGATIVE = re.compile("-([1-9][0-9]{0,5})", re.ASCII)
 _CLOCK = re.compile(r"([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?", re.ASCII)
 _MEMORY = re.compile(r"[ \t\n\v\f\r]*\+?([0-9]{1,12})(?:([KMGT])B?)?", re.ASCII | re.IGNORECASE)
 _COUNT = re.compile(r"([0-9]{1,12})(?:([KMGTP])(B?))?", re.ASCII | re.IGNORECASE)
 _SHIFT = {"": 20, "K": 10, "M": 20, "G": 30, "T": 40}
 LARGEST = 2**31 - 1
+_SHARED = frozenset(("mps", "shard"))
 MOST_HOSTS = 65536  # in one range: sbatch refuses more
 
 Counts = tuple[tuple[str, str, int], ...]  # name, type, count
@@ -82,6 +89,8 @@ def seconds(text: str) -> int | Literal["unlimited"]:
     """Seconds: `M`, `M:S`, `H:M:S`, `D-`, `D-H`, `D-H:M`, `D-H:M:S`."""
     if text.lower() in {"-1", "infinite", "unlimited"}:
         return UNLIMITED
+    if match := _NEGATIVE.fullmatch(text):
+        return (2**32 + 1 - int(match[1]) * 1440) * 60  # days below zero, as Slurm wraps them
     if match := _CLOCK.fullmatch(text):
         first, second, third = match.groups()
         # Two numbers are minutes and seconds: `4:00` is four minutes.
@@ -110,10 +119,10 @@ def memory(text: str) -> int:
 
 def node_shape(text: str) -> tuple[int | None, int | None, int | None]:
     """Sockets, cores and threads of -B: `S[:C[:T]]`, `*` for any."""
-    parts = text.split(":")
-    if len(parts) > 3 or not all(part == "*" or _INT.fullmatch(part) for part in parts):
+    parts = text.split(":")[:3]
+    if not all(_SHAPE.fullmatch(part) for part in parts):
         raise ValueError(f"{shown(text)} is no SOCKETS[:CORES[:THREADS]]")
-    numbers = [None if part == "*" else int(part) for part in parts] + [None, None]
+    numbers = [int(part.partition("-")[0] or 0) or None if part != "*" else None for part in parts] + [None, None]
     return numbers[0], numbers[1], numbers[2]
 
 
@@ -136,19 +145,28 @@ def _gres_entry(entry: str, text: str) -> tuple[str, str, int]:
     if rest and (number := _count(rest[-1])) is not None:
         count = number
         rest.pop()
-    if not name or name[0].isspace() or "=" in entry or len(rest) > 1 or "" in rest:
+    if not _GRES_NAME.fullmatch(name) or "=" in entry or len(rest) > 1 or "" in rest or _half_number(rest):
         raise ValueError(f"{shown(text)}: {shown(entry)} is no NAME[:TYPE][:COUNT]")
     return name, rest[0] if rest else "", count
 
 
+def _half_number(rest: list[str]) -> bool:
+    """Whether what is left for a type begins like a number: Slurm takes the last word for a count then."""
+    return len(rest) == 1 and rest[0][:1].isdigit() and not rest[0].isdigit()
+
+
 def gpus(text: str) -> Counts:
-    """`[TYPE:]COUNT`, comma separated."""
-    return _together(text, (_gpu_entry(part, text) for part in text.split(",")))
+    """`[TYPE:]COUNT`, or a TYPE, comma separated."""
+    if not text:
+        return ()
+    return _together(text, (_gpu_entry(part, text) for part in text.removesuffix(",").split(",")))
 
 
 def _gpu_entry(entry: str, text: str) -> tuple[str, str, int]:
     kind, _, number = entry.rpartition(":")
-    count = _count(number)
+    count = _count(number.lstrip())
+    if count is None and ":" not in entry and not entry[:1].isdigit():
+        return "gpu", entry, 1  # as sbatch takes it: a type
     if count is None or ":" in kind or (not kind and entry != number):
         raise ValueError(f"{shown(text)}: {shown(entry)} is no [TYPE:]COUNT")
     return "gpu", kind, count
@@ -161,6 +179,9 @@ def _together(text: str, entries: Iterable[tuple[str, str, int]]) -> Counts:
             types = {kind for other, kind, _ in wanted if other == name}
             if "" in types and len(types) > 1:
                 raise ValueError(f"{shown(text)}: {name} both with and without a type")
+        names = {name for name, _, _ in wanted}
+        if "gpu" in names and names & _SHARED:
+            raise ValueError(f"{shown(text)}: whole GPUs and parts of them exclude each other")
     return wanted
 
 
@@ -176,11 +197,12 @@ def _count(text: str) -> int | None:
 def licenses(text: str) -> tuple[tuple[str, int], ...]:
     """`NAME[@SERVER][:COUNT]`, separated by commas or semicolons."""
     found = []
-    for entry in re.split("[,;]", text):
+    for entry in re.split("[,;]", text.rstrip(",;")):
         name, _, number = entry.partition(":")
-        if not name.strip() or (number and not number.isdecimal()) or len(number) > 9:
+        number = number.strip()
+        if not name or name != name.strip() or "=" in name or (number and not number.isdecimal()) or len(number) > 9:
             raise ValueError(f"{shown(text)}: {shown(entry)} is no NAME[:COUNT]")
-        found.append((name.strip(), int(number or 1)))
+        found.append((name, int(number or 1)))
     return tuple(found)
 
 
@@ -193,7 +215,12 @@ def hosts(text: str) -> str:
 
 def count_hosts(text: str) -> int:
     """The number of distinct hosts of a list. Raises ValueError."""
+    plain = re.sub(r"[\s,]+", ",", text).strip(",")
+    if plain.count("[") != plain.count("]"):
+        return 1  # what sbatch makes of half a bracket
+    if _AFTER_BRACKET.search(plain):
+        raise ValueError(f"{shown(text)}: nothing may follow a bracket")
     try:
-        return len(set(expand(re.sub(r"[\s,]+", ",", text).strip(",")))) or 1
+        return len(set(expand(plain))) if plain else 0
     except InputError as error:
         raise ValueError(error.message) from None

@@ -10,7 +10,10 @@ from jobspec.environ import clean
 from jobspec.errors import StepFailed
 from jobspec.facts import Fact
 from jobspec.job import Job
+from jobspec.profile import DEFAULT, Profile
 from jobspec.steps import StepBase
+
+ASKING = 10.0  # seconds that a command may take which only asks whether somebody is there
 
 
 class TransformerBase:
@@ -29,6 +32,8 @@ class TransformerBase:
     """Whether `command` asks the scheduler for hosts with the job's tags (`Job.constraint`)."""
     groups: ClassVar[bool] = False
     """Whether a batch job can start tasks: then `within` says how."""
+    profile: Profile = DEFAULT
+    """The site's profile: queue, account, image, parallel environments, types of GPU."""
     spread: bool = False
     """Whether a step copied the stage to other nodes."""
 
@@ -49,6 +54,10 @@ class TransformerBase:
 
     def refuse(self, job: Job) -> str:
         """Why it can't run this job at all; "" where it can. Asked before anything runs."""
+        return ""
+
+    def refuse_tasks(self, job: Job) -> str:
+        """Why it can't start the tasks of this job itself (`submit`); "" where it can. Asked before anything runs."""
         return ""
 
     def notes(self, job: Job) -> list[str]:
@@ -130,6 +139,10 @@ class TransformerBase:
         """A step failed, or the run was interrupted; True where no job can still need the stage."""
         return not pending
 
+    def stages(self) -> str | None:
+        """The folder in which temporary stages are made; None is that of temporary files."""
+        return None
+
     def where(self) -> str:
         """Which instance the ids of its jobs belong to; "" where they can't be asked for later."""
         return ""
@@ -142,8 +155,11 @@ class TransformerBase:
         """The stage is about to be removed here, and was spread: remove what was made of it elsewhere."""
 
 
-def call(command: CommandAction) -> str:
-    """Run a command to its end; what it printed. Raises StepFailed with what it said on stderr."""
+def call(command: CommandAction, *, timeout: float | None = None) -> str:
+    """Run a command to its end; what it printed. Raises StepFailed with what it said on stderr.
+
+    timeout: seconds after which it is ended, for those that only ask.
+    """
     try:
         done = subprocess.run(
             command.argv,
@@ -153,8 +169,11 @@ def call(command: CommandAction) -> str:
             cwd=command.cwd or None,
             text=True,
             errors="replace",
+            timeout=timeout,
             check=False,
         )
+    except subprocess.TimeoutExpired:
+        raise StepFailed(f"{' '.join(command.argv[:2])}: no answer within {timeout:g} s") from None
     except (OSError, ValueError) as error:
         raise StepFailed(f"can't start {command.argv[0]}: {error}") from None
     if done.returncode:

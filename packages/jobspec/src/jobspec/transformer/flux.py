@@ -18,7 +18,7 @@ from jobspec.actions import Action, CommandAction, Launch
 from jobspec.auth import AuthStep
 from jobspec.errors import DocumentError, StepFailed
 from jobspec.job import Job
-from jobspec.transformer._base import TransformerBase, call
+from jobspec.transformer._base import ASKING, TransformerBase, call
 
 if TYPE_CHECKING:
     from jobspec.runner import Run
@@ -36,7 +36,7 @@ class Transformer(TransformerBase):
         if not shutil.which("flux"):
             return "there is no flux command on the PATH"
         try:
-            call(CommandAction(("flux", "getattr", "size")))
+            call(CommandAction(("flux", "getattr", "size")), timeout=ASKING)
         except StepFailed as error:
             return f"no Flux instance is reachable ({error})"
         return ""

@@ -24,7 +24,7 @@ from jobspec import steps
 from jobspec.actions import Action, CommandAction, Launch
 from jobspec.auth import AuthStep
 from jobspec.environ import clean
-from jobspec.errors import StepFailed
+from jobspec.errors import JobEnded, StepFailed
 from jobspec.facts import Fact, met_here, this_machine
 from jobspec.job import Job
 from jobspec.stage import PRIVATE
@@ -120,13 +120,13 @@ class Transformer(TransformerBase):
                 if entry.limit is not None and time.monotonic() - entry.started > entry.limit:
                     _end(running)
                     del self._jobs[job]
-                    raise StepFailed(f"job {job} was ended at its time limit of {seconds_text(entry.limit)}", job)
+                    raise JobEnded(f"job {job} was ended at its time limit of {seconds_text(entry.limit)}", job)
                 with suppress(subprocess.TimeoutExpired):
                     running[0].wait(_LOOK if output is not None or entry.limit is not None else None)
         del self._jobs[job]
         code = max(_exit_code(process) for process in entry.processes)
         if code and output is None and (last := _last_line(entry.output)):
-            raise StepFailed(f"job {job} ended with exit code {code}; its last line: {last}", job)
+            raise JobEnded(f"job {job} ended with exit code {code}; its last line: {last}", job)
         return code
 
     def settle(self, pending: list[str]) -> bool:
@@ -134,7 +134,7 @@ class Transformer(TransformerBase):
         for job in pending:
             try:
                 if code := self.wait(job, None):
-                    raise StepFailed(f"job {job} ended with exit code {code}", job)
+                    raise JobEnded(f"job {job} ended with exit code {code}", job)
             except StepFailed as error:
                 failed.append(error)
         if failed:

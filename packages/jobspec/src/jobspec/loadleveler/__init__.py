@@ -1,0 +1,1 @@
+"""LoadLeveler: `# @ keyword = value`."""

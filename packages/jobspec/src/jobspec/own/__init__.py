@@ -1,0 +1,1 @@
+"""jobspec's own YAML, version 1, read and written as one job."""
