@@ -87,7 +87,7 @@ def test_every_directive_lands_in_the_report(scripts):
                 assert one.fields or one.state != "obeyed"
                 assert one.why or one.state in {"obeyed"}
                 stands = " ".join(body[one.line - 1][one.column - 1 :].split()).lstrip('\\"')
-                assert stands.startswith(" ".join(one.text.split())) or stands.startswith(one.text[3:])  # "-l a" of "-l b,a"
+                assert stands.startswith((" ".join(one.text.split()), one.text[3:]))  # "-l a" of "-l b,a"
 
 
 @pytest.mark.parametrize("target", ["pbspro", "torque"])

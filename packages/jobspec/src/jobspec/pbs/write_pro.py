@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from jobspec.job import Job
-from jobspec.pbs import arrays
+from jobspec.pbs import arrays, asked
 from jobspec.pbs import lines as shared
 from jobspec.pbs.layout import Kind, layout, memory_of
 from jobspec.pbs.lines import CANT, Lines, hours, size
@@ -37,8 +37,8 @@ _SHAPE = (
 def write(say: Saying, script: Script) -> list[File]:
     """The files that say the job: one, or one for each part of an array that is no single range."""
     lines = Lines(say)
-    shared.name(lines, _NAME, _FIRST, _LONGEST)
-    shared.who(lines)
+    asked.name(lines, _NAME, _FIRST, _LONGEST)
+    asked.who(lines)
     _select(lines)
     _times(lines)
     _others(lines)

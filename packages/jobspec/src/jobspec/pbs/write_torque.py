@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from jobspec.job import Job, Memory
-from jobspec.pbs import arrays
+from jobspec.pbs import arrays, asked
 from jobspec.pbs import lines as shared
 from jobspec.pbs.layout import Kind, Layout, layout
 from jobspec.pbs.lines import CANT, FAMILY, Lines, size
@@ -30,8 +30,8 @@ _CANT = (
 def write(say: Saying, script: Script) -> list[File]:
     """The files that say the job: one, or several where an array exceeds the largest index."""
     lines = Lines(say)
-    shared.name(lines, _NAME, _FIRST, _LONGEST)
-    shared.who(lines)
+    asked.name(lines, _NAME, _FIRST, _LONGEST)
+    asked.who(lines)
     _nodes(lines)
     _memory(lines)
     shared.walltime(lines, "Torque then gives what the queue has")
