@@ -23,8 +23,8 @@ TOKENS: dict[str, dict[str, str]] = {
     },
     "pbspro": {"^array_index^": _INDEX},
     "torque": {
-        "${PBS_JOBID}": _ID, "$PBS_JOBID": _ID, "${PBS_JOBNAME}": _NAME, "$PBS_JOBNAME": _NAME, "${PBS_ARRAYID}": _INDEX,
-        "$PBS_ARRAYID": _INDEX,
+        "${PBS_JOBID}": _ID, "$PBS_JOBID": _ID, "${PBS_JOBNAME}": _NAME, "$PBS_JOBNAME": _NAME,
+        "${PBS_ARRAYID}": _INDEX, "$PBS_ARRAYID": _INDEX,
     },
     "lsf": {"%J": _ID, "%I": _INDEX},
     "cobalt": {"$jobid": _ID, "$COBALT_JOBID": _ID},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from resources.errors import InputError
@@ -9,6 +10,8 @@ from resources.hostlist import expand
 
 from jobspec.job import Job, Memory
 from jobspec.writing import Saying
+
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ def host_names(say: Saying, text: str) -> list[str] | None:
         found = list(dict.fromkeys(expand(",".join(text.replace(",", " ").split()))))
     except InputError:
         return None
-    return [say.profile.nodes.get(one, one) for one in found]
+    named = [say.profile.nodes.get(one, one) for one in found]
+    return named if all(_HOST.fullmatch(one) for one in named) else None
 
 
 def memory_of(say: Saying, memory: Memory, kind: Kind, cpus: int, count: int) -> int | None:

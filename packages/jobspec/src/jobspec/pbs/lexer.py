@@ -17,7 +17,10 @@ from jobspec.reading import Directive
 BLANKS = " \t\v\f\r"
 _WORD = re.compile(rf"[^{BLANKS}]+")
 # What an author may have meant for a directive: "##PBS -N x", "# PBS -N x", "#pbs -N x", or one behind a command.
-_LIKE = re.compile(r"^([ \t]{0,200}#{1,9}[ \t]{0,9}(?:PBS|MSUB))[ \t]{1,200}-[A-Za-z]", re.MULTILINE | re.IGNORECASE)
+_LIKE = re.compile(
+    r"^([ \t]{0,200}(?:#(?:PBS|MSUB)(?=[ \t\r-]|$)|#{1,9}[ \t]{0,9}(?i:PBS|MSUB)(?=[ \t]{1,200}-[A-Za-z])))",
+    re.MULTILINE,
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _SHOWN = 200
 
@@ -124,8 +127,9 @@ def _ignored(text: str, obeyed: set[int], stopped: int) -> list[Directive]:
         if number > stopped:
             why = "after the first command, where directives are no longer read"
         else:
-            why = f"a comment: a directive starts with {match[1].lstrip(' #' + chr(9)).upper()!s} right behind one #"
-        found.append(Directive(number, 1, line, "", (), "ignored", why))
+            why = "a comment: the prefix is one #, and PBS or MSUB right behind it"
+        column = match.start(1) - at + len(match[1]) - len(match[1].lstrip()) + 1
+        found.append(Directive(number, column, line, "", (), "ignored", why))
     return found
 
 

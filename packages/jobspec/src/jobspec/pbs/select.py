@@ -14,6 +14,7 @@ from resources.units import shown
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,254}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\[\]-]{0,254}", re.ASCII)
+_MOST = 10_000  # kinds of chunks or nodes that are read
 ARRANGEMENTS = frozenset({"free", "pack", "scatter", "vscatter"})
 SHARING = frozenset({"excl", "exclhost", "shared"})
 
@@ -44,7 +45,7 @@ class Chunk:
 def select(text: str) -> list[Chunk]:
     """`[N:]name=value[:name=value...][+...]`. Raises ValueError."""
     chunks, at = [], 0
-    for kind in _split(text, "+"):
+    for kind in _kinds(_split(text, "+")):
         parts = _split(kind, ":")
         count, start = 1, at
         if _COUNT.fullmatch(parts[0]):
@@ -56,7 +57,7 @@ def select(text: str) -> list[Chunk]:
         found = []
         for part in parts:
             name, equals, value = part.partition("=")
-            if not _NAME.fullmatch(name) or not equals or not value:
+            if not _NAME.fullmatch(name) or not equals or not value or "=" in value:
                 raise ValueError(f"{shown(part)} in a chunk is no name=value")
             found.append(Part(name, value, start))
             start += len(part) + 1
@@ -75,7 +76,7 @@ def nodes(text: str) -> tuple[list[Chunk], list[str]]:
     """
     spec, *suffixes = text.split("#")
     chunks, at = [], 0
-    for kind in spec.split("+"):
+    for kind in _kinds(spec.split("+")):
         first, *parts = kind.split(":")
         if _COUNT.fullmatch(first):
             count, found = int(first), list[Part]()
@@ -95,6 +96,12 @@ def nodes(text: str) -> tuple[list[Chunk], list[str]]:
         chunks.append(Chunk(count, tuple(found), at, at + len(kind)))
         at += len(kind) + 1
     return chunks, suffixes
+
+
+def _kinds(found: list[str]) -> list[str]:
+    if len(found) > _MOST:
+        raise ValueError(f"{len(found)} kinds of chunks are more than the {_MOST} that are read")
+    return found
 
 
 def place(text: str) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from jobspec.job import Job
-from jobspec.pbs import arrays
+from jobspec.pbs import arrays, asked
 from jobspec.pbs import lines as shared
 from jobspec.pbs.layout import Kind, layout, memory_of
 from jobspec.pbs.lines import CANT, Lines, hours, size
@@ -37,8 +37,8 @@ _SHAPE = (
 def write(say: Saying, script: Script) -> list[File]:
     """The files that say the job: one, or one for each part of an array that is no single range."""
     lines = Lines(say)
-    shared.name(lines, _NAME, _FIRST, _LONGEST)
-    shared.who(lines)
+    asked.name(lines, _NAME, _FIRST, _LONGEST)
+    asked.who(lines)
     _select(lines)
     _times(lines)
     _others(lines)
@@ -57,15 +57,16 @@ def _select(lines: Lines) -> None:
         return
     if not any(say.asked(field) for field in _SHAPE) and len(say.components) == 1:
         return
-    texts, spread = [], False
+    texts, spread, count = [], False, 0
     for one in say.components:
         # The same system names one host for all chunks of a kind.
         found = layout(say, replace(one, hosts=None) if say.same else one, chunks=True)
         spread |= found.on_nodes
+        count += found.count
         texts += [_chunk(say, one, kind, found.count) for kind in found.kinds]
     lines.add("l", f"select={'+'.join(texts)}")
     say.exact("nodes", "tasks", "tasks_per_node", "cpus_per_task", "gpus", "hosts", "memory", "constraint")
-    _place(lines, spread, sum(one.nodes.least if one.nodes else 1 for one in say.components))
+    _place(lines, spread and count > 1)
 
 
 def _chunk(say: Saying, job: Job, kind: Kind, count: int) -> str:
@@ -152,14 +153,14 @@ def _gres(say: Saying, name: str, type_: str, count: int) -> list[str]:
     return [f"{name}={count}"]
 
 
-def _place(lines: Lines, spread: bool, count: int) -> None:
+def _place(lines: Lines, spread: bool) -> None:
     say, job = lines.say, lines.say.job
     if say.same:
         if job.placement:
             lines.resource("place", job.placement, "placement")
         say.exact("placement", "exclusive")
         return
-    parts = (["scatter"] if spread and count > 1 else []) + (["excl"] if job.exclusive else [])
+    parts = (["scatter"] if spread else []) + (["excl"] if job.exclusive else [])
     if parts:
         lines.add("l", f"place={':'.join(parts)}")
     say.exact("exclusive")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from jobspec.job import Job, Memory
-from jobspec.pbs import arrays
+from jobspec.pbs import arrays, asked
 from jobspec.pbs import lines as shared
-from jobspec.pbs.layout import Kind, Layout, host_names, layout
+from jobspec.pbs.layout import Kind, Layout, layout
 from jobspec.pbs.lines import CANT, FAMILY, Lines, size
 from jobspec.systems import SYSTEMS
 from jobspec.writing import File, Saying, Script
@@ -29,8 +30,8 @@ _CANT = (
 def write(say: Saying, script: Script) -> list[File]:
     """The files that say the job: one, or several where an array exceeds the largest index."""
     lines = Lines(say)
-    shared.name(lines, _NAME, _FIRST, _LONGEST)
-    shared.who(lines)
+    asked.name(lines, _NAME, _FIRST, _LONGEST)
+    asked.who(lines)
     _nodes(lines)
     _memory(lines)
     shared.walltime(lines, "Torque then gives what the queue has")
@@ -62,7 +63,8 @@ def _nodes(lines: Lines) -> None:
 
 def _spec(lines: Lines) -> None:
     say, job = lines.say, lines.say.job
-    found = [(one, layout(say, one, chunks=False)) for one in say.components]
+    plain = (replace(one, hosts=None) if say.same else one for one in say.components)
+    found = [(one, layout(say, other, chunks=False)) for one, other in zip(say.components, plain, strict=True)]
     alone = len(found) == 1 and not found[0][1].on_nodes
     if alone and job.tasks > 1 and not job.gpus and job.hosts is None:
         # no nodes were asked for: processors, wherever they are
@@ -82,8 +84,7 @@ def _texts(say: Saying, job: Job, spread: Layout) -> list[str]:
     _per_task(say, job)
     properties = _properties(say, job)
     if say.same and job.hosts:
-        names = host_names(say, job.hosts) or [job.hosts]
-        kinds = [Kind(1, kinds[0].tasks, kinds[0].gpus, host) for host in names]
+        kinds = [Kind(1, kinds[0].tasks, kinds[0].gpus, host) for host in job.hosts.split(",")]
     for one in job.gpus:
         if one.type and (mapped := say.gpu_type(one.type)) != one.type and _PROPERTY.fullmatch(mapped):
             properties.append(mapped)
@@ -143,6 +144,8 @@ def _memory(lines: Lines) -> None:
         lines.resource("pmem", size(memory.bytes))
         say.exact("memory")
         return
+    if memory and memory.per == "job" and parts[0].system in FAMILY:
+        parts = parts[:1]  # that of all components together
     amounts = [_total(say, one) for one in parts]
     if None in amounts:
         say.drop(
@@ -209,7 +212,8 @@ def _workdir(lines: Lines, script: Script) -> Script:
         return script
     if not path.startswith("/") and say.job.system not in FAMILY:
         return shared.go_to(lines, script)  # -d is not relative to the submission directory
-    if lines.add("w" if lines.marked("w") == path and "d" not in lines.native else "d", path, "workdir"):
+    alone = lines.native.get("w") == path and lines.marked("w")
+    if lines.add("w" if alone else "d", path, "workdir"):
         say.exact("workdir")
     return script
 
