@@ -42,7 +42,7 @@ _ATTRIBUTES = {
 
 def _native(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
     for given in many:
-        job = builder.native(job, given)
+        builder.native(given)
     return job
 
 
@@ -77,7 +77,7 @@ def environment(rules: Sequence[str]) -> Environment | None:
 
 def _dependency(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
     """Dependencies are URIs: flux-batch(1), "DEPENDENCIES", and RFC 26."""
-    kept: list[str] = []
+    kept: list[Given] = []
     terms: list[tuple[str, tuple[str, ...]]] = []
     plain = True
     for given in many:
@@ -89,16 +89,17 @@ def _dependency(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
             job = builder.set(job, given, begin=Begin(given.value))
             continue
         if scheme == "begin-time" or "," in given.value or not given.value.isprintable():
-            job = builder.native(job, given)
+            builder.native(given)
             continue
-        kept.append(given.value)
+        kept.append(given)
         if scheme == "singleton" and not value:
             terms.append(("singleton", ()))
         elif scheme in KINDS and _ID.match(value):
             terms.append((KINDS[scheme], (value,)))
         else:
             plain = False
-        read = Dependency(",".join(kept), tuple(terms) if plain else ())
+    read = Dependency(",".join(given.value for given in kept), tuple(terms) if plain else ())
+    for given in kept:
         job = builder.set(job, given, dependency=read)
     return job
 
@@ -121,7 +122,7 @@ def _begin(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
         if text == "now":
             begin = Begin(text, offset_s=0)
         if job.begin is not None:
-            job = builder.native(job, given)
+            builder.native(given)
             continue
         if begin.at is None and begin.offset_s is None:
             builder.warn(given, f"what Flux makes of the time {text[:60]!r} is not checked", "YYYY-MM-DD HH:MM:SS")
@@ -164,7 +165,7 @@ def _setopt(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
             builder.override("open_mode", given.line)
             job = builder.set(job, given, open_mode=mode)
         else:
-            job = builder.native(job, given)
+            builder.native(given)
     return job
 
 
@@ -184,7 +185,7 @@ def _setattr(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
         elif path == "user.array" and isinstance(value, int | str) and (array := indexes(str(value))):
             job = builder.set(job, given, array=array)
         else:
-            job = builder.native(job, given)
+            builder.native(given)
     return job
 
 
