@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from jobspec.flux import constraints
 from jobspec.flux.builder import Builder, refuse
 from jobspec.flux.options import Given
-from jobspec.flux.values import moment, seconds, whole
+from jobspec.flux.values import LONGEST, moment, seconds, whole
 from jobspec.job import Array, Begin, Constraint, Dependency, Environment, Job
 
 # Flux's words for the dependencies that Slurm has too: flux-batch(1), "DEPENDENCIES".
@@ -27,7 +27,7 @@ _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?::(.*))?\Z", re.DOTALL)
 _ID = re.compile(r"[^\s,?#:]+\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?\Z")
-_EVERYTHING = {"-*", "-/.*/"}
+EVERYTHING = {"-*", "-/.*/"}
 _FLAGS = {"debug", "waitable", "novalidate"}
 _LARGEST_CONFIGURATION = 65_536  # characters that are checked; more are left to Flux
 # Attributes that are fields of a job; a value that is no text is left as it is.
@@ -62,7 +62,7 @@ def environment(rules: Sequence[str]) -> Environment | None:
     everything, names, values = True, list[str](), list[tuple[str, str]]()
     for index, rule in enumerate(rules):
         name, assigned, value = rule.partition("=")
-        if rule in _EVERYTHING and index == 0:
+        if rule in EVERYTHING and index == 0:
             everything = False
         elif not _VARIABLE.match(name):
             return None
@@ -105,6 +105,7 @@ def _dependency(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
 
 
 def is_number(text: str) -> bool:
+    """Whether a text is a number, as seconds since 1970 are."""
     try:
         float(text)
     except ValueError:
@@ -179,10 +180,11 @@ def _setattr(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
         if field and isinstance(value, str):
             builder.override(field, given.line)
             job = builder.set(job, given, **{field: value})
-        elif path == "system.duration" and isinstance(value, int | float) and 0 < value < 10**15:
+        elif path == "system.duration" and isinstance(value, int | float) and 0 < value <= LONGEST:
             builder.override("walltime_s", given.line)
             job = builder.set(job, given, walltime_s=whole(value))
         elif path == "user.array" and isinstance(value, int | str) and (array := indexes(str(value))):
+            builder.override("array", given.line)
             job = builder.set(job, given, array=array)
         else:
             builder.native(given)

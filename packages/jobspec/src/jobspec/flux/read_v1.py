@@ -89,7 +89,7 @@ def _tasks(document: Document, version: int, known: dict[str, Slots]) -> list[di
         command = task["command"]
         if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
             raise document.error(f"{path}.command", "must be a list of texts")
-        if task["slot"] not in known:
+        if not isinstance(task["slot"], str) or task["slot"] not in known:
             raise document.error(
                 f"{path}.slot", f"no slot has this label; known: {', '.join(map(repr, known)) or 'none'}"
             )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from jobspec.errors import JobspecError
+from jobspec.flux.arrays import submissions
 from jobspec.flux.directives import is_directive
 from jobspec.flux.layout import Layout
 from jobspec.flux.quote import comment_sign, directives, sayable
-from jobspec.flux.words import Option, options, submissions
+from jobspec.flux.words import Option, options
 from jobspec.systems import SYSTEMS
 from jobspec.writing import File, Saying, Script
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from jobspec.flux import command, constraints
 from jobspec.flux.layout import KIN, Layout
-from jobspec.flux.lists import attribute_path, configuration, json_or_text
+from jobspec.flux.lists import EVERYTHING, attribute_path, configuration, json_or_text
 from jobspec.flux.values import seconds, signal_number
 from jobspec.flux.words import options
 from jobspec.flux.write import with_shebang
@@ -153,9 +153,13 @@ class _Jobspec:
             put(self.user if top == "user" else self.system, key, value)
 
     def _variable(self, option: str, rule: str) -> None:
+        if option == "env-remove":
+            rule = f"-{rule}"
         name, assigned, value = rule.partition("=")
-        if option == "env-remove" or rule in {"-*", "-/.*/"}:
-            return  # nothing of the submitter's is in a jobspec anyhow
+        if rule in EVERYTHING:
+            if self.say.job.system in KIN:
+                self.environment.clear()
+            return
         if assigned and "{{" in value:
             self.shell.setdefault("env-expand", {})[name] = value
         elif assigned and "$" not in value.replace("$$", ""):
