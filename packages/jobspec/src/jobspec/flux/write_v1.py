@@ -110,7 +110,11 @@ class _Jobspec:
         if begin is None or begin.at is None:
             self._lost("begin", "a jobspec has a time, which depends on when it is submitted: add the dependency then")
             return
-        since = datetime.fromisoformat(begin.at).timestamp()
+        try:
+            since = datetime.fromisoformat(begin.at).timestamp()
+        except (ValueError, OverflowError, OSError):
+            self._lost("begin", f"{begin.at[:40]!r} is no time that can be counted since 1970")
+            return
         self.system.setdefault("dependencies", []).append({"scheme": "begin-time", "value": str(since)})
         self.say.approximate("begin", f"{since:.0f} seconds since 1970, by the time zone of this machine")
 
