@@ -9,7 +9,8 @@ from jobspec.patterns import TOKENS
 
 def array_text(array: Array) -> str:
     """The indexes as A-B:STEP, comma separated, and %N for a throttle."""
-    if indexes(array.text):
+    read = indexes(array.text)
+    if read and read.throttle == array.throttle:
         return array.text
     listed = ",".join(
         f"{first}-{last}:{step}" if step > 1 and last > first else f"{first}-{last}" if last > first else str(first)

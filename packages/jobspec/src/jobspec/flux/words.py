@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Collection
 
 from jobspec.flux import constraints
 from jobspec.flux.arrays import array_text, each_its_own, submissions
@@ -282,3 +283,11 @@ def _native(say: Saying, found: list[Option]) -> None:
             say.drop("native", f"version 1 of jobspecs has nothing like {one.option}")
         else:
             say.drop("native", f"flux batch has nothing like {one.option}")
+
+
+def carried(say: Saying, unsaid: Collection[str]) -> None:
+    """Account for each of Flux's own options by itself: those that are not among the unsaid are said as they are."""
+    if say.job.system in KIN:
+        for one in say.job.native:
+            if one.option in OPTIONS and one.option not in unsaid:
+                say.carried(one.option)
