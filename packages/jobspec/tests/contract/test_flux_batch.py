@@ -8,7 +8,6 @@ import random
 import shutil
 import subprocess
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -179,11 +178,8 @@ def theirs(spec):
 
 @pytest.fixture(scope="module")
 def accepted(corpus):
-    """(text, reading) of each script of the corpus that its own system accepts, as far as it is read."""
-    found = []
-    for _, text in corpus:
-        with suppress(ModuleNotFoundError):  # a system whose reader is not there yet
-            found.append((text, readers.read(text)))
+    """(text, reading) of each script of the corpus that its own system accepts."""
+    found = [(text, readers.read(text)) for _, text in corpus]
     return [(text, reading) for text, reading in found if reading.accepted]
 
 

@@ -36,7 +36,7 @@ def spec(**changes):
         inner = found
         for part in parts:
             inner = inner[int(part) if part.isdigit() else part]
-        inner[last] = value
+        inner[int(last) if last.isdigit() else last] = value
     return json.dumps(found, indent=1)
 
 
@@ -215,3 +215,26 @@ def test_hostile(text):
     with pytest.raises(ScriptError) as caught:
         read_v1.read(text, DEFAULT)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("value", [{}, [], 1, None, True, 1e300, "x", {"a": {}}, [[]], -1, 10**30])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "version", "resources", "tasks", "attributes", "resources__0", "resources__0__type", "resources__0__count",
+        "resources__0__with", "resources__0__with__0", "resources__0__exclusive", "tasks__0", "tasks__0__command",
+        "tasks__0__slot", "tasks__0__count", "tasks__0__attributes", "attributes__user", "attributes__system",
+        "attributes__system__duration", "attributes__system__queue", "attributes__system__environment",
+        "attributes__system__job", "attributes__system__shell", "attributes__system__files",
+        "attributes__system__constraints", "attributes__system__dependencies",
+    ],
+)  # fmt: skip
+def test_any_value_anywhere_is_read_or_refused(path, value):
+    for version in (1, 2):
+        text = spec(**{"version": version, path: value})
+        found = readers.read(text, "flux-jobspec")
+        if found.accepted:
+            for target in ("flux", "flux-jobspec"):
+                assert convert(text, found, target).files
+        else:
+            assert found.errors[0].message

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from jobspec import readers
+from jobspec.convert import convert
 from jobspec.errors import JobspecError
 from jobspec.flux import read, read_v1, write, write_v1
 from jobspec.flux.quote import sayable
@@ -275,3 +277,15 @@ def test_a_jobspec_as_flux_batch_makes_it():
 def test_what_a_jobspec_cannot_say(job, field, part):
     say, _ = said(Job("slurm", **job), writer=write_v1, target="flux-jobspec")
     assert part in say.fates[field][1]
+
+
+def test_options_of_flux_are_accounted_for_one_by_one():
+    text = "#!/bin/sh\n# flux: -n1 --flags=waitable -o verbose=2 --env=-A*\nhostname\n"
+    found = readers.read(text, "flux")
+    fates = {entry.text: entry.fate for entry in convert(text, found, "flux-jobspec").entries if entry.line == 2}
+    assert fates == {"-n1": "exact", "--flags=waitable": "dropped", "-o verbose=2": "exact", "--env=-A*": "dropped"}
+    assert {entry.fate for entry in convert(text, found, "flux").entries} == {"exact"}
+
+
+def test_a_throttle_stays_with_its_array():
+    assert "--setattr=user.array=0-9%2" in said(Job("slurm", array=Array("0-9", ((0, 9, 1),), 2)))[1]

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from jobspec.flux import constraints
 from jobspec.flux.lists import KINDS, constrained, indexes, is_number
 from jobspec.flux.notes import Notes
-from jobspec.flux.values import whole
+from jobspec.flux.values import LONGEST, whole
 from jobspec.job import Begin, Constraint, Dependency, Environment, Job, Signal
 
 _SYSTEM = "attributes.system"
@@ -64,7 +64,7 @@ def _attribute(notes: Notes, key: str, value: Any) -> None:
 
 def _duration(notes: Notes, job: Job, value: Any) -> Job:
     path = f"{_SYSTEM}.duration"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**15:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST:
         raise notes.document.error(path, "must be a number of seconds, 0 for no limit")
     if value == 0:
         notes.inert(path, value, "0 asks for no limit of its own (RFC 14)")
@@ -196,7 +196,7 @@ def _shell(notes: Notes, job: Job, value: Any, *, batch: bool) -> Job:
             _attribute(notes, f"system.shell.{key}", inner)
     flat = dict(_flat(value.get("options", {}), ""))
     signum, before = flat.pop("signal.signum", None), flat.pop("signal.timeleft", None)
-    if isinstance(signum, int) and isinstance(before, int | float) and signum > 0 and before >= 0:
+    if isinstance(signum, int) and isinstance(before, int | float) and signum > 0 and 0 <= before <= LONGEST:
         notes.asks(f"{path}.options.signal", f"{signum} {before} s before the end", "signal")
         job = replace(job, signal=Signal(str(signum), whole(before)))
     elif signum is not None or before is not None:

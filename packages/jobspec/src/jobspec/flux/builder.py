@@ -21,6 +21,8 @@ class Builder:
         self.last: dict[str, Given] = {}
         self.repeated: dict[str, list[Given]] = {}
         self.directives: list[Directive] = []
+        self.natives: list[Native] = []
+        self.asked: dict[str, int] = {}  # the last directive that asks for a field, and for nothing else
         self.warnings: list[Problem] = []
 
     def take(self, given: Given) -> None:
@@ -38,21 +40,25 @@ class Builder:
         self.directives.append(Directive(line, column, text[:200], "", (), "ignored", why))
 
     def tell(self, given: Given, fields: tuple[str, ...], state: State = "obeyed", why: str = "") -> None:
+        if len(fields) == 1:
+            self.asked[fields[0]] = len(self.directives)
         self.directives.append(Directive(given.line, given.column, given.text, given.option, fields, state, why))
 
     def override(self, field: str, line: int) -> None:
-        """Whatever asked for the field so far is overridden by the option of a line."""
-        for index, one in enumerate(self.directives):
-            if one.fields == (field,) and one.state == "obeyed":
-                self.directives[index] = replace(one, fields=(), state="overridden", why=f"{_LAST_WINS} (line {line})")
+        """Whatever asked for the field last is overridden by the option of a line."""
+        index = self.asked.pop(field, None)
+        if index is not None:
+            why = f"{_LAST_WINS} (line {line})"
+            self.directives[index] = replace(self.directives[index], fields=(), state="overridden", why=why)
 
     def warn(self, given: Given, message: str, meant: str = "") -> None:
         self.warnings.append(Problem(given.line, given.column, message, meant))
 
-    def native(self, job: Job, given: Given) -> Job:
+    def native(self, given: Given) -> None:
+        """Keep an option that only Flux has."""
         self.tell(given, ("native",))
         flag = KINDS.get(given.option) == "flag" or (given.option == "dump" and not given.value)
-        return replace(job, native=(*job.native, Native(given.option, None if flag else given.value)))
+        self.natives.append(Native(given.option, None if flag else given.value))
 
     def set(self, job: Job, given: Given, **changes: object) -> Job:
         """The job with these fields, which the option asks for."""

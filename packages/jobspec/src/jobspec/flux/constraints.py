@@ -87,16 +87,13 @@ def _both(tokens: Sequence[tuple[str, str]], at: int, depth: int) -> tuple[Const
 
 def _row(tokens: Sequence[tuple[str, str]], at: int, depth: int) -> tuple[Constraint, int]:
     """Terms side by side: they bind more tightly than any word between terms, even than a `not` in front."""
-    terms = []
+    result: Constraint | None = None
     while at < len(tokens) and tokens[at][0] in {"term", "minus", "not", "open"}:
         term, at = _term(tokens, at, depth)
-        terms.append(term)
-    if not terms:
+        result = term if result is None else _combined(result, term)
+    if result is None:
         where = f"at {tokens[at][1][:40]!r}" if at < len(tokens) else "at the end"
         raise ValueError(f"a term is missing {where}")
-    result = terms.pop()
-    for term in reversed(terms):
-        result = _combined(term, result)
     return result, at
 
 
@@ -149,14 +146,13 @@ def plain(constraint: object, *, top: bool = True) -> Plain | None:
             return None
         if operator == "and" and top:
             parts = [plain(value, top=False) for value in values]
-            for part in parts:
-                if part is None:
-                    return None
-                found = Plain(
-                    found.properties + part.properties, found.hosts + part.hosts, found.exclude + part.exclude
-                )
-            # Two lists of hosts that must both hold are not one longer list.
-            return found if sum(bool(part and part.hosts) for part in parts) < 2 else None
+            if any(part is None for part in parts) or sum(bool(part and part.hosts) for part in parts) > 1:
+                return None  # two lists of hosts that must both hold are not one longer list
+            return Plain(
+                tuple(name for part in parts if part for name in part.properties),
+                tuple(name for part in parts if part for name in part.hosts),
+                tuple(name for part in parts if part for name in part.exclude),
+            )
         if operator == "not" and len(values) == 1:
             inner = plain(values[0], top=False)
             return Plain(exclude=inner.hosts) if inner and inner.hosts else None

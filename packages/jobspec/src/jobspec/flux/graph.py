@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobspec.flux.document import Document
+from jobspec.flux.options import LARGEST
 
 _KEYS = {"type", "count", "unit", "exclusive", "with", "label", "id"}
 _TEXTS = ("unit", "label", "id")
@@ -108,8 +109,8 @@ def _vertex(document: Document, value: Any, path: str, version: int) -> Vertex:
 
 def _count(document: Document, value: Any, path: str, version: int) -> Count:
     if isinstance(value, int) and not isinstance(value, bool):
-        if not 0 <= value < 10**18:
-            raise document.error(path, "must be a whole number from 1 up")
+        if not 0 <= value <= LARGEST:
+            raise document.error(path, f"must be a whole number from 1 to {LARGEST}")
         return Count(value, value)
     if version == 1:
         raise document.error(path, "must be a whole number in version 1 (RFC 25)")
@@ -157,7 +158,7 @@ def _count_range(value: dict[str, Any]) -> Count | None:
     if not {"min"} <= value.keys() <= {"min", "max", "operator", "operand"}:
         return None
     numbers = [value[key] for key in ("min", "max", "operand") if key in value]
-    if any(isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 10**18 for number in numbers):
+    if any(isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LARGEST for number in numbers):
         return None
     if ("operator" in value) != ("operand" in value):
         return None

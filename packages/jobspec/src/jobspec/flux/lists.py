@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from jobspec.flux import constraints
 from jobspec.flux.builder import Builder, refuse
 from jobspec.flux.options import Given
-from jobspec.flux.values import moment, seconds, whole
+from jobspec.flux.values import LONGEST, moment, seconds, whole
 from jobspec.job import Array, Begin, Constraint, Dependency, Environment, Job
 
 # Flux's words for the dependencies that Slurm has too: flux-batch(1), "DEPENDENCIES".
@@ -27,7 +27,7 @@ _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?::(.*))?\Z", re.DOTALL)
 _ID = re.compile(r"[^\s,?#:]+\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?\Z")
-_EVERYTHING = {"-*", "-/.*/"}
+EVERYTHING = {"-*", "-/.*/"}
 _FLAGS = {"debug", "waitable", "novalidate"}
 _LARGEST_CONFIGURATION = 65_536  # characters that are checked; more are left to Flux
 # Attributes that are fields of a job; a value that is no text is left as it is.
@@ -42,7 +42,7 @@ _ATTRIBUTES = {
 
 def _native(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
     for given in many:
-        job = builder.native(job, given)
+        builder.native(given)
     return job
 
 
@@ -62,7 +62,7 @@ def environment(rules: Sequence[str]) -> Environment | None:
     everything, names, values = True, list[str](), list[tuple[str, str]]()
     for index, rule in enumerate(rules):
         name, assigned, value = rule.partition("=")
-        if rule in _EVERYTHING and index == 0:
+        if rule in EVERYTHING and index == 0:
             everything = False
         elif not _VARIABLE.match(name):
             return None
@@ -77,7 +77,7 @@ def environment(rules: Sequence[str]) -> Environment | None:
 
 def _dependency(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
     """Dependencies are URIs: flux-batch(1), "DEPENDENCIES", and RFC 26."""
-    kept: list[str] = []
+    kept: list[Given] = []
     terms: list[tuple[str, tuple[str, ...]]] = []
     plain = True
     for given in many:
@@ -89,21 +89,23 @@ def _dependency(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
             job = builder.set(job, given, begin=Begin(given.value))
             continue
         if scheme == "begin-time" or "," in given.value or not given.value.isprintable():
-            job = builder.native(job, given)
+            builder.native(given)
             continue
-        kept.append(given.value)
+        kept.append(given)
         if scheme == "singleton" and not value:
             terms.append(("singleton", ()))
         elif scheme in KINDS and _ID.match(value):
             terms.append((KINDS[scheme], (value,)))
         else:
             plain = False
-        read = Dependency(",".join(kept), tuple(terms) if plain else ())
+    read = Dependency(",".join(given.value for given in kept), tuple(terms) if plain else ())
+    for given in kept:
         job = builder.set(job, given, dependency=read)
     return job
 
 
 def is_number(text: str) -> bool:
+    """Whether a text is a number, as seconds since 1970 are."""
     try:
         float(text)
     except ValueError:
@@ -121,7 +123,7 @@ def _begin(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
         if text == "now":
             begin = Begin(text, offset_s=0)
         if job.begin is not None:
-            job = builder.native(job, given)
+            builder.native(given)
             continue
         if begin.at is None and begin.offset_s is None:
             builder.warn(given, f"what Flux makes of the time {text[:60]!r} is not checked", "YYYY-MM-DD HH:MM:SS")
@@ -164,7 +166,7 @@ def _setopt(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
             builder.override("open_mode", given.line)
             job = builder.set(job, given, open_mode=mode)
         else:
-            job = builder.native(job, given)
+            builder.native(given)
     return job
 
 
@@ -178,13 +180,14 @@ def _setattr(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
         if field and isinstance(value, str):
             builder.override(field, given.line)
             job = builder.set(job, given, **{field: value})
-        elif path == "system.duration" and isinstance(value, int | float) and 0 < value < 10**15:
+        elif path == "system.duration" and isinstance(value, int | float) and 0 < value <= LONGEST:
             builder.override("walltime_s", given.line)
             job = builder.set(job, given, walltime_s=whole(value))
         elif path == "user.array" and isinstance(value, int | str) and (array := indexes(str(value))):
+            builder.override("array", given.line)
             job = builder.set(job, given, array=array)
         else:
-            job = builder.native(job, given)
+            builder.native(given)
     return job
 
 

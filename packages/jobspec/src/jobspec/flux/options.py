@@ -76,6 +76,7 @@ REPEATED = frozenset(
     {"setopt", "setattr", "add-file", "dependency", "requires", "begin-time", "env", "env-remove", "env-file"}
     | {"rlimit", "flags", "conf", "broker-opts"}
 )
+LARGEST = 2**31 - 1  # flux-core reads counts as C integers
 _LIKE_A_NUMBER = re.compile(r"-[0-9]+\Z|-[0-9]*\.[0-9]+\Z")
 # A value that nobody has filled in yet.
 _TEMPLATE = re.compile(r"\{\w|@@|%%|\$|<\w")
@@ -116,7 +117,7 @@ def read_options(line: Line, allowed: Collection[str] = ()) -> tuple[list[Given]
             explicit: str | None = value if assigned else None
         else:
             flags, option, explicit = _short(line, word)
-            given += [Given(flag, "", line.number, _column(line, word), text) for flag in flags]
+            given += [Given(flag, "", line.number, _column(line, word), text[:60]) for flag in flags]
             if option is None:
                 continue
             kind = KINDS[option]
@@ -150,23 +151,23 @@ def _long(name: str, allowed: Collection[str]) -> str | None:
 def _short(line: Line, word: Word) -> tuple[list[str], str | None, str | None]:
     """What `-xN4` says: the flags in front, the option with a value, and its value (None: in the next word)."""
     flags: list[str] = []
-    rest = word.text[1:]
-    while rest:
-        option = SHORT.get(rest[0])
+    text = word.text
+    at = 1
+    while at < len(text):
+        option = SHORT.get(text[at])
         if option is None:
-            raise _error(line, word, f"flux batch has no option -{rest[0]}", "")
+            raise _error(line, word, f"flux batch has no option -{text[at]}", "")
+        at += 1
         if KINDS[option] != "flag":
-            value = rest[1:]
             if not flags:
-                value = value.removeprefix("=")
-                return flags, option, value if len(rest) > 1 else None
-            if not value:
-                raise _error(line, word, f"-{rest[0]} needs a value", "")
-            return flags, option, value
-        flags.append(option)
-        rest = rest[1:]
-        if len(flags) == 1:
-            rest = rest.removeprefix("=")
+                return flags, option, text[at:].removeprefix("=") if at < len(text) else None
+            if at == len(text):
+                raise _error(line, word, f"-{text[at - 1]} needs a value", "")
+            return flags, option, text[at:]
+        if option not in flags:
+            flags.append(option)
+        if at == 2 and text[at : at + 1] == "=":
+            at += 1
     return flags, None, None
 
 
@@ -181,9 +182,11 @@ def _is_option(text: str, allowed: Collection[str]) -> bool:
 
 def _check_number(line: Line, word: Word, option: str, value: str) -> None:
     try:
-        int(value)
+        number = int(value)
     except ValueError:
         raise _error(line, word, f"--{option} needs a whole number, not {value[:60]!r}", filled(value)) from None
+    if abs(number) > LARGEST:
+        raise _error(line, word, f"--{option} is larger than {LARGEST}, which flux-core can't count to", "")
 
 
 def filled(value: str) -> str:

@@ -76,10 +76,10 @@ def _job(builder: Builder) -> Job:
         elif option in _NO_EFFECT:
             builder.tell(given, (), "inert", _NO_EFFECT[option])
         elif option not in _SIZES:
-            job = builder.native(job, given)
+            builder.native(given)
     for option, many in builder.repeated.items():
         job = REPEATED[option](builder, job, many)
-    return replace(job, native=in_order(job.native)) if job.native else job
+    return replace(job, native=in_order(builder.natives)) if builder.natives else job
 
 
 _SIZES = {"nodes", "nslots", "cores-per-slot", "gpus-per-slot", "exclusive"}
@@ -142,7 +142,8 @@ def _text(builder: Builder, job: Job, given: Given, *, field: str) -> Job:
 
 def _stream(builder: Builder, job: Job, given: Given, *, field: str) -> Job:
     if given.value in {"none", "kvs"}:  # not a file: flux-batch(1), "STANDARD I/O"
-        return builder.native(job, given)
+        builder.native(given)
+        return job
     return builder.set(job, given, **{field: given.value})
 
 

@@ -14,6 +14,7 @@ from jobspec.flux.command import as_script, batch_arguments
 from jobspec.flux.document import Document, load
 from jobspec.flux.graph import Slots, Vertex, slots, vertices
 from jobspec.flux.notes import Notes
+from jobspec.flux.options import LARGEST
 from jobspec.flux.sizes import size
 from jobspec.profile import Profile
 from jobspec.reading import Problem, Reading
@@ -88,7 +89,7 @@ def _tasks(document: Document, version: int, known: dict[str, Slots]) -> list[di
         command = task["command"]
         if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
             raise document.error(f"{path}.command", "must be a list of texts")
-        if task["slot"] not in known:
+        if not isinstance(task["slot"], str) or task["slot"] not in known:
             raise document.error(
                 f"{path}.slot", f"no slot has this label; known: {', '.join(map(repr, known)) or 'none'}"
             )
@@ -110,7 +111,7 @@ def _check_count(document: Document, count: Any, path: str, version: int) -> Non
         if not isinstance(value, dict) or not isinstance(value.get("type"), str):
             raise document.error(f"{path}.{key}", "must have a type and a count")
         value = value.get("count")
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 10**18:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= LARGEST:
         raise document.error(f"{path}.{key}", "must be a whole number from 1 up")
 
 

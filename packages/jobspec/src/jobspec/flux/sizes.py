@@ -55,7 +55,7 @@ def size(
         **kept,
     )
     for index, task in zip(indexes, tasks, strict=True):
-        _tell_tasks(notes, found, index, task, total, in_slot)
+        _tell_tasks(notes, found, index, task, in_slot)
     return job, [replace(job, tasks=number) for number in running]
 
 
@@ -87,7 +87,7 @@ def _exclusive(found: Slots) -> bool:
     return any(vertex.exclusive for vertex in around) or bool(around and found.slot.exclusive)
 
 
-def _tell_tasks(notes: Notes, found: Slots, index: int, task: dict[str, Any], total: int, in_slot: int) -> None:
+def _tell_tasks(notes: Notes, found: Slots, index: int, task: dict[str, Any], in_slot: int) -> None:
     path = f"tasks[{index}]"
     notes.inert(f"{path}.slot", task["slot"], "the name of a slot")
     notes.asks(f"{path}.count", task["count"], "tasks")

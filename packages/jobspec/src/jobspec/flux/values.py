@@ -9,7 +9,7 @@ from datetime import datetime
 
 _DURATION = re.compile(r"(.*?)(ms|s|m|h|d)?\Z", re.DOTALL)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_LONGEST = 86400.0 * 999_999_999  # what Flux's own parser can hold
+LONGEST = 86400 * 999_999_999  # seconds that Flux's own parser can hold
 # The one form of an absolute time that the parser of Flux reads as it is meant: it takes the "T" of ISO 8601 for
 # something else, and a date without a time for that day at the present time of day.
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}(?::[0-9]{2})?\Z")
@@ -25,7 +25,7 @@ def seconds(text: str, unit: float = 1.0) -> float:
         if not suffix:
             raise
         value = float(number) * _UNITS[suffix]
-    if not 0 <= value <= _LONGEST:  # also what is no number
+    if not 0 <= value <= LONGEST:  # also what is no number
         raise ValueError(f"{text[:60]!r} is no duration")
     return value
 

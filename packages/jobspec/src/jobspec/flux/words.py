@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Collection
 
 from jobspec.flux import constraints
+from jobspec.flux.arrays import array_text, each_its_own, submissions
 from jobspec.flux.layout import KIN, Layout, gpu_type, layout
-from jobspec.flux.lists import KINDS, indexes
+from jobspec.flux.lists import KINDS
 from jobspec.flux.options import KINDS as OPTIONS
 from jobspec.flux.urgency import urgency
-from jobspec.flux.values import duration, signal_number
-from jobspec.job import Array
-from jobspec.patterns import TOKENS, translate
+from jobspec.flux.values import LONGEST, duration, signal_number
+from jobspec.patterns import translate
 from jobspec.writing import Saying
 
 Option = tuple[str, str | None]
@@ -83,6 +84,8 @@ def _time(say: Saying, found: list[Option]) -> None:
         if say.job.system not in KIN:
             say.approximate("walltime_s", "0 is no limit but the default one of the queue, where it has one")
         say.exact("walltime_s")
+    elif limit is not None and limit > LONGEST:
+        say.drop("walltime_s", "Flux has no limit as long as that")
     elif limit is not None:
         found.append(("time-limit", duration(max(limit, 1))))
         if limit < 1:
@@ -184,7 +187,7 @@ def _begin(say: Saying, found: list[Option]) -> None:
         return
     if say.job.system in KIN:
         _put(say, found, "begin", "dependency" if begin.text.startswith("begin-time:") else "begin-time", begin.text)
-    elif begin.offset_s is not None:
+    elif begin.offset_s is not None and 0 <= begin.offset_s <= LONGEST:
         found.append(("begin-time", f"+{duration(begin.offset_s)}"))
         say.exact("begin")
     elif begin.at is not None:
@@ -202,7 +205,7 @@ def _files(say: Saying, found: list[Option]) -> None:
         if value is None:
             continue
         if field in {"output", "error"} and job.array:
-            value = _each_its_own(value, job.system)
+            value = each_its_own(value, job.system)
             text, lost = translate(value, job.system, say.target)
             if lost:
                 say.approximate(field, f"Flux has nothing for {' '.join(lost)} in a path")
@@ -216,18 +219,6 @@ def _files(say: Saying, found: list[Option]) -> None:
     if job.open_mode:
         found.append(("setopt", f"output.mode={job.open_mode}"))
     say.exact("open_mode", "join")  # without --error, both go to one file
-
-
-def _each_its_own(text: str, system: str) -> str:
-    """A pattern with the id of the job where it had nothing but its index: Flux has ids only."""
-    tokens = TOKENS.get(system, {})
-    of = {meaning: token for token, meaning in reversed(tokens.items())}
-    if "id" not in of or any(token in text for token, meaning in tokens.items() if meaning in {"id", "array"}):
-        return text
-    for token, meaning in tokens.items():
-        if meaning == "index":
-            text = text.replace(token, of["id"])
-    return text
 
 
 def _environment(say: Saying, found: list[Option]) -> None:
@@ -258,6 +249,9 @@ def _signal(say: Saying, found: list[Option]) -> None:
     except ValueError:
         say.drop("signal", f"no signal is named {wanted.name[:20]!r}")
         return
+    if not 0 <= wanted.before_s <= LONGEST:
+        say.drop("signal", "no time limit is as long as that")
+        return
     found.append(("signal", f"{wanted.name}@{wanted.before_s}s"))
     if say.job.system not in KIN:
         what = "the script" if wanted.shell else "what the script runs"
@@ -280,25 +274,6 @@ def _array(say: Saying, found: list[Option]) -> None:
     say.exact("array")
 
 
-def array_text(array: Array) -> str:
-    """The indexes as A-B:STEP, comma separated, and %N for a throttle."""
-    if indexes(array.text):
-        return array.text
-    listed = ",".join(
-        f"{first}-{last}:{step}" if step > 1 and last > first else f"{first}-{last}" if last > first else str(first)
-        for first, last, step in array.ranges
-    )
-    return listed + (f"%{array.throttle}" if array.throttle else "")
-
-
-def submissions(array: Array) -> str:
-    """A shell command that submits a script for each index of the array."""
-    words = []
-    for first, last, step in array.ranges:
-        words.append(str(first) if first == last else f"$(seq {first} {step} {last})")
-    return f"for i in {' '.join(words)}; do flux batch --env=FLUX_JOB_CC=$i SCRIPT; done"
-
-
 def _native(say: Saying, found: list[Option]) -> None:
     for one in say.job.native:
         if say.job.system in KIN and one.option in OPTIONS:
@@ -308,3 +283,11 @@ def _native(say: Saying, found: list[Option]) -> None:
             say.drop("native", f"version 1 of jobspecs has nothing like {one.option}")
         else:
             say.drop("native", f"flux batch has nothing like {one.option}")
+
+
+def carried(say: Saying, unsaid: Collection[str]) -> None:
+    """Account for each of Flux's own options by itself: those that are not among the unsaid are said as they are."""
+    if say.job.system in KIN:
+        for one in say.job.native:
+            if one.option in OPTIONS and one.option not in unsaid:
+                say.carried(one.option)

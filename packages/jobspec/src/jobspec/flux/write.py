@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from jobspec.errors import JobspecError
+from jobspec.flux.arrays import submissions
 from jobspec.flux.directives import is_directive
 from jobspec.flux.layout import Layout
 from jobspec.flux.quote import comment_sign, directives, sayable
-from jobspec.flux.words import Option, options, submissions
+from jobspec.flux.words import Option, carried, options
 from jobspec.systems import SYSTEMS
 from jobspec.writing import File, Saying, Script
 
@@ -20,12 +21,15 @@ def write(say: Saying, script: Script) -> list[File]:
     """
     plan, asked = options(say)
     script = with_shebang(say, script, wrap=("wrap", None) in asked)
-    said = []
+    said: list[Option] = []
+    unsaid: set[str] = set()
     for option, value in asked:
         if sayable(option, value):
             said.append((option, value))
         else:
             say.drop("native", f"--{option}: its text can't stand in a directive")
+            unsaid.add(option)
+    carried(say, unsaid)
     lines = directives([*_resources(plan), *said], comment_sign(script.shebang))
     if say.job.array and not say.same:
         lines.append(f"{comment_sign(script.shebang)} An array: {submissions(say.job.array)}")

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl
 
 from jobspec.flux import command, constraints
 from jobspec.flux.layout import KIN, Layout
-from jobspec.flux.lists import attribute_path, configuration, json_or_text
+from jobspec.flux.lists import EVERYTHING, attribute_path, configuration, json_or_text
 from jobspec.flux.values import seconds, signal_number
-from jobspec.flux.words import options
+from jobspec.flux.words import carried, options
 from jobspec.flux.write import with_shebang
 from jobspec.systems import SYSTEMS
 from jobspec.writing import File, Saying, Script
@@ -42,6 +42,7 @@ def write(say: Saying, script: Script) -> list[File]:
         spec.file("script", "#!/bin/sh\n" + text if wrap else text, 0o700)
     for option, value in asked:
         spec.take(option, value)
+    carried(say, spec.unsaid)
     text = json.dumps(spec.finished(), ensure_ascii=False)
     return [File(SYSTEMS["flux-jobspec"].suffix, text + "\n", head=None)]
 
@@ -53,6 +54,7 @@ class _Jobspec:
         self.say = say
         self.plan = plan
         self.words = words
+        self.unsaid: set[str] = set()
         self.broker: list[str] = []
         self.arguments: list[str] = []
         self.requires: list[str] = []
@@ -110,7 +112,11 @@ class _Jobspec:
         if begin is None or begin.at is None:
             self._lost("begin", "a jobspec has a time, which depends on when it is submitted: add the dependency then")
             return
-        since = datetime.fromisoformat(begin.at).timestamp()
+        try:
+            since = datetime.fromisoformat(begin.at).timestamp()
+        except (ValueError, OverflowError, OSError):
+            self._lost("begin", f"{begin.at[:40]!r} is no time that can be counted since 1970")
+            return
         self.system.setdefault("dependencies", []).append({"scheme": "begin-time", "value": str(since)})
         self.say.approximate("begin", f"{since:.0f} seconds since 1970, by the time zone of this machine")
 
@@ -140,28 +146,37 @@ class _Jobspec:
         elif option == "add-file":
             self._added(text)
         elif option != "wrap":
-            self._lost("native", f"--{option}: {_NEEDS_SUBMITTER.get(option, 'it does nothing in a jobspec')}")
+            self._unsaid(option, _NEEDS_SUBMITTER.get(option, "it does nothing in a jobspec"))
 
     def _lost(self, field: str, why: str) -> None:
         self.say.drop(field, why)
 
+    def _unsaid(self, option: str, why: str) -> None:
+        self.unsaid.add(option)
+        self._lost("native", f"--{option}: {why}")
+
     def _attribute(self, path: str, value: Any) -> None:
         if path.startswith("^"):
-            self._lost("native", "--setattr: a file that only the submitter has")
+            self._unsaid("setattr", "a file that only the submitter has")
         else:
             top, _, key = path.partition(".")
             put(self.user if top == "user" else self.system, key, value)
 
     def _variable(self, option: str, rule: str) -> None:
+        if option == "env-remove":
+            rule = f"-{rule}"
         name, assigned, value = rule.partition("=")
-        if option == "env-remove" or rule in {"-*", "-/.*/"}:
-            return  # nothing of the submitter's is in a jobspec anyhow
+        if rule in EVERYTHING:
+            if self.say.job.system in KIN:
+                self.environment.clear()
+            return
         if assigned and "{{" in value:
             self.shell.setdefault("env-expand", {})[name] = value
         elif assigned and "$" not in value.replace("$$", ""):
             self.environment[name] = value.replace("$$", "$")
         else:
             field = "environment" if self.say.job.environment else "native"
+            self.unsaid.add(option)
             self.say.approximate(field, f"{rule[:60]}: the submitter's own environment has it; add it to the jobspec")
 
     def _configuration(self, text: str) -> None:
@@ -174,7 +189,7 @@ class _Jobspec:
         elif assigned:
             put(held, key, json_or_text(value))
         else:
-            self._lost("native", "--conf: a file that only the submitter has")
+            self._unsaid("conf", "a file that only the submitter has")
             return
         self.files["conf.json"] = {"mode": _REGULAR | 0o600, "data": held}
 
@@ -182,7 +197,7 @@ class _Jobspec:
         name, _, data = text.partition("=")
         plain, _, mode = name.partition(":")
         if "\n" not in data:
-            self._lost("native", "--add-file: a file that only the submitter has")
+            self._unsaid("add-file", "a file that only the submitter has")
         else:
             self.file(plain if mode else name, data, int(mode, 8) if mode.isdigit() else 0o600)
 
