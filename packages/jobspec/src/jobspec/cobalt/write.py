@@ -30,7 +30,6 @@ CANT = (
     ("requeue", "Cobalt does not run a job again"),
     ("exclude_hosts", "qsub names the nodes to take (--attrs location), not those to leave out"),
     ("placement", "it is in the words of its own system"),
-    ("open_mode", "qsub does not say whether its files are overwritten"),
     ("shell", "Cobalt takes the shell from the first line of the script"),
     ("signal", "qsub sends no signal before the end"),
     ("native", "an option that only its own system has"),
@@ -153,6 +152,10 @@ def _texts(say: Saying, options: list[tuple[str, str | None]], prefix: str | Non
             _put(say, options, field, option, path)
             if job.join and field == "output":
                 _put(say, options, "join", "-e", path)
+    if job.open_mode == "truncate":
+        say.approximate("open_mode", "Cobalt appends to its files")
+    else:
+        say.exact("open_mode")
     if job.join:
         say.exact("join")
         if job.output is None:

@@ -9,6 +9,7 @@ from typing import Any
 from resources.units import shown
 
 from jobspec.errors import ScriptError
+from jobspec.job import Dependency
 from jobspec.lsf import resreq, values
 from jobspec.lsf.lexer import Given
 from jobspec.lsf.options import FLAGS, LIMITS
@@ -166,6 +167,12 @@ def _queue(text: str) -> str:
     return text
 
 
+def _dependency(text: str) -> Dependency:
+    if is_template(text):
+        raise ValueError(f"{shown(text)}: no such job")
+    return values.dependency(text)
+
+
 def _limit(text: str) -> str:
     if text != "0":
         values.size(text.removesuffix("!"), "KB")
@@ -193,7 +200,7 @@ _READ: Mapping[str, Callable[[str], object]] = {
     "c": values.minutes,
     "wt": values.minutes,
     "J": values.name,
-    "w": values.dependency,
+    "w": _dependency,
     "b": values.moment,
     "t": values.moment,
     "env": values.environment,
