@@ -89,7 +89,7 @@ def _together(last: dict[str, Given]) -> None:
 
 def _accounts(last: dict[str, Given], job: dict[str, Any], native: list[Native]) -> None:
     """Who pays: the project before the account string, which only goes into the records."""
-    if "P" in last:
+    if "P" in last and last["P"].value:
         native.append(Native("P", last["P"].value))
         if "A" in last:
             native.append(Native("A", last["A"].value))
@@ -160,7 +160,7 @@ def _array(last: dict[str, Given], job: dict[str, Any]) -> None:
         one.state, one.why = "inert", "qsub makes no array job of a range without an end"
         return
     throttle = int(last["tc"].value) if "tc" in last else 0
-    job["array"] = Array(one.value, (found,), throttle or None)
+    job["array"] = Array(one.value.strip().replace(" ", "-"), (found,), throttle or None)
     one.fields = ("array",)
     if "tc" in last:
         last["tc"].fields = ("array",)
@@ -170,7 +170,7 @@ def _dependency(lists: dict[str, list[Given]], job: dict[str, Any]) -> None:
     terms, texts = [], []
     for option, kind in (("hold_jid", "afterany"), ("hold_jid_ad", "aftercorr")):
         given = lists.get(option, [])
-        ids = tuple(job_id for one in given for job_id in one.value.split(",") if job_id)
+        ids = tuple(job_id for one in given for job_id in one.value.replace(" ", ",").split(",") if job_id)
         if ids:
             terms.append((kind, ids))
             texts.append(f"-{option} {','.join(ids)}")
@@ -205,7 +205,8 @@ def _environment(lists: dict[str, list[Given]], job: dict[str, Any]) -> None:
                 names[name] = value if equals else None
     for one in (*everything, *given):
         one.fields = ("environment",)
-    text = ["-V"] * bool(everything) + [f"-v {one.value}" for one in given]
+    shown = ",".join(name if value is None else f"{name}={value}" for name, value in names.items())
+    text = ["-V"] * bool(everything) + [f"-v {shown}"] * bool(shown)
     job["environment"] = Environment(
         " ".join(text),
         bool(everything),

@@ -1,0 +1,1 @@
+"""HyperQueue: a script with `#HQ` directives for `hq submit`."""
