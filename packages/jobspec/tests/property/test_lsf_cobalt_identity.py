@@ -157,8 +157,8 @@ SCRIPTS = {
     "# @ resources = ConsumableCpus(2) \\\n"
     '#  ConsumableMemory(2gb)\n# @ requirements = (Feature == "a")\n# @ environment = COPY_ALL; A=b\n# @ queue\ntrue\n',
 }
-PIECES = ["-", "\\", "'", '"', "[", "]", "(", ")", "{", ":", ",", "=", "/", "&&", "||", "%", "#", "\n", "\r", "\0", "\t",
-          " ", "9" * 30, "é", "\udcff", "٣", "$X", "\x1b", "!", "@"]  # fmt: skip
+PIECES = ["-", "\\", "'", '"', "[", "]", "(", ")", "{", ":", ",", "=", "/", "&&", "||", "%", "#", "\n", "\r", "\0",
+          "\t", " ", "9" * 30, "é", "\udcff", "٣", "$X", "\x1b", "!", "@"]  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)

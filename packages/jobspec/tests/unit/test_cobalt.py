@@ -190,6 +190,8 @@ def say(changes, profile=DEFAULT):
         ({"environment": Environment("", False, (), (("A", "b:c"),))}, ["-n 1", "-t 0", r"--env A=b\:c"], set()),
         ({"mail": Mail("a@b", ("END",))}, ["-n 1", "-t 0", "-M a@b"], {"mail"}),
         ({"mail": Mail("a@b", ())}, ["-n 1", "-t 0"], set()),
+        ({"output": "o", "open_mode": "append"}, ["-n 1", "-t 0", "-o o"], set()),
+        ({"output": "o", "open_mode": "truncate"}, ["-n 1", "-t 0", "-o o"], {"open_mode"}),
         ({"hosts": "n[1-2]"}, ["-n 1", "-t 0", "--attrs location=n1,n2"], set()),
         ({"qos": "x", "comment": "c", "priority": "1"}, ["-n 1", "-t 0"], {"qos", "comment", "priority"}),
     ],

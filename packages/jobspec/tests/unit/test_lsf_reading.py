@@ -147,7 +147,7 @@ def test_what_bsub_refuses(line, words):
 @pytest.mark.parametrize(
     "line",
     ["-n ${N}", "-nnodes {nodes}", "-n <my_node_count>", "-W @HOURS:00", "-nnodes NUM_NODE", "-R 'rusage[mem=${m}]'",
-     "-q !TBG_queue", "-W %%T%%", "-n {{ n }}"],
+     "-q !TBG_queue", "-W %%T%%", "-n {{ n }}", "-w done($ID)"],
 )  # fmt: skip
 def test_templates_are_told(line):
     assert refusal(line).meant == "a template: fill it in first"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Any
 
 from jobspec.cobalt import values
 from jobspec.cobalt.arguments import Given, Word, header, split, unread
 from jobspec.cobalt.options import PLAIN
 from jobspec.errors import ScriptError
-from jobspec.job import Constraint, Job, Mail, Native, Nodes, Where
+from jobspec.job import Constraint, Environment, Job, Mail, Native, Nodes, Where
 from jobspec.profile import Profile
 from jobspec.reading import Directive, Problem, Reading
 from jobspec.templates import FILL_IN, is_template, meant
@@ -53,17 +54,20 @@ def read(text: str, profile: Profile) -> Reading:
     asked: dict[str, Any] = {}
     for one in given:
         _take(one, asked, last)
+    if "env" in asked:
+        every = {name: value for one in asked["env"] for name, value in one.values}
+        text_of = ":".join(one.text for one in asked["env"])
+        asked["env"] = Environment(text_of, all=False, values=tuple(every.items()))
     for name, label in (("time", "-t"), ("nodecount", "-n")):
         if name not in asked:
             raise ScriptError(*_missing(name, label, text, lines, stray))
     directives = _directives(given, last, asked)
     warnings: list[Problem] = []
-    for number in dict.fromkeys(word.line for word in stray):
-        words = [word for word in stray if word.line == number]
-        why = f"qsub reads no option behind {stray[0].text!r}"
-        directives.append(
-            Directive(number, words[0].column, " ".join(word.text for word in words), "", (), "ignored", why)
-        )
+    for number, group in groupby(stray, key=lambda word: word.line):
+        words = list(group)
+        why = f"qsub reads no option behind {stray[0].text[:60]!r}"
+        given_there = " ".join(word.text for word in words)
+        directives.append(Directive(number, words[0].column, given_there, "", (), "ignored", why))
         warnings.append(Problem(number, words[0].column, why, "qsub knows no comments behind #COBALT"))
     read_to = _end(text, lines)
     for number, column, line in unread(text, read_to):
@@ -93,16 +97,16 @@ def _take(one: Given, asked: dict[str, Any], last: dict[str, Given]) -> None:
     if name == "attrs" and name in asked:
         message = "several --attrs: qsub takes one, with all attributes: name=value:name=value"
         raise ScriptError(message, one.line, one.column)
-    value: Any = one.value
+    value = one.value
     if value is not None and name in _READ:
-        if name == "env" and name in asked:
-            value = f"{last[name].value}:{value}"  # several are joined
         try:
-            asked[name] = _READ[name](value)
+            read_value = _READ[name](value)
         except ValueError as error:
-            raise ScriptError(f"--{name}: {error}", *place, meant=meant(one.value or "")) from None
-        if name == "env":
-            one = Given(name, value, one.line, one.column, *place)
+            raise ScriptError(f"--{name}: {error}", *place, meant=meant(value)) from None
+        if name == "env":  # several are joined
+            asked.setdefault(name, []).append(read_value)
+        else:
+            asked[name] = read_value
     else:
         asked[name] = True if value is None else value
     last[name] = one

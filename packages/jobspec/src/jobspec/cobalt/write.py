@@ -30,8 +30,6 @@ CANT = (
     ("requeue", "Cobalt does not run a job again"),
     ("exclude_hosts", "qsub names the nodes to take (--attrs location), not those to leave out"),
     ("placement", "it is in the words of its own system"),
-    ("open_mode", "qsub does not say whether its files are overwritten"),
-    ("shell", "Cobalt takes the shell from the first line of the script"),
     ("signal", "qsub sends no signal before the end"),
     ("native", "an option that only its own system has"),
 )
@@ -54,7 +52,10 @@ def write(say: Saying, script: Script) -> list[File]:
         options += [("-O" if one.option == "outputprefix" else f"--{one.option}", one.value) for one in job.native]
     else:
         say.drop_all(CANT)
-    say.drop_all((name, why) for name, why in CANT if name in {"array", "begin"})
+        if job.shell is not None and job.shell.split("/")[-1] not in re.split("[/ ]", script.shebang):
+            say.drop("shell", "Cobalt takes the shell from the first line of the script")
+        else:
+            say.exact("shell")
     lines = [f"#COBALT {option}" if value is None else f"#COBALT {option} {value}" for option, value in options]
     # Without a first line that starts with "#!" none of them is read.
     script = script if script.shebang else replace(script, shebang="#!/bin/sh")
@@ -153,6 +154,10 @@ def _texts(say: Saying, options: list[tuple[str, str | None]], prefix: str | Non
             _put(say, options, field, option, path)
             if job.join and field == "output":
                 _put(say, options, "join", "-e", path)
+    if job.open_mode == "truncate":
+        say.approximate("open_mode", "Cobalt appends to its files")
+    else:
+        say.exact("open_mode")
     if job.join:
         say.exact("join")
         if job.output is None:

@@ -9,6 +9,7 @@ from typing import Any
 from resources.units import shown
 
 from jobspec.errors import ScriptError
+from jobspec.job import Dependency
 from jobspec.lsf import resreq, values
 from jobspec.lsf.lexer import Given
 from jobspec.lsf.options import FLAGS, LIMITS
@@ -58,17 +59,6 @@ class Parts:
         if old:
             old.state, old.why, old.fields = "overridden", f"overridden by line {line}", ()
 
-    def value(self, key: str) -> Any:
-        """What was read for the key; None where it was not given."""
-        part = self.last.get(key)
-        return part.value if part else None
-
-
-def refuse(given: Given, error: ValueError, text: str | None = None) -> ScriptError:
-    """The refusal of an option's value."""
-    value = given.value or "" if text is None else text
-    return ScriptError(f"-{given.name}: {error}", given.line, given.value_column, meant=meant(value))
-
 
 def collect(given: Given, parts: Parts) -> None:
     """Read one option. Raises ScriptError where bsub refuses its value."""
@@ -92,7 +82,8 @@ def collect(given: Given, parts: Parts) -> None:
     except ValueError as error:
         if isinstance(error, ScriptError):
             raise
-        raise refuse(given, error) from None
+        where = (given.line, given.value_column)
+        raise ScriptError(f"-{given.name}: {error}", *where, meant=meant(given.value or "")) from None
 
 
 def _requirement(given: Given, parts: Parts) -> None:
@@ -132,8 +123,8 @@ def _part(given: Given, at: int, text: str, value: Any) -> Part:
 
 def _gpu(given: Given, parts: Parts) -> None:
     text = given.value or ""
-    for key in [key for key in parts.last if key.startswith("gpu.")]:
-        parts.drop(key, given.line)
+    for name in (*_GPU, "-"):
+        parts.drop(f"gpu.{name}", given.line)
     if text == "-":
         parts.put("gpu.-", _part(given, 0, "-", "-"))
         return
@@ -166,6 +157,12 @@ def _queue(text: str) -> str:
     return text
 
 
+def _dependency(text: str) -> Dependency:
+    if is_template(text):
+        raise ValueError(f"{shown(text)}: no such job")
+    return values.dependency(text)
+
+
 def _limit(text: str) -> str:
     if text != "0":
         values.size(text.removesuffix("!"), "KB")
@@ -193,7 +190,7 @@ _READ: Mapping[str, Callable[[str], object]] = {
     "c": values.minutes,
     "wt": values.minutes,
     "J": values.name,
-    "w": values.dependency,
+    "w": _dependency,
     "b": values.moment,
     "t": values.moment,
     "env": values.environment,

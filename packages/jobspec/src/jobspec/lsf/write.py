@@ -107,7 +107,7 @@ def _files(say: Saying, script: Script, own: dict[str, list[str | None]], asked:
         if say.same:
             asked.options.append(("L", job.shell))
             say.exact("shell")
-        elif job.shell.split("/")[-1] == script.shebang.split("/")[-1].strip():
+        elif job.shell.split("/")[-1] in re.split("[/ ]", script.shebang):
             say.exact("shell")
         else:
             say.drop("shell", "LSF takes the shell from the first line of the script")
