@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -210,7 +211,8 @@ def _leave(run_: Run, *, keep: bool, free: bool) -> Path | None:
         if keep or not free or not stage.temporary:
             left = left or stage.path
             if stage.temporary and not keep:
-                leave_note(stage, run_.transformer, run_.pending)
+                with suppress(StepFailed):  # the note is for later runs only
+                    leave_note(stage, run_.transformer, run_.pending)
             stage.release()
             continue
         try:

@@ -81,7 +81,10 @@ class Scheduler(TransformerBase):
 
     def stages(self) -> str | None:
         # Jobs start where they were submitted, so that is on a file system that the nodes share; /tmp seldom is.
-        return str(Path.cwd())
+        try:
+            return str(Path.cwd())
+        except OSError:  # it has been removed
+            return None
 
     def refuse_tasks(self, job: Job) -> str:
         if not self.launcher and job.nodes and job.nodes.least > 1:
