@@ -41,7 +41,8 @@ CASES = {
     "memory": ({"nodes": Nodes(1, 1), "memory": Memory(37 << 30, "node")}, ["37", str(37 << 10), str(37 << 30)]),
     "disk_per_node": ({"nodes": Nodes(1, 1), "disk_per_node": 37 << 30}, ["37", str(37 << 10), str(37 << 20)]),
     "licenses": ({"licenses": (("zq7lic", 3),)}, ["zq7lic"]),
-    "exclusive": ({"exclusive": True}, ["excl", "-x", "AntiAffinity"]),
+    # Cobalt shares no node.
+    "exclusive": ({"exclusive": True}, ["excl", "-x", "AntiAffinity", "singlejob", "#COBALT -n"]),
     "burst_buffer": ({"burst_buffer": ("#BB zq7bb",)}, ["zq7bb"]),
     "walltime_s": ({"walltime_s": 37 * 60}, ["37", "2220"]),
     "walltime_min_s": ({"walltime_min_s": 37 * 60}, ["37", "2220"]),
@@ -50,7 +51,8 @@ CASES = {
     "dependency": ({"dependency": Dependency("afterok:7654321", (("afterok", ("7654321",)),))}, ["7654321"]),
     "priority": ({"priority": "4242"}, ["4242"]),
     "hold": ({"hold": True}, ["hold", "-h", "-H", "urgency=0", "suspend", "--urgency=hold"]),
-    "requeue": ({"requeue": True}, ["requeue", "-r", "restart", "backoff", "idempotent", "retr", "max_"]),
+    # HTCondor and HyperQueue run a job again without being asked.
+    "requeue": ({"requeue": True}, ["requeue", "-r", "restart", "backoff", "idempotent", "universe", "#HQ"]),
     "constraint": ({"constraint": Constraint("zq7feat", ("zq7feat",))}, ["zq7feat"]),
     "hosts": ({"hosts": "zq7host"}, ["zq7host"]),
     "exclude_hosts": ({"exclude_hosts": "zq7host"}, ["zq7host"]),
@@ -61,7 +63,7 @@ CASES = {
     "environment": ({"environment": Environment("A=zq7", True, (), (("A", "zq7"),))}, ["zq7"]),
     "shell": ({"shell": "/bin/zq7sh"}, ["/bin/zq7sh"]),
     "mail": ({"mail": Mail("zq7@example.org", ("END",))}, ["zq7@example.org"]),
-    "signal": ({"signal": Signal("USR2", 37 * 60)}, ["USR2", "12"]),
+    "signal": ({"signal": Signal("USR1", 37 * 60)}, ["USR1", "10"]),
 }
 
 

@@ -35,7 +35,19 @@ def refused(*options, system="pbspro"):
 
 def test_lines_that_are_directives():
     text = "\n".join(
-        [":", "#PBS -N a", "", "  # a comment", "   #PBS -h", "#PBS-r n", "# PBS -V", "##PBS -V", "#pbs -V", "x", "#PBS -V"]
+        [
+            ":",
+            "#PBS -N a",
+            "",
+            "  # a comment",
+            "   #PBS -h",
+            "#PBS-r n",
+            "# PBS -V",
+            "##PBS -V",
+            "#pbs -V",
+            "x",
+            "#PBS -V",
+        ]
     )
     found = read_torque.read(text, DEFAULT)
     assert (found.jobs[0].name, found.jobs[0].hold, found.jobs[0].requeue) == ("a", True, False)
@@ -248,7 +260,10 @@ def test_cpus_that_do_not_divide():
 
 def test_kinds_of_chunks_are_components():
     found = reading("#PBS -l select=2:ncpus=1:mem=10gb+3:ncpus=2:mem=8gb:ngpus=1,walltime=60")
-    assert [(one.nodes.least, one.cpus_per_task, one.memory.bytes >> 30) for one in found.jobs] == [(2, 1, 10), (3, 2, 8)]
+    assert [(one.nodes.least, one.cpus_per_task, one.memory.bytes >> 30) for one in found.jobs] == [
+        (2, 1, 10),
+        (3, 2, 8),
+    ]
     assert [one.gpus for one in found.jobs] == [(), (Gpus(1, "node"),)]
     assert {one.walltime_s for one in found.jobs} == {60}
     assert [one.text for one in found.directives][:2] == [
