@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -401,3 +402,17 @@ def test_hyperqueue_by_its_python_package(tmp_path, monkeypatch):
         output = io.StringIO()
         assert runner.run(runner.plan(document.load(text), made("hyperqueue")), output=output)
         assert output.getvalue() == "rank 0\nrank 1\n"
+
+
+@pytest.mark.parametrize(("body", "code"), [("exit 0", 0), ("[ $JOBSPEC_TASK_RANK -ne 1 ] || exit 6", 6)])
+def test_the_script_that_starts_processes(body, code):
+    text = (
+        "{version: 1, resources: {type: slot, count: 3}, task: {command: [sh, -c, "
+        f"'echo $JOBSPEC_TASK_RANK/$JOBSPEC_TASK_COUNT; {body}']}}}}"
+    )
+    [file, _] = planned("lsf", text)[0].actions
+    done = subprocess.run(
+        ["/bin/sh", "-c", file.content], env={"PATH": "/bin:/usr/bin"}, capture_output=True, text=True, check=False
+    )
+    assert sorted(done.stdout.split()) == ["0/3", "1/3", "2/3"]
+    assert done.returncode == code
