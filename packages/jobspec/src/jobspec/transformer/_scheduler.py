@@ -215,11 +215,6 @@ exit "$code"
 """
 
 
-def clock(seconds: int) -> str:
-    """`hh:mm:ss` with as many hours as it takes."""
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-
-
 def gpus_per_task(job: Job) -> int:
     """GPUs of each task, whatever their type."""
     return sum(gpus.count for gpus in job.gpus)
