@@ -37,7 +37,11 @@ def remove_leftovers(transformer: TransformerBase) -> None:
     if not transformer.where():
         return
     looked = 0
-    for note in Path(transformer.stages() or tempfile.gettempdir()).glob(f"{PREFIX}*/{NOTE}"):
+    try:
+        notes = list(Path(transformer.stages() or tempfile.gettempdir()).glob(f"{PREFIX}*/{NOTE}"))
+    except OSError:
+        return
+    for note in notes:
         if looked == MOST:
             return
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +29,18 @@ _JOB = "JOBID"  # and the id of a job that it does not start
 class _Started:
     id: str
     transformer: TransformerBase
+    after: list[_Started]
     watch: bool = False
     ended: bool = False
+
+    def succeeded(self) -> None:
+        """It has ended, and so has what it came after; what is still to be shown is left to that."""
+        self.ended, open_ = True, [self]
+        for job in open_:
+            for before in job.after:
+                if not before.ended and not before.watch:
+                    before.ended = True
+                    open_.append(before)
 
 
 class Run:
@@ -90,7 +101,7 @@ class Run:
     def started(self, task: Task, job: str, transformer: TransformerBase | None = None) -> None:
         """Remember a job that was started; "" is none."""
         if job:
-            entry = _Started(job, transformer or self.transformer, task.attributes.watch)
+            entry = _Started(job, transformer or self.transformer, self._before(task), task.attributes.watch)
             self._jobs[job] = entry
             self._all.append(entry)
             self._of_task.setdefault(task.name, []).append(entry)
@@ -103,9 +114,11 @@ class Run:
         except JobEnded:
             entry.ended = True
             raise
-        entry.ended = True  # an interrupt leaves it pending
-        if code:
-            raise StepFailed(f"job {job} ended with exit code {code}", job)
+        if not code:
+            entry.succeeded()
+            return
+        entry.ended = True
+        raise StepFailed(f"job {job} ended with exit code {code}", job)
 
     def ready(self, unit: Unit) -> None:
         """Wait for what a task depends on, unless the scheduler does it. Raises StepFailed."""
@@ -132,7 +145,7 @@ def dry_run(made: Plan) -> Result:
                 results.append(StepResult(step.spec.name, step.spec.place, PLANNED, actions=tuple(actions)))
                 if isinstance(step, SetStep):
                     step.run(run_)
-            if unit.task.name and not unit.task.local:
+            if unit.task.name and not unit.task.local and not unit.task.replica:
                 run_.started(unit.task, f"{_JOB}({unit.task.name})")
     return Result(made.transformer.name, tuple(results), notes=tuple(made.notes))
 
@@ -210,7 +223,8 @@ def _leave(run_: Run, *, keep: bool, free: bool) -> Path | None:
         if keep or not free or not stage.temporary:
             left = left or stage.path
             if stage.temporary and not keep:
-                leave_note(stage, run_.transformer, run_.pending)
+                with suppress(StepFailed):  # the note is for later runs only
+                    leave_note(stage, run_.transformer, run_.pending)
             stage.release()
             continue
         try:

@@ -37,7 +37,10 @@ class Stage:
         self.temporary = not path
         self._lock = -1
         if not path:
-            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+            try:
+                self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+            except OSError as error:
+                raise StepFailed(f"can't make a stage in {folder or 'a temporary folder'}: {error.strerror}") from None
             return
         self.path = Path(path)
         try:

@@ -149,7 +149,7 @@ attributes: {system: {duration: 1h}}
     assert done.returncode == 0, done.stderr
     job = done.stdout.split()[3]
     said = dict(word.partition("=")[::2] for word in ask(cluster, "scontrol", "-o", "show", "job", job).split())
-    assert (said["JobName"], said["NumNodes"], said["NumTasks"], said["CPUs/Task"]) == ("held", "2-2", "2", "2")
+    assert (said["JobName"], said["NumNodes"][0], said["NumTasks"], said["CPUs/Task"]) == ("held", "2", "2", "2")
     assert (said["TimeLimit"], said["MinMemoryCPU"], said["Features"]) == ("01:00:00", "100M", "big")
     ask(cluster, "scancel", job)
 

@@ -310,6 +310,19 @@ def test_the_script_of_a_group_is_plain_shell():
     assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
 
 
+def test_what_a_job_came_after_has_ended_with_it(in_flux, tmp_path):
+    """No stage is left for jobs that must have ended, since one that depends on them has."""
+    file = tmp_path / "job.yaml"
+    file.write_text(
+        "version: 1\ntasks: [{name: a, command: ['true']}, {name: b, depends_on: a, command: [echo, b],"
+        " attributes: {watch: true}}, {depends_on: b, command: [echo, c], attributes: {watch: true}}]"
+    )
+    done = in_flux(*JOBSPEC, "run", file)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert [line for line in done.stdout.splitlines() if not line.startswith("=>")] == ["b", "c"]
+
+
 def test_the_example(jobspec, examples):
     result = jobspec("run", "-t", "local", examples / "groups-jobspec.yaml")
     assert result.exit_code == 0, result.stderr

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from jobspec import document, runner
-from jobspec.errors import DocumentError
+from jobspec.errors import DocumentError, StepFailed
 from jobspec.profile import Profile
 from jobspec.testing import check_transformer
 from jobspec.transformer import TRANSFORMERS
@@ -66,11 +67,11 @@ SUBMISSIONS = {
     "lsf": "bsub -J n -q q -P a -cwd /work -n 2 -gpu num=1/task -W 1:31 -env all"
     " -R span[hosts=1] affinity[core(3)] rusage[mem=600MB/task] STAGE/job-",
     "gridengine": "qsub -terse -b y -shell n -N n -A a -q q -pe threads 6 -l h_rt=1:30:30",
-    "oar": "oarsub -n n -l /nodes=1/core=6,walltime=01:30:30 -d /work -q q --project a",
+    "oar": "oarsub -n n --project a -q q -l /nodes=1/gpu=2/core=3,walltime=1:30:30 -d /work env 'A=x y' JOBSPEC",
     "htcondor": "condor_submit -terse",
     "kubernetes": "kubectl create --output=name",
-    "hyperqueue": "hq submit --output-mode=quiet --cpus=3 --name=n --resource=gpus=1 --resource=mem=600"
-    " --time-limit=01:30:30 --array=0-1 --cwd=/work",
+    "hyperqueue": "hq submit --output-mode=quiet --name=n --cpus=3 --resource gpus/nvidia=1 --resource mem=600"
+    " --time-limit=5430s --time-request=5430s --cwd=/work --array=0-1 --env=A=x y",
 }
 LOOKS = {
     "slurm": "scontrol --oneliner show job JOBID",
@@ -101,7 +102,7 @@ def test_batch_on_nodes():
     [lsf] = argv("lsf", ON_NODES)
     assert {"4", "span[ptile=2] affinity[core(3)]"} <= set(lsf)
     [oar] = argv("oar", ON_NODES)
-    assert "/nodes=2/core=6,walltime=01:30:30" in oar
+    assert "/nodes=2/core=6,walltime=1:30:30" in oar
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -152,11 +153,11 @@ def test_a_submit_description_of_htcondor():
     [script, description, *_] = planned("htcondor", WHOLE)[0].actions
     lines = dict(line.split(" = ", 1) for line in description.content.splitlines()[:-1])
     assert lines["executable"] == script.path
-    assert lines["environment"] == "\"A='x y' JOBSPEC_STAGE='STAGE'\""
-    assert (lines["request_cpus"], lines["request_memory"], lines["request_gpus"]) == ("6", "1228800KB", "2")
-    assert lines["periodic_remove"].endswith("> 5430")
+    assert lines["environment"] == "\"A='x y' JOBSPEC_STAGE=STAGE\""
+    assert (lines["request_cpus"], lines["request_memory"], lines["request_gpus"]) == ("6", "1200", "2")
+    assert lines["log"].startswith("STAGE/")
     with_break = WHOLE.replace("x y", "x\\ny")
-    with pytest.raises(Exception, match="line break"):
+    with pytest.raises(StepFailed, match="line break"):
         planned("htcondor", with_break)
 
 
@@ -401,3 +402,17 @@ def test_hyperqueue_by_its_python_package(tmp_path, monkeypatch):
         output = io.StringIO()
         assert runner.run(runner.plan(document.load(text), made("hyperqueue")), output=output)
         assert output.getvalue() == "rank 0\nrank 1\n"
+
+
+@pytest.mark.parametrize(("body", "code"), [("exit 0", 0), ("[ $JOBSPEC_TASK_RANK -ne 1 ] || exit 6", 6)])
+def test_the_script_that_starts_processes(body, code):
+    text = (
+        "{version: 1, resources: {type: slot, count: 3}, task: {command: [sh, -c, "
+        f"'echo $JOBSPEC_TASK_RANK/$JOBSPEC_TASK_COUNT; {body}']}}}}"
+    )
+    [file, _] = planned("lsf", text)[0].actions
+    done = subprocess.run(
+        ["/bin/sh", "-c", file.content], env={"PATH": "/bin:/usr/bin"}, capture_output=True, text=True, check=False
+    )
+    assert sorted(done.stdout.split()) == ["0/3", "1/3", "2/3"]
+    assert done.returncode == code

@@ -43,6 +43,30 @@ def test_a_second_run_says_so_and_exits_1(jobspec, tmp_path):
     assert jobspec("run", "-t", "local", "-", stdin=text).exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["local", "slurm"])
+def test_nowhere_to_make_a_stage(tmp_path, name):
+    """A working directory or a folder of temporary files that is gone is one line, too."""
+    folder, bin_ = tmp_path / "gone", tmp_path / "bin"
+    folder.mkdir()
+    bin_.mkdir()
+    for command in ("sbatch", "scontrol"):
+        (bin_ / command).write_text("#!/bin/sh\nexit 0\n")
+        (bin_ / command).chmod(0o700)
+    code = f"import os, sys; os.chdir({str(folder)!r}); os.rmdir({str(folder)!r}); import tempfile;"
+    code += " tempfile.tempdir = '/no/such'; from jobspec.cli import main; main(prog_name='jobspec')"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "-t", name, "-"],
+        input=ONE,
+        env={**os.environ, "PATH": f"{bin_}:/bin:/usr/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "can't make a stage" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_names_of_our_own_are_taken(jobspec):
     scripts, write = "[{name: .jobspec-lock, content: b}]", "{step: write, filename: .jobspec-lock}"
     text = f"{{version: 1, task: {{scripts: {scripts}, transform: [{write}]}}}}"

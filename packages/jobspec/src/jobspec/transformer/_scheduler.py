@@ -81,7 +81,10 @@ class Scheduler(TransformerBase):
 
     def stages(self) -> str | None:
         # Jobs start where they were submitted, so that is on a file system that the nodes share; /tmp seldom is.
-        return str(Path.cwd())
+        try:
+            return str(Path.cwd())
+        except OSError:  # it has been removed
+            return None
 
     def refuse_tasks(self, job: Job) -> str:
         if not self.launcher and job.nodes and job.nodes.least > 1:
@@ -210,11 +213,6 @@ done
 for one in $all; do wait "$one" || code=$?; done
 exit "$code"
 """
-
-
-def clock(seconds: int) -> str:
-    """`hh:mm:ss` with as many hours as it takes."""
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
 def gpus_per_task(job: Job) -> int:

@@ -33,43 +33,44 @@ class Written(Scheduler):
     def options(self, launch: Launch, output: str) -> list[str]:
         """The options that say a job: what it asks for, where it starts, where its output goes."""
         job = replace(
-            self._placed(launch.job),
+            self.placed(launch.job),
             workdir=launch.cwd or None,
             output=output or None,
             join=bool(output),
             environment=Environment("ALL", all=True),
         )
-        return _words(self.dialect(), _said(job, self)[0])
+        text = said(job, self)[0]
+        return [word for line in text.split("\n") for word in self._of_line(line)]
+
+    def words(self, line: str) -> list[str]:
+        """What stands on a directive line behind its prefix, as words of a command line."""
+        return shlex.split(line)
+
+    def _of_line(self, line: str) -> list[str]:
+        prefixes = SYSTEMS[self.dialect()].prefixes
+        return next((self.words(line[len(prefix) :]) for prefix in prefixes if line.startswith(prefix)), [])
 
     def refuse(self, job: Job) -> str:
         try:
-            _said(self._placed(job), self)
+            said(self.placed(job), self)
         except JobspecError as error:
             return str(error)
         return ""
 
     def notes(self, job: Job) -> list[str]:
-        say = _said(self._placed(job), self)[1]
+        say = said(self.placed(job), self)[1]
         lost = {field: why for field, (fate, why) in say.fates.items() if fate != EXACT and say.asked(field)}
         return [f"{field}: {why}" for field, why in lost.items()]
 
-    def _placed(self, job: Job) -> Job:
+    def placed(self, job: Job) -> Job:
+        """The job on as many nodes as it can have here."""
         return job if self.launcher or job.nodes else replace(job, nodes=Nodes(1, 1))
 
 
-def _said(job: Job, transformer: Written) -> tuple[str, Saying]:
+def said(job: Job, transformer: Written) -> tuple[str, Saying]:
+    """What the writer makes of a job: the text of its file, and the account. Raises JobspecError."""
     dialect = transformer.dialect()
     say = Saying(job, dialect, transformer.profile)
     text = writer(dialect).write(say, _NOTHING)[0].text
     say.finish()
     return text, say
-
-
-def _words(dialect: str, text: str) -> list[str]:
-    """The options of the directive lines of a script, as words of a command line."""
-    words: list[str] = []
-    for line in text.split("\n"):
-        for prefix in SYSTEMS[dialect].prefixes:
-            if line.startswith(prefix):
-                words += shlex.split(line[len(prefix) :])
-    return words

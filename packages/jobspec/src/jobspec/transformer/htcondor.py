@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from jobspec.actions import Action, CommandAction, FileAction, Launch
 from jobspec.errors import StepFailed
-from jobspec.job import Job
+from jobspec.job import Environment, Job
 from jobspec.stage import write_file
 from jobspec.transformer._base import call
-from jobspec.transformer._scheduler import Ended, Scheduler, gpus_per_task, name_of, offer_steps
+from jobspec.transformer._scheduler import Ended, name_of, offer_steps
+from jobspec.transformer._written import Written, said
 
 _WORDS = ("JobStatus", "ExitBySignal", "ExitCode", "ExitSignal", "HoldReason")
 _REMOVED, _COMPLETED, _HELD = "3", "4", "5"
 
 
-class Transformer(Scheduler):
-    name = "htcondor"
+class Transformer(Written):
+    name = system = "htcondor"
     description = "the HTCondor pool whose condor_submit is on the PATH"
     program, probe = "condor_submit", ("condor_q", "-totals")
 
     def refuse(self, job: Job) -> str:
-        return "the vanilla universe runs a job on one node" if job.nodes and job.nodes.least > 1 else ""
+        return "a job runs on one machine" if job.nodes and job.nodes.least > 1 else super().refuse(job)
 
     def submission(self, launch: Launch, script: str, output: str) -> CommandAction:
         return CommandAction(("condor_submit", "-terse", self._description(launch).path))
@@ -39,32 +41,22 @@ class Transformer(Scheduler):
 
     def _description(self, launch: Launch) -> FileAction:
         """The submit description file."""
-        job, base = launch.job, f"{launch.stage}/{name_of(launch)}"
+        base = f"{launch.stage}/{name_of(launch)}"
         own = self.file(launch)
-        lines = {
-            "universe": "vanilla",
-            "executable": own.path if own else launch.argv[0],
-            "should_transfer_files": "IF_NEEDED",
-            "environment": _environment(launch),
-            "request_cpus": str(job.tasks * job.cpus_per_task),
-        }
-        if job.memory:
-            lines["request_memory"] = f"{-(-job.memory.bytes * job.tasks // 1024)}KB"
-        if gpus := gpus_per_task(job) * job.tasks:
-            lines["request_gpus"] = str(gpus)
-        if launch.cwd:
-            lines["initialdir"] = launch.cwd
-        if job.name:
-            lines["batch_name"] = job.name
-        if launch.watch:
-            lines |= {"output": f"{base}.out", "error": f"{base}.err"}
-        if isinstance(job.walltime_s, int):
-            lines["periodic_remove"] = f"JobStatus == 2 && time() - EnteredCurrentStatus > {job.walltime_s}"
-        for name, value in lines.items():
-            if "\n" in value:
-                raise StepFailed(f"a submit description can't hold a line break in {name}")
-        content = "".join(f"{name} = {value}\n" for name, value in lines.items())
-        return FileAction(f"{base}.sub", False, f"{content}queue 1\n")
+        values = tuple(launch.environment.items())
+        if bad := next((name for name, value in values if "\n" in value), ""):
+            raise StepFailed(f"a submit description can't hold a line break, as {bad} has one")
+        job = replace(
+            self.placed(launch.job),
+            workdir=launch.cwd or None,
+            output=f"{base}.out" if launch.watch else None,
+            join=launch.watch,
+            environment=Environment("", all=False, values=values),
+        )
+        ours = {"executable": own.path if own else launch.argv[0], "log": f"{base}.log"}
+        lines = [line for line in said(job, self)[0].splitlines() if line.partition(" = ")[0] not in ours]
+        content = "".join(f"{line}\n" for line in (*(f"{key} = {value}" for key, value in ours.items()), *lines))
+        return FileAction(f"{base}.sub", False, content)
 
     def read_id(self, answer: str) -> str:
         return answer.strip().partition(".")[0]
@@ -85,16 +77,6 @@ class Transformer(Scheduler):
         if state != _COMPLETED:
             return None
         return Ended(128 + int(number) if by_signal == "true" and number.isdigit() else int(code or 0))
-
-
-def _environment(launch: Launch) -> str:
-    """The new syntax: all in double quotes, each value in single ones, quotes doubled (condor_submit(1))."""
-    values = (f"{name}={_quoted(value)}" for name, value in launch.environment.items())
-    return '"' + " ".join(values).replace('"', '""') + '"'
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 offer_steps(Transformer)

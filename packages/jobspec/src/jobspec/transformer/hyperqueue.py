@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,11 +15,12 @@ from jobspec.actions import CommandAction, Launch
 from jobspec.errors import JobEnded, StepFailed
 from jobspec.job import Job
 from jobspec.transformer._base import ASKING, call
-from jobspec.transformer._scheduler import Ended, Scheduler, clock, gpus_per_task, name_of, offer_steps, task_variables
+from jobspec.transformer._scheduler import Ended, gpus_per_task, name_of, offer_steps, task_variables
+from jobspec.transformer._written import Written
 
 
-class Transformer(Scheduler):
-    name = "hyperqueue"
+class Transformer(Written):
+    name = system = "hyperqueue"
     description = "the HyperQueue server of HQ_SERVER_DIR or of the home directory"
     program = "hq"
 
@@ -47,25 +49,18 @@ class Transformer(Scheduler):
         return ""
 
     def notes(self, job: Job) -> list[str]:
-        notes = ["memory is asked for as the resource mem, which workers must have"] if job.memory else []
-        notes += ["GPUs are asked for as the resource gpus, which workers must have"] if job.gpus else []
-        if job.walltime_s and not shutil.which("hq"):
-            notes.append("the duration is not enforced without an hq command")
-        return notes
+        unlimited = job.walltime_s and not shutil.which("hq")
+        return [*super().notes(job), *(["the duration is not enforced without an hq command"] if unlimited else [])]
 
     def refuse(self, job: Job) -> str:
-        return "a task of HyperQueue gets nodes only as a whole" if job.nodes and job.nodes.least > 1 else ""
+        return "a task of HyperQueue is on one node" if job.nodes and job.nodes.least > 1 else super().refuse(job)
 
     def submission(self, launch: Launch, script: str, output: str) -> CommandAction:
-        job = launch.job
-        cpus = job.cpus_per_task * (job.tasks if launch.batch else 1)
-        options = ["--output-mode=quiet", f"--cpus={cpus}"]
-        options += [f"--name={job.name}"] if job.name else []
-        options += [f"--resource=gpus={gpus_per_task(job)}"] if job.gpus else []
-        options += [f"--resource=mem={-(-job.memory.bytes // 2**20)}"] if job.memory else []
-        options += [f"--time-limit={clock(job.walltime_s)}"] if isinstance(job.walltime_s, int) else []
-        options += [f"--array=0-{job.tasks - 1}"] if job.tasks > 1 and not launch.batch else []
-        options += [f"--cwd={launch.cwd}"] if launch.cwd else []
+        # Each task is one of HyperQueue's, but a script gets what all of them need.
+        array = launch.job.tasks if not launch.batch else 1
+        one = replace(launch, job=launch.job if launch.batch else replace(launch.job, tasks=1))
+        options = ["--output-mode=quiet", *self.options(one, "")]
+        options += [f"--array=0-{array - 1}"] if array > 1 else []
         options += [f"--env={name}={value}" for name, value in launch.environment.items()]
         if output:
             options += [f"--stdout={output}.%{{TASK_ID}}", f"--stderr={output}.%{{TASK_ID}}"]
@@ -118,7 +113,7 @@ class Transformer(Scheduler):
     def _submit(self, launch: Launch, files: list[Path]) -> str:
         make, ask = import_module("hyperqueue").Job, import_module("hyperqueue.ffi.protocol").ResourceRequest
         job, cwd = launch.job, launch.cwd or str(Path.cwd())
-        extra: dict[str, Any] = {"gpus": gpus_per_task(job)} if job.gpus else {}
+        extra: dict[str, Any] = {"gpus/nvidia": gpus_per_task(job)} if job.gpus else {}
         extra |= {"mem": -(-job.memory.bytes // 2**20)} if job.memory else {}
         cpus = job.cpus_per_task * (job.tasks if launch.batch else 1)
         made = make(default_workdir=cwd, name=job.name)
