@@ -138,6 +138,8 @@ def _group(made: Plan, task: Task, staged: dict[str, bool]) -> Iterator[StepBase
     transformer = made.transformer
     if not transformer.groups:
         raise DocumentError(f"{transformer.name} has no batch jobs that start tasks: it can't run groups", task.place)
+    if why := transformer.refuse_tasks(made.job(task)):
+        raise DocumentError(f"{transformer.name} can't start its tasks: {why}", task.place)
     parts: list[Part] = []
     yield from _members(made, task, staged, parts)
     yield GroupStep(StepSpec("batch", {}, task.place), task, parts)

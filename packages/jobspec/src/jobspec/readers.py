@@ -60,8 +60,10 @@ def _directives(text: str, *, everywhere: bool) -> dict[str, Evidence]:
             break
         if start.startswith("#PBS"):
             line = start  # qsub obeys indented directives too
+        if "loadleveler" not in found and is_statement(line):
+            found["loadleveler"] = Evidence("loadleveler", number, line[:80].strip())
         for prefix, (name, _) in _PREFIXES.items():
-            if line.startswith(prefix) and name not in found and (name != "loadleveler" or is_statement(line)):
+            if line.startswith(prefix) and name not in found and name != "loadleveler":
                 found[name] = Evidence(name, number, line[:80].strip())
     return found
 

@@ -7,7 +7,7 @@ import re
 FILL_IN = "a template: fill it in first"
 _TEMPLATE = re.compile(
     r"\$\{?[A-Za-z_]|\$\(|`|\{\{|\{%|\{[A-Za-z_]\w{0,60}\}|(?<![\w.])@@?[A-Za-z_]|<[A-Za-z_][\w -]{0,60}>"
-    r"|%%?[A-Za-z_]\w{1,60}%|!TBG_|getenv(_nospace)?\("
+    r"|%%[A-Za-z_]\w{0,60}%%|%[A-Z]{3}[A-Z0-9_]{0,60}%|!TBG_|getenv(_nospace)?\("
 )
 
 

@@ -207,6 +207,17 @@ def test_after_a_failure_nothing_starts(run):
     assert "cancelled" in done.stderr
 
 
+def test_a_later_run_removes_the_stage_of_jobs_that_have_ended(run, tmp_path):
+    text = "{version: 1, task: {command: ['true'], transform: [{step: submit, wait: %s}]}}"
+    done = run(text % "false")
+    [stage] = tmp_path.glob("jobspec-*")
+    assert f"the stage is kept: {stage}" in done.stderr
+    time.sleep(1.5)
+    os.utime(stage / ".jobspec-left.json", (time.time() - 60,) * 2)
+    assert run(text % "true").returncode == 0
+    assert not stage.exists()
+
+
 def test_nothing_of_the_job_around_us_gets_in(run):
     text = "{version: 1, task: {command: [env], transform: [{step: submit, watch: true}]}}"
     done = run(text, SLURM_JOB_ID="77", SBATCH_TIMELIMIT="1", PMIX_RANK="3", PBS_JOBID="4", SLURM_NTASKS="9")

@@ -13,8 +13,11 @@ from jobspec.transformer import TRANSFORMERS, TransformerBase
 from jobspec.transformer.local import Transformer as Local
 
 
-@pytest.mark.parametrize("name", ["flux", "local"])
-def test_built_in(name):
+@pytest.mark.parametrize("name", TRANSFORMERS.names())
+def test_built_in(name, monkeypatch, tmp_path):
+    if name not in {"flux", "local"}:
+        monkeypatch.setenv("PATH", "/nowhere")  # they have tests of their own, on real ones or on stand-ins
+        monkeypatch.setenv("HOME", str(tmp_path))
     check_transformer(TRANSFORMERS.load(name))
 
 

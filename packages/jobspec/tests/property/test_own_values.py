@@ -70,7 +70,7 @@ def bare(job, system="jobspec"):
 
 
 @given(jobs(), st.sampled_from(["jobspec", "slurm"]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_job_comes_back(job, system):
     text, say = said(job, system)
     reading = readers.read(text)
@@ -92,7 +92,7 @@ def test_every_job_comes_back(job, system):
 
 
 @given(jobs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_resources_are_enough_for_the_job(job):
     text, _ = said(job)
     made = document.load(text)
@@ -192,6 +192,38 @@ def test_tasks_are_components_and_steps_are_told():
 def test_bytes_that_yaml_can_not_hold_are_refused():
     from jobspec.errors import JobspecError
 
+    comment = Job(
+        name="\udcff",
+        comment="a\nb",
+        account="\0",
+        workdir="/\udcff",
+        environment=Environment("", all=True, values=(("A", "\udcff"), ("B", "c\nd"))),
+    )
+    text, say = said(comment, "slurm")
+    dropped = {field for field, (fate, _) in say.fates.items() if fate == "dropped"}
+    assert dropped == {"name", "account", "comment", "workdir", "environment"}
+    assert readers.read(text).accepted
+    assert yaml.safe_load(text)["attributes"]["system"]["environment"] == {"B": "c\nd"}
     for body in ("\udcff\n", "\0\n"):
         with pytest.raises(JobspecError, match="YAML can't hold"):
             said(Job(), script=Script("#!/bin/sh", body))
+
+
+@pytest.mark.parametrize(
+    ("memory", "count", "unit"),
+    [
+        (Memory(10, "node"), 3, "B"),
+        (Memory(2**30, "node"), 256, "MB"),
+        (Memory(10, "job"), 2, "B"),
+        (Memory(2**30, "cpu"), 3, "GB"),
+        (Memory(2**30, "slot"), 1, "GB"),
+        (Memory(2**33 + 1, "task"), 8388609, "KB"),
+        (Memory(0, "node"), None, None),
+    ],
+)
+def test_memory_of_a_task_is_rounded_up(memory, count, unit):
+    text, _ = said(Job(nodes=Nodes(2, 2), tasks=8, cpus_per_task=3, memory=memory), "slurm")
+    inside = yaml.safe_load(text)["resources"]["with"][0]["with"]
+    found = [(one["count"], one["unit"]) for one in inside if one["type"] == "memory"]
+    assert found == ([(count, unit)] if count else [])
+    assert readers.read(text).jobs[0].memory == memory

@@ -59,6 +59,7 @@ def test_to_flux(line: str, flux: str) -> None:
         ("cobalt", "aprun -n8 -e A=1 ./a", "srun -n 8 --export=ALL,A=1 ./a"),
         ("lsf", "jsrun -n 4 -r 2 -a 1 -c 7 -g 1 ./a", "srun -n 4 --ntasks-per-node=2 -c 7 --gpus-per-task=1 ./a"),
         ("lsf", "jsrun --nrs=4 --tasks_per_rs=2 --cpu_per_rs 4 ./a", "srun -n 8 -c 2 ./a"),
+        ("cobalt", "aprun -n 8 -e A=1 -e B=2 ./a", "srun -n 8 --export=ALL,A=1,B=2 ./a"),
         ("lsf", "lrun -T4 ./a", "srun -N 2 -n 8 --ntasks-per-node=4 ./a"),
         ("loadleveler", "poe -procs 8 ./a", "srun -n 8 ./a"),
         ("loadleveler", "runjob --np 8 -p 4 : ./a -x", "srun -n 8 --ntasks-per-node=4 ./a -x"),
@@ -157,6 +158,13 @@ def test_tasks_per_node_of_srun_counts_only_where_the_job_has_no_tasks() -> None
     alone = Job(nodes=Nodes(2, 2), tasks=2, where={"nodes": Where(1, 1)})
     assert to("flux", "srun --ntasks-per-node=3 ./a", job=alone)[0] == "flux run -N 2 -n 6 ./a"
     assert to("flux", "srun -N1 ./a", job=alone)[0] == "flux run -n 1 ./a"
+
+
+def test_what_tasks_of_a_resource_set_share_is_told() -> None:
+    _, fate, why = to("slurm", "jsrun -n 2 -a 2 -c 3 -g 1 ./a", "lsf")
+    assert fate == "approximate"
+    assert "2 tasks share 3 CPUs" in why
+    assert "2 tasks share 1 GPUs" in why
 
 
 def test_lines_stay_where_they_are() -> None:

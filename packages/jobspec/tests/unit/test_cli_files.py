@@ -170,5 +170,5 @@ def test_what_can_not_be_asked_for_is_one_line(jobspec, script, arguments, words
 
 def test_stdin_and_bytes_that_are_no_text(jobspec):
     data = SCRIPT.encode().replace(b"hostname", b"echo caf\xe9")
-    result = jobspec("convert", "--to", "flux", "-", stdin=data)
+    result = jobspec("convert", "--to", "slurm", "-", stdin=data)
     assert b"echo caf\xe9" in result.stdout_bytes

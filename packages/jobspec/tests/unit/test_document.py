@@ -123,4 +123,4 @@ def test_the_file_of_the_readme_is_one():
     made = runner.plan(load(text), Transformer())
     [job] = made.jobs.values()
     assert (job.nodes, job.tasks, job.cpus_per_task) == (Nodes(2, 2), 8, 2)
-    assert [step.spec.name for step in made.steps] == ["set", "write", "submit", "submit"]
+    assert [step.spec.name for step in made.steps] == ["auth", "set", "write", "submit", "submit"]

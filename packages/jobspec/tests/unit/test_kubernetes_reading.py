@@ -25,6 +25,9 @@ spec:
 """
 
 
+HEAD = "kind: Job\napiVersion: batch/v1\nmetadata: {name: a}\n"
+
+
 def text(spec="", pod="restartPolicy: Never", container="", name="pi"):
     def indented(part, width):
         return "\n".join(" " * width + line for line in part.split("\n")) if part else " " * width + "# nothing"
@@ -68,8 +71,17 @@ def test_cpus(quantity, cpus):
 
 @pytest.mark.parametrize(
     ("quantity", "size"),
-    [("128974848", 128974848), ("129e6", 129000000), ("129M", 129000000), ("128974848000m", 128974848), ("123Mi", 123 * 2**20), ("1.5Gi", 3 * 2**29), ("1G", 10**9), ("400m", 1)],
-)  # fmt: skip
+    [
+        ("128974848", 128974848),
+        ("129e6", 129000000),
+        ("129M", 129000000),
+        ("128974848000m", 128974848),
+        ("123Mi", 123 * 2**20),
+        ("1.5Gi", 3 * 2**29),
+        ("1G", 10**9),
+        ("400m", 1),
+    ],
+)
 def test_memory(quantity, size):
     # "Resource Management for Pods and Containers", "Memory resource units": the first five are one amount, nearly
     assert job(container=f"resources: {{limits: {{memory: {quantity}}}}}").memory == Memory(size, "node")
@@ -86,8 +98,7 @@ def test_requests_count_and_limits_stand_in_for_them():
 
 
 def test_the_pod_holds_what_its_containers_hold_together():
-    more = "\n".join(["resources: {requests: {cpu: 1, memory: 1Gi}}", *[]])
-    made = text(container=more) + (
+    made = text(container="resources: {requests: {cpu: 1, memory: 1Gi}}") + (
         "      - name: side\n        image: b\n        resources: {requests: {cpu: 2500m, memory: 1Gi}}\n"
         "      initContainers:\n      - name: first\n        image: b\n"
         "        resources: {requests: {cpu: 1, memory: 8Gi}}\n"
@@ -195,8 +206,8 @@ def test_places_are_those_in_the_file():
         (text() + "---\n" + text(), "a second Job", 15),
         ("", "no Job in it", 1),
         ("[]", "is a mapping", 1),
-        ("kind: Job\napiVersion: batch/v1\nmetadata: {name: a}\nspec: {template: {spec: {restartPolicy: Never}}}", "a pod needs a container", 4),
-        ("kind: Job\napiVersion: batch/v1\nmetadata: {name: a}", "a Job needs one", 1),
+        (HEAD + "spec: {template: {spec: {restartPolicy: Never}}}", "a pod needs a container", 4),
+        (HEAD, "a Job needs one", 1),
         ("kind: Job\napiVersion: batch/v1\nspec: {}", "needs a name", 1),
         ("a: [", "no YAML", 1),
         ("a: &a [*a]", "anchors", 1),

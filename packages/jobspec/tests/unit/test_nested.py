@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -307,3 +308,19 @@ def test_the_script_of_a_group_is_plain_shell():
     result = runner.dry_run(runner.plan(document.load(GROUP), Flux()))
     script = result.steps[0].actions[0].content
     assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_the_example(jobspec, examples):
+    result = jobspec("run", "-t", "local", examples / "groups-jobspec.yaml")
+    assert result.exit_code == 0, result.stderr
+    lines = [line for line in result.stdout.splitlines() if not line.startswith("=>")]
+    assert (sorted(lines[:2]), lines[2:]) == (["run 0", "run 1"], ["collected", "done"])
+
+
+def test_the_form_of_the_readme():
+    readme = Path(__file__).parents[2] / "README.md"
+    text = next(part for part in readme.read_text().split("```yaml\n")[1:] if "groups:" in part).split("```")[0]
+    made = runner.plan(document.load(text), Flux())
+    assert [unit.task.name for unit in made.units] == ["prepare", "simulate", ""]
+    group = made.units[1].task
+    assert (made.job(group).nodes, made.job(group).tasks) == (Nodes(2, 2), 4)

@@ -43,6 +43,8 @@ def rewrite(
     modules, old to new. The text keeps its number of lines. An element of an array of Flux is told its index by
     FLUX_JOB_CC.
     """
+    # a jobspec of Flux runs a script as Flux does
+    source, target = ("flux" if name == "flux-jobspec" else name for name in (source, target))
     if source == target and not modules:
         return Rewritten(body)
     findings: list[Finding] = find(body, source, bool(modules))

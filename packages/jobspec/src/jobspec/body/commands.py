@@ -41,7 +41,6 @@ COMMANDS: dict[str, frozenset[str]] = {
     "jobset": frozenset(),
     "jobspec": frozenset(),
 }
-COMMANDS["flux-jobspec"] = COMMANDS["flux"]
 # These start other jobs: what comes after the job depends on them.
 SUBMIT = frozenset(_words("sbatch qsub msub bsub oarsub llsubmit condor_submit"))
 # Systems whose commands of one name take the same options.

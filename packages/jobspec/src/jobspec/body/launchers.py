@@ -192,7 +192,7 @@ STUCK = frozenset({"aprun", "ibrun", "runjob"})
 # Where a launcher is at home; there it stays as it is.
 HOME: dict[str, frozenset[str]] = {
     "srun": frozenset({"slurm"}),
-    "flux run": frozenset({"flux", "flux-jobspec"}),
+    "flux run": frozenset({"flux"}),
     "jsrun": frozenset({"lsf"}),
     "lrun": frozenset({"lsf"}),
     "aprun": frozenset({"cobalt"}),
@@ -203,7 +203,6 @@ HOME: dict[str, frozenset[str]] = {
 # What a target starts tasks with.
 TARGET = {
     "flux": "flux run",
-    "flux-jobspec": "flux run",
     "slurm": "srun",
     "pbspro": "mpiexec",
     "torque": "mpiexec",

@@ -6,15 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from jobspec.body.variables import (
-    BY_PLACE,
-    ENVIRONMENT,
-    FROM_ONE,
-    HERE,
-    LINE_IS_NODE,
-    NODE_FILE,
-    TARGETS,
-)
+from jobspec.body.targets import BY_PLACE, ENVIRONMENT, FROM_ONE, HERE, NODE_FILE, TARGETS
+from jobspec.body.variables import LINE_IS_NODE
 from jobspec.job import Array, Job
 from jobspec.report import APPROXIMATE, DROPPED, EXACT, Fate
 
@@ -47,7 +40,6 @@ def array_offset(target: str, array: Array | None) -> int:
 
 def provide(name: str, meaning: str, target: str, source: str, job: Job, family: Family) -> Provided:
     """The lines that give `name`, a variable of the source that means `meaning`, its value on the target."""
-    target = "flux" if target == "flux-jobspec" else target
     if meaning in ("node_file", "host_slots_file", "gpu_file"):
         return _file(name, meaning, target, source, job, family)
     value, why = _value(meaning, target, source, job)

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-
-from jobspec.body.commands import ALIKE, COMMANDS, ONLY_NAMES, SUBMIT, family
+from jobspec.body.commands import ALIKE, COMMANDS, ONLY_NAMES, SUBMIT
 from jobspec.body.find import LONGEST, Finding
-from jobspec.body.launch import NotUnderstood, newlines, read, say
+from jobspec.body.launch import NotUnderstood, newlines, read
 from jobspec.body.launchers import HOME, KNOWS_MPI, MPI, TARGET
+from jobspec.body.providing import Providing
+from jobspec.body.saying import say
 from jobspec.body.shell import MOST_WORDS, Place, Word, scan, words
-from jobspec.body.shim import provide
-from jobspec.body.variables import MEANING, STEERING
-from jobspec.job import Job
-from jobspec.report import APPROXIMATE, DROPPED, EXACT, Entry, Fate
+from jobspec.body.variables import MEANING
+from jobspec.report import APPROXIMATE, DROPPED, EXACT
 from jobspec.systems import SYSTEMS
 
 _words = str.split
 
-_MOST_TEXT = 200
-_MOST_COMMANDS = 5000
-_ASKS = re.compile(r"(?:environ(?:\.get)?[\[(]|getenv\(|ENV(?:IRON)?[\[{]|printenv )\s?\\?[\"']?\Z")
-_SET_BY = frozenset(_words("setenv set for foreach read"))
-_UNSET = frozenset(_words("unset unsetenv"))
+_MOST_COMMANDS = 1000
 _STARTS_HOME = {"pbspro": "PBS_O_WORKDIR", "torque": "PBS_O_WORKDIR", "gridengine": "SGE_O_WORKDIR"}
 _GO_HOME = frozenset(_words("flux slurm lsf oar cobalt hyperqueue"))
 _MODULE_VERBS = frozenset(_words("load add try-load swap switch sw unload rm del remove save"))
@@ -40,25 +32,8 @@ _RANKS = {
 }
 
 
-class Work:
-    """Collects the edits of a body, the lines for its top and the entries."""
-
-    def __init__(
-        self, body: str, source: str, target: str, job: Job, numbers: Sequence[int] | None, modules: Mapping[str, str]
-    ) -> None:
-        self.body = body
-        self.source, self.target = source, target
-        self.job = job
-        self.shim: list[str] = []
-        self._numbers = numbers
-        self._modules = modules
-        self._family = family(body, job.shell)
-        self._entries: list[Entry] = []
-        self._edits: list[tuple[int, int, str]] = []
-        self._starts: list[int] = []
-        self._commands = 0
-        self._assigned: dict[str, tuple[int, bool]] = {}
-        self._read: dict[str, tuple[int, bool]] = {}
+class Work(Providing):
+    """Deals with all that is found in a body."""
 
     def go(self, findings: list[Finding]) -> None:
         """Deal with all findings."""
@@ -73,98 +48,6 @@ class Work:
             self._act(findings, places)
         if self.source != self.target:
             self._start()
-
-    def text(self) -> str:
-        """The body with its edits."""
-        if not self._edits:
-            return self.body
-        pieces: list[str] = []
-        at = 0
-        for start, end, new in sorted(self._edits):
-            pieces += [self.body[at:start], new]
-            at = end
-        return "".join([*pieces, self.body[at:]])
-
-    def entries(self) -> list[Entry]:
-        """What is reported, in the order of the lines."""
-        return sorted(self._entries, key=lambda entry: (entry.line, entry.column))
-
-    def _report(self, at: int, text: str, fate: Fate, why: str = "", *, shaping: bool = False) -> None:
-        row = self._row(at)
-        line = self._numbers[row] if self._numbers and row < len(self._numbers) else row + 1
-        shown = " ".join(text.split())[:_MOST_TEXT]
-        self._entries.append(Entry(line, at - self._starts[row] + 1, shown, fate, why, "body", shaping))
-
-    def _row(self, at: int) -> int:
-        """The number of the body's line that a place is in, from 0."""
-        if not self._starts:
-            self._starts = [0, *(match.end() for match in _NEWLINE.finditer(self.body))]
-        return bisect_right(self._starts, at) - 1
-
-    def _before(self, at: int) -> str:
-        """What stands before a place on its line, or the end of that."""
-        start = max(0, at - _MOST_TEXT)
-        return self.body[max(start, self.body.rfind("\n", start, at) + 1) : at]
-
-    # variables
-
-    def _look(self, findings: list[Finding], places: list[Place]) -> None:
-        """Which variables the script reads, and which it sets itself."""
-        for one, place in zip(findings, places, strict=True):
-            if one.kind != "variable" or place.context == "comment":
-                continue
-            use = self._use(one, place)
-            if use == "assigned":
-                sure = self._before(one.at) in ("", "export ", "setenv ", "declare -x ", "typeset -x ")
-                self._assigned.setdefault(one.name, (one.at, sure))
-            elif use == "listed":
-                why = f"it lists the variables of {self.source} by their first letters"
-                self._report(one.at, f"${{!{one.name}", APPROXIMATE, why)
-            elif use:
-                doubt = place.context in ("single", "quoted here")
-                self._read.setdefault(one.name, (one.at, doubt))
-
-    def _use(self, one: Finding, place: Place) -> str:
-        """How a name is used: "read", "assigned", "listed", or "" where it is but mentioned."""
-        before, after = self.body[max(0, one.at - 24) : one.at], self.body[one.end : one.end + 2]
-        if before.endswith(("$", "${", "${#", "$?", "${!", "${=", "${+")):
-            return "listed" if before.endswith("${!") and after[:1] in ("@", "*") and after[:1] else "read"
-        if place.context != "code":
-            return "read" if _ASKS.search(before) else ""
-        starts = place.word == one.at
-        if starts and (after.startswith("=") or after == "+="):
-            return "assigned"
-        if starts and place.head in _SET_BY and not place.command:
-            return "assigned"
-        if place.head in _UNSET:
-            return ""
-        return "read" if one.name in MEANING.get(self.source, {}) and not place.command else ""
-
-    def _provide(self) -> None:
-        """A line at the top for each variable that is read, and an entry; an entry alone where there is none."""
-        table, there = MEANING.get(self.source, {}), MEANING.get(self.target, {})
-        for name, (at, doubt) in self._read.items():
-            assigned, sure = self._assigned.get(name, (-1, False))
-            before = 0 <= assigned < at and self._row(assigned) < self._row(at)
-            if before and sure:
-                continue
-            meaning = table.get(name)
-            if meaning is not None and there.get(name) == meaning:
-                continue
-            if meaning is None:
-                if not before:
-                    self._report(at, name, DROPPED, f"no variable that {SYSTEMS[self.source].label} sets by its manual")
-                continue
-            given = provide(name, meaning, self.target, self.source, self.job, self._family)
-            self.shim += given.lines
-            if given.fate == DROPPED and before:
-                self._report(at, name, APPROXIMATE, "only the script itself sets it, where it does")
-                continue
-            why = "; ".join(filter(None, (given.why, "it stands in quotes: who reads it there is not known" * doubt)))
-            self._report(at, name, APPROXIMATE if doubt and given.fate == EXACT else given.fate, why)
-        for name, (at, _) in self._assigned.items():
-            if name in STEERING and self.source == "slurm" and name != "SRUN_CPUS_PER_TASK":
-                self._report(at, name, DROPPED, "it steers srun; nothing else reads it")
 
     # what is run
 
@@ -182,10 +65,6 @@ class Work:
                 self._module(place)
             else:
                 self._word(one, place)
-
-    def _line(self, at: int) -> str:
-        end = self.body.find("\n", at)
-        return self.body[at : at + _MOST_TEXT if end < 0 else min(end, at + _MOST_TEXT)]
 
     def _quoted(self, one: Finding, place: Place) -> None:
         """In a string or here-document nothing is changed; what looks like a command there is reported."""
@@ -251,7 +130,7 @@ class Work:
         start, rest = found[0].start, found[1:]
         if name == "flux":
             verb = rest[0].raw if rest else ""
-            if self.source not in ("flux", "flux-jobspec") or self.target in HOME["flux run"]:
+            if self.source != "flux":
                 return
             if verb != "run":
                 self._report(
@@ -261,6 +140,7 @@ class Work:
             name, rest = "flux run", rest[1:]
         if self.target in HOME.get(name, ()):
             return
+        # ALPS belongs to some PBS clusters as well
         if name == "aprun" and self.target in ("pbspro", "torque"):
             self._report(start, self._line(start), APPROXIMATE, "aprun is on Cray systems only")
             return
@@ -377,6 +257,7 @@ class Work:
         if self.job.workdir is not None or self._family == "other":
             return
         source, variable = SYSTEMS[self.source], _STARTS_HOME.get(self.target)
+        # what has no directives is no script, and its origin is not known
         if source.origin == "submit" and source.prefixes and variable:
             line = (
                 f'cd "${{{variable}:-.}}"'
@@ -402,6 +283,3 @@ class Work:
                 EXACT,
                 f"{source.label} starts a job at home, {SYSTEMS[self.target].label} where it was submitted",
             )
-
-
-_NEWLINE = re.compile(r"\n")

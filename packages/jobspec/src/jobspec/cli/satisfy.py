@@ -56,8 +56,9 @@ def _wanted(file: str, source: str, profile: Profile) -> Iterable[Wanted]:
     from jobspec.satisfy import wanted_of_document, wanted_of_job
 
     text = read_argument(file, "jobspec")
-    own = source == "jobspec" or not (source or text.startswith("#!") or readers.detect(text))
-    if own:
+    evidence = [] if source else readers.detect(text)
+    foreign = source or (evidence[0].system if evidence else "slurm" if text.startswith("#!") else "jobspec")
+    if foreign == "jobspec":
         try:
             return list(wanted_of_document(document.load(text)))
         except DocumentError as error:

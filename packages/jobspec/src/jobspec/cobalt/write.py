@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import replace
 
-from jobspec.job import UNLIMITED
+from jobspec.job import UNLIMITED, Mail
 from jobspec.names import hosts_of
 from jobspec.writing import File, Saying, Script
 
@@ -154,10 +154,9 @@ def _texts(say: Saying, options: list[tuple[str, str | None]], prefix: str | Non
             if job.join and field == "output":
                 _put(say, options, "join", "-e", path)
     if job.join:
+        say.exact("join")
         if job.output is None:
-            say.drop("join", "qsub joins the files by their name only, and the job names none")
-        else:
-            say.exact("join")
+            options.append(("-e", "$jobid.output"))  # where the output goes by default
 
 
 def _attributes(say: Saying, options: list[tuple[str, str | None]]) -> None:
@@ -202,14 +201,21 @@ def _others(say: Saying, options: list[tuple[str, str | None]]) -> None:
             say.exact("dependency")
         else:
             say.drop("dependency", "a job of Cobalt waits for jobs to end with status 0, for all of them, by number")
-    if job.mail and (job.mail.user or not job.mail.types):
-        say.exact("mail")
-        if _put(say, options, "mail", "-M", job.mail.user) and set(job.mail.types) != {"BEGIN", "END", "FAIL"}:
-            say.approximate("mail", "Cobalt sends mail at the start and the end")
-    elif job.mail:
-        say.drop("mail", "qsub sends mail to an address only, and the job has none")
+    if job.mail:
+        _mail(say, job.mail, options)
     if job.environment:
         _environment(say, options)
+
+
+def _mail(say: Saying, mail: Mail, options: list[tuple[str, str | None]]) -> None:
+    types = set(mail.types) - {"NONE"}
+    say.exact("mail")
+    if not types and not say.same:
+        return  # an address alone asks for no mail
+    if mail.user is None:
+        say.drop("mail", "qsub sends mail to an address only, and the job has none")
+    elif _put(say, options, "mail", "-M", mail.user) and types | {"FAIL"} != {"BEGIN", "END", "FAIL"}:
+        say.approximate("mail", "Cobalt sends mail at the start and the end")
 
 
 def _environment(say: Saying, options: list[tuple[str, str | None]]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jobspec.flux import constraints
-from jobspec.flux.lists import KINDS, constrained, indexes
+from jobspec.flux.lists import KINDS, constrained, indexes, is_number
 from jobspec.flux.notes import Notes
 from jobspec.flux.values import whole
 from jobspec.job import Begin, Constraint, Dependency, Environment, Job, Signal
@@ -102,9 +102,11 @@ def _dependencies(notes: Notes, job: Job, value: Any) -> Job:
         uri = f"{scheme}:{held}" if held else scheme
         if others:
             uri += f"?{urlencode(others, doseq=True)}"
-        if scheme == "begin-time" and begin is None:
+        if scheme == "begin-time" and begin is None and not others and is_number(held):
             begin = Begin(uri)
             notes.asks(place, uri, "begin")
+        elif scheme == "begin-time" and not others and uri.isprintable():
+            notes.option("dependency", uri, place)
         elif "," in uri or not uri.isprintable():
             notes.native(place, json.dumps(one, ensure_ascii=False))
         else:
@@ -218,6 +220,8 @@ def _shell(notes: Notes, job: Job, value: Any, *, batch: bool) -> Job:
             notes.inert(place, inner, "the count says it")
         else:
             _option(notes, key, inner)
+    if batch and job.output is None:
+        notes.option("output", "none", "")  # where flux batch would have put a name of its own
     return job
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from jobspec.errors import ScriptError
@@ -58,6 +59,11 @@ class Builder:
         self.tell(given, tuple(changes))
         where = {**job.where, **dict.fromkeys(changes, Where(given.line, given.column))}
         return replace(job, where=where, **changes)  # type: ignore[arg-type]
+
+
+def in_order(natives: Iterable[Native]) -> tuple[Native, ...]:
+    """Options by their names; those of one name, and all rules for the environment, keep their order."""
+    return tuple(sorted(natives, key=lambda one: "env" if one.option.startswith("env") else one.option))
 
 
 def refuse(given: Given, message: str, meant: str = "") -> ScriptError:

@@ -13,6 +13,9 @@ from jobspec.job import Job
 from jobspec.profile import Profile
 from jobspec.writing import Saying
 
+# The systems whose words are Flux's own.
+KIN = frozenset({"flux", "flux-jobspec"})
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -44,7 +47,7 @@ def layout(say: Saying) -> Layout:
     if nodes and nodes > job.tasks:
         plan = replace(plan, slots=nodes)
         say.approximate("tasks", f"{nodes} slots instead of {job.tasks}: Flux puts one on each of {nodes} nodes")
-    elif plan.total != job.tasks:
+    elif plan.total != job.tasks and job.system not in KIN:
         each = f"{plan.on_each} slots on each of {nodes} nodes"
         say.approximate("tasks", f"{each} are {plan.total}, for {job.tasks} tasks: Flux gives every node the same")
     say.exact("tasks")
@@ -142,7 +145,7 @@ def _with_gpus(say: Saying, plan: Layout) -> Layout:
 def _gpus_of_a_slot(per: str, count: int, plan: Layout, job: Job) -> tuple[int, str]:
     """GPUs of each slot, and what differs."""
     if per == "task":
-        more = plan.total - job.tasks
+        more = plan.total - job.tasks if job.system not in KIN else 0
         return count, f"{plan.total} slots have {count} GPUs each, {more * count} more than the tasks" if more else ""
     if per == "job":
         each = -(-count // plan.total)

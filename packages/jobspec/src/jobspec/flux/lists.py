@@ -85,10 +85,10 @@ def _dependency(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
         if not match:
             raise refuse(given, f"{given.value[:60]!r} is no dependency: SCHEME:VALUE, as afterok:ID")
         scheme, value = match[1].lower(), match[2] or ""
-        if scheme == "begin-time" and job.begin is None and _is_number(value):
+        if scheme == "begin-time" and job.begin is None and is_number(value):
             job = builder.set(job, given, begin=Begin(given.value))
             continue
-        if "," in given.value or not given.value.isprintable():
+        if scheme == "begin-time" or "," in given.value or not given.value.isprintable():
             job = builder.native(job, given)
             continue
         kept.append(given.value)
@@ -103,7 +103,7 @@ def _dependency(builder: Builder, job: Job, many: Sequence[Given]) -> Job:
     return job
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:

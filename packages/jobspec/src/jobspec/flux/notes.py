@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from jobspec.flux.builder import in_order
 from jobspec.flux.document import Document
 from jobspec.job import Job, Native, Where
 from jobspec.reading import Directive, State
@@ -63,6 +64,6 @@ class Notes:
 
     def finished(self, job: Job, *, first: bool) -> Job:
         """The job with the places of its fields; the first one holds what only Flux has a word for."""
-        natives = tuple(self.natives) if first else ()
+        natives = in_order(self.natives) if first else ()
         asked = {name: place for name, place in self.where.items() if getattr(job, name) is not None}
         return replace(job, where=asked, native=natives)

@@ -54,6 +54,10 @@ def sayable(option: str, value: str | None) -> bool:
 
 def block(option: str, value: str, sign: str) -> list[str]:
     """An option with a value of several lines, in triple quotes; empty where no such quotes can hold it."""
+    key, assigned, rest = value.partition("=")
+    head = f"--{option}="
+    if assigned and _PLAIN.match(key):  # the quotes stand behind the name of an attribute
+        head, value = f"{head}{key}=", rest
     text = value.replace("\\", "\\\\")
     for quotes in ('"""', "'''"):
         if quotes in text or text.endswith(quotes[0]):
@@ -61,7 +65,6 @@ def block(option: str, value: str, sign: str) -> list[str]:
         *lines, last = text.split("\n")
         if any(three in line for line in (*lines, last) for three in ('"""', "'''")):
             continue
-        head = f"--{option}="
         said = split(head + shlex.quote(text))[0]
         if [word.text for word in said] == [head + value]:
             start = f"{sign} flux:"

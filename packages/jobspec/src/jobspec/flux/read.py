@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from jobspec.errors import ScriptError
-from jobspec.flux.builder import Builder, refuse
+from jobspec.flux.builder import Builder, in_order, refuse
 from jobspec.flux.directives import Found, find
 from jobspec.flux.lists import REPEATED
 from jobspec.flux.options import Given, read_options
@@ -78,7 +79,7 @@ def _job(builder: Builder) -> Job:
             job = builder.native(job, given)
     for option, many in builder.repeated.items():
         job = REPEATED[option](builder, job, many)
-    return job
+    return replace(job, native=in_order(job.native)) if job.native else job
 
 
 _SIZES = {"nodes", "nslots", "cores-per-slot", "gpus-per-slot", "exclusive"}

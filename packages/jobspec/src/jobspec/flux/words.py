@@ -7,7 +7,7 @@ import re
 import shlex
 
 from jobspec.flux import constraints
-from jobspec.flux.layout import Layout, gpu_type, layout
+from jobspec.flux.layout import KIN, Layout, gpu_type, layout
 from jobspec.flux.lists import KINDS, indexes
 from jobspec.flux.options import KINDS as OPTIONS
 from jobspec.flux.urgency import urgency
@@ -16,7 +16,6 @@ from jobspec.job import Array
 from jobspec.patterns import TOKENS, translate
 from jobspec.writing import Saying
 
-KIN = frozenset({"flux", "flux-jobspec"})
 Option = tuple[str, str | None]
 
 _CANT = (
@@ -44,7 +43,7 @@ def options(say: Saying) -> tuple[Layout, list[Option]]:
     found: list[Option] = []
     if job.name is not None:
         _put(say, found, "name", "job-name", job.name)
-    elif job.dependency and any(kind == "singleton" for kind, _ in job.dependency.terms):
+    elif job.dependency and job.system not in KIN and any(kind == "singleton" for kind, _ in job.dependency.terms):
         found.append(("job-name", say.file.rpartition("/")[2] or "batch"))  # singleton needs a name
     _time(say, found)
     for field, option in (("queue", "queue"), ("account", "bank")):
@@ -136,7 +135,7 @@ def _features(say: Saying, found: list[Option]) -> None:
         term = constraints.properties(names)
     elif _EITHER.match(wanted.text):
         each = [constraints.properties([name]) for name in names]
-        term = None if None in each else "|".join(map(str, each))
+        term = None if None in each else f"({'|'.join(map(str, each))})"
     else:
         term = None
     if term is None:
@@ -274,9 +273,10 @@ def _array(say: Saying, found: list[Option]) -> None:
     found.append(("setattr", f"user.array={text}"))
     if not say.same:
         held = f", without its throttle of {array.throttle}" if array.throttle else ""
-        say.approximate(
-            "array", f"flux batch has no arrays: submit the script once for each index{held}: {submissions(array)}"
+        how = (
+            submissions(array) if say.target == "flux" else "FLUX_JOB_CC in attributes.system.environment is the index"
         )
+        say.approximate("array", f"flux batch has no arrays: submit it once for each index{held}: {how}")
     say.exact("array")
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 from jobspec.flux import command, constraints
-from jobspec.flux.layout import Layout
+from jobspec.flux.layout import KIN, Layout
 from jobspec.flux.lists import attribute_path, configuration, json_or_text
 from jobspec.flux.values import seconds, signal_number
-from jobspec.flux.words import KIN, options
+from jobspec.flux.words import options
 from jobspec.flux.write import with_shebang
 from jobspec.systems import SYSTEMS
 from jobspec.writing import File, Saying, Script
@@ -66,14 +67,14 @@ class _Jobspec:
             self.stream("output", "flux-{{id}}.out")
             self.shell |= {"per-resource": {"type": "node"}, "mpi": "none", "exit-timeout": "none"}
         wanted = say.job.environment
-        if say.job.system not in KIN or wanted is None or wanted.all:
+        if not say.same and (say.job.system not in KIN or wanted is None or wanted.all):
             # Flux gives a job nothing but what the jobspec has, and finds no broker without a PATH.
             self.environment["PATH"] = _PATH
-            say.remark(f"the environment of the job is PATH={_PATH} and what the source sets: add the submitter's to it")
+            say.remark(
+                f"the environment of the job is PATH={_PATH} and what the source sets: add the submitter's to it"
+            )
         if wanted and wanted.all:
             say.approximate("environment", "a jobspec holds its environment: the submitter's is to be added")
-        if say.job.array and not say.same:
-            say.approximate("array", "with FLUX_JOB_CC set to the index in attributes.system.environment")
 
     def take(self, option: str, value: str | None) -> None:
         """What an option of `flux batch` does to a jobspec."""
@@ -91,7 +92,7 @@ class _Jobspec:
         elif option == "dependency":
             self.system.setdefault("dependencies", []).append(dependency(text))
         elif option == "begin-time":
-            self._lost("begin", "the time must be one since 1970: say it as flux batch --begin-time does")
+            self._begin()
         elif option == "urgency":
             field = "hold" if text == "0" else "priority"
             self._lost(field, f"a jobspec has no urgency: submit it by flux job submit --urgency={text}")
@@ -102,6 +103,16 @@ class _Jobspec:
             self._variable(option, text)
         else:
             self._native(option, value)
+
+    def _begin(self) -> None:
+        """A jobspec has seconds since 1970: RFC 26 and flux-batch(1), "begin-time"."""
+        begin = self.say.job.begin
+        if begin is None or begin.at is None:
+            self._lost("begin", "a jobspec has a time, which depends on when it is submitted: add the dependency then")
+            return
+        since = datetime.fromisoformat(begin.at).timestamp()
+        self.system.setdefault("dependencies", []).append({"scheme": "begin-time", "value": str(since)})
+        self.say.approximate("begin", f"{since:.0f} seconds since 1970, by the time zone of this machine")
 
     def _native(self, option: str, value: str | None) -> None:
         text = value or ""
@@ -184,6 +195,8 @@ class _Jobspec:
         group, stream = _FILES[option]
         if path in {"none", "kvs"}:
             self.shell.get(group, {}).pop(stream, None)
+            if not self.shell.get(group, True):
+                del self.shell[group]
         else:
             put(self.shell, f"{group}.{stream}", {"type": "file", "path": path})
 

@@ -26,7 +26,7 @@ def place(say: Saying, job: Job, pods: Pods) -> dict[str, Any]:
     affinity: dict[str, Any] = {}
     terms = []
     for field, text, operator in (("hosts", job.hosts, "In"), ("exclude_hosts", job.exclude_hosts, "NotIn")):
-        names = _hosts(say, field, text) if text else []
+        names = _hosts(say, field, text, pods.count) if text else []
         if names and operator == "In" and len(names) == 1:
             selector[HOSTNAME] = names[0]
         elif names:
@@ -57,9 +57,12 @@ def _constraint(say: Saying, job: Job) -> dict[str, str]:
     labels: dict[str, str] = {}
     if not job.constraint:
         return labels
-    if not job.constraint.all_of:
+    features = job.constraint.all_of
+    if not features and job.constraint.text in say.profile.constraints:
+        features = (job.constraint.text,)
+    if not features:
         say.drop("constraint", "a node selector is a plain list of labels; constraints of the profile may map features")
-    for feature in job.constraint.all_of:
+    for feature in features:
         mapped = say.profile.constraints.get(feature, feature)
         if not mapped:
             say.drop("constraint", "the profile drops it")
@@ -72,7 +75,7 @@ def _constraint(say: Saying, job: Job) -> dict[str, str]:
     return labels
 
 
-def _hosts(say: Saying, field: str, text: str) -> list[str]:
+def _hosts(say: Saying, field: str, text: str, pods: int) -> list[str]:
     try:
         names = list(dict.fromkeys(say.profile.nodes.get(name, name) for name in expand(text)))
     except InputError:
@@ -81,7 +84,6 @@ def _hosts(say: Saying, field: str, text: str) -> list[str]:
     if "" in names or not all(map(is_subdomain, names)):
         say.drop(field, "not all of them are names that nodes of Kubernetes can have")
         return []
-    pods = say.job.nodes.least if say.job.nodes else 1
     if field == "hosts" and len(names) != pods and not say.same:
         say.approximate(field, f"on {pods} of these nodes" if pods < len(names) else "on these nodes only")
     else:

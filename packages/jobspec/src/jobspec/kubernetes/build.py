@@ -15,7 +15,7 @@ from jobspec.job import Job
 from jobspec.kubernetes.affinity import apart, place
 from jobspec.kubernetes.amounts import Pods, differs
 from jobspec.kubernetes.arrays import MOST, Indexes, indexes
-from jobspec.kubernetes.environment import FILE, FOLDER, INDEX, command, variables, working_directory
+from jobspec.kubernetes.environment import FILE, FOLDER, INDEX, command, is_utf8, variables, working_directory
 from jobspec.kubernetes.names import is_label_value, label
 from jobspec.writing import Saying, Script
 
@@ -73,16 +73,21 @@ def metadata(say: Saying, name: str) -> dict[str, Any]:
     elif queue:
         say.drop("queue", "a LocalQueue of Kueue can't have this name: queues of the profile names one")
     account = say.named("account")
-    if account:
+    if account and not is_utf8(account):
+        say.drop("account", "an annotation is text in UTF-8")
+    elif account:
         (labels if is_label_value(account) else annotations)[ACCOUNT] = account
         if say.job.account is not None:
             differs(say, "account", f"as {ACCOUNT}, by which nothing is charged unless the cluster reads it")
     array = say.job.array
     if array and array.ranges and (array.ranges[0][0] or len(array.ranges) > 1 or array.ranges[0][2] != 1):
         annotations[ARRAY] = ",".join(map(_range_text, array.ranges))
-    if say.job.comment is not None:
-        annotations[COMMENT] = say.job.comment
+    comment = say.job.comment
+    if comment is not None and is_utf8(comment):
+        annotations[COMMENT] = comment
         say.exact("comment")
+    elif comment is not None:
+        say.drop("comment", "an annotation is text in UTF-8")
     return {
         "name": name,
         **({"labels": labels} if labels else {}),

@@ -32,7 +32,7 @@ def check(job: Manifest) -> None:
     job.whole(spec.get("activeDeadlineSeconds"), "spec.activeDeadlineSeconds", most=2**63 - 1)
     job.flag(spec.get("suspend"), "spec.suspend")
     mode = spec.get("completionMode")
-    if mode not in {None, "NonIndexed", "Indexed"}:
+    if mode not in (None, "NonIndexed", "Indexed"):
         raise job.refuse("spec.completionMode", "must be NonIndexed or Indexed")
     if mode == "Indexed" and spec.get("completions") is None:
         raise job.refuse("spec.completions", "an Indexed Job needs it")
@@ -84,7 +84,7 @@ def _pod(job: Manifest, pod: dict[str, Any], spec: dict[str, Any]) -> None:
     if not containers:
         raise job.refuse(f"{path}.containers", "a pod needs a container")
     policy = pod.get("restartPolicy")
-    if policy not in {"Never", "OnFailure"}:
+    if policy not in ("Never", "OnFailure"):
         given = "Always is the default" if policy is None else f"not {str(policy)[:40]}"
         raise job.refuse(f"{path}.restartPolicy", f"must be Never or OnFailure in a Job; {given}")
     if spec.get("podFailurePolicy") is not None and policy != "Never":
@@ -99,10 +99,30 @@ def _pod(job: Manifest, pod: dict[str, Any], spec: dict[str, Any]) -> None:
         job.text(pod["priorityClassName"], f"{path}.priorityClassName")
     for name in ("affinity", "resources"):
         job.mapping(pod.get(name), f"{path}.{name}")
+    _named_items(job, pod.get("volumes"), f"{path}.volumes")
     names = set[str]()
     for kind in ("initContainers", "containers"):
         for index, entry in enumerate(job.items(pod.get(kind), f"{path}.{kind}")):
             names.add(_container(job, entry, f"{path}.{kind}[{index}]", names))
+
+
+def _named_items(job: Manifest, value: object, path: str) -> None:
+    for index, one in enumerate(job.items(value, path)):
+        if not is_label(job.mapping(one, f"{path}[{index}]").get("name")):
+            raise job.refuse(f"{path}[{index}]", f"needs a name of {_NAME}")
+
+
+def beside(document: Manifest) -> None:
+    """Raise ScriptError where a document of another kind is no object at all."""
+    for key in ("apiVersion", "kind"):
+        if not isinstance(document.value.get(key), str) or not document.value[key]:
+            raise document.refuse(key, f"an object needs {key}")
+    data = document.mapping(document.value.get("metadata"), "metadata")
+    for key in ("name", "namespace"):
+        if data.get(key) is not None and not isinstance(data[key], str):
+            raise document.refuse(f"metadata.{key}", "must be text")
+    if not (data.get("name") or data.get("generateName")):
+        raise document.refuse("metadata", "an object needs a name")
 
 
 def _container(job: Manifest, value: object, path: str, names: set[str]) -> str:
@@ -126,6 +146,7 @@ def _container(job: Manifest, value: object, path: str, names: set[str]) -> str:
             job.text(variable["value"], f"{here}.value")
             if variable.get("valueFrom") is not None:
                 raise job.refuse(here, "has either value or valueFrom")
+    _named_items(job, entry.get("volumeMounts"), f"{path}.volumeMounts")
     if entry.get("workingDir") is not None:
         job.text(entry["workingDir"], f"{path}.workingDir")
     amounts(job, entry.get("resources"), f"{path}.resources")

@@ -37,7 +37,7 @@ def variables(say: Saying, job: Job) -> list[dict[str, Any]]:
         return []
     entries, lost = [], []
     for name, value in environment.values:
-        if is_variable(name) and _is_utf8(value):
+        if is_variable(name) and is_utf8(value):
             entries.append({"name": name, "value": escape(value)})
         else:
             lost.append(name)
@@ -64,7 +64,8 @@ def working_directory(say: Saying, job: Job) -> dict[str, str]:
     return {"workingDir": path}
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Whether a manifest can hold it as text."""
     try:
         text.encode()
     except UnicodeEncodeError:

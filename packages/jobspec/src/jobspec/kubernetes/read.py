@@ -17,6 +17,7 @@ from resources.units import quantity
 
 from jobspec.errors import JobspecError, ScriptError
 from jobspec.job import Array, Job, Native
+from jobspec.kubernetes.check import beside as check_beside
 from jobspec.kubernetes.check import check
 from jobspec.kubernetes.claims import Claims
 from jobspec.kubernetes.fields import annotated_array, container, metadata, placed, spec
@@ -24,7 +25,7 @@ from jobspec.kubernetes.manifest import Manifest, load
 from jobspec.kubernetes.paths import differences
 from jobspec.kubernetes.schema import POD
 from jobspec.kubernetes.script import Started, started
-from jobspec.kubernetes.write import documents, key_of
+from jobspec.kubernetes.write import REST, documents, key_of
 from jobspec.profile import Profile
 from jobspec.reading import Directive, Problem, Reading
 from jobspec.writing import Saying, Script
@@ -44,12 +45,13 @@ def read(text: str, profile: Profile) -> Reading:
         raise manifest.refuse("apiVersion", "a Job is of batch/v1", "apiVersion: batch/v1")
     check(manifest)
     beside = [one for one in found if one is not manifest]
+    for one in beside:
+        check_beside(one)
     configs = {
         one.value["metadata"]["name"]: one.value
         for one in beside
-        if one.value.get("kind") == "ConfigMap" and isinstance(one.value.get("metadata"), dict)
-        and isinstance(one.value["metadata"].get("name"), str)
-    }  # fmt: skip
+        if one.value["kind"] == "ConfigMap" and one.value["metadata"].get("name")
+    }
     claims = Claims(manifest)
     top = manifest.value
     values: dict[str, Any] = metadata(claims, top["metadata"])
@@ -80,11 +82,12 @@ def _run(claims: Claims, run: Started, pod: dict[str, Any], values: dict[str, An
     if run.config:
         names = set()
         for index, volume in enumerate(pod["volumes"]):
-            if (volume.get("configMap") or {}).get("name") == run.config:
-                names.add(volume.get("name"))
+            source = volume.get("configMap")
+            if isinstance(source, dict) and source.get("name") == run.config:
+                names.add(volume["name"])
                 claims.body(f"{POD}.volumes[{index}]")
         for index, mount in enumerate(pod["containers"][0]["volumeMounts"]):
-            if mount.get("name") in names:
+            if mount["name"] in names:
                 claims.body(f"{path}.volumeMounts[{index}]")
     if run.shell:
         found["shell"] = run.shell
@@ -97,22 +100,20 @@ def _run(claims: Claims, run: Started, pod: dict[str, Any], values: dict[str, An
 
 def _with_natives(job: Job, run: Started, manifest: Manifest, beside: list[Manifest]) -> Job:
     """The job with all that our own manifest for it would not have, or have otherwise."""
-    shebang, rest = "", run.text
+    shebang, body = "", run.text
     if run.text.startswith("#!"):
-        shebang, _, rest = run.text.partition("\n")
+        shebang, _, body = run.text.partition("\n")
     try:
-        made = documents(Saying(job, "kubernetes"), Script(shebang, rest))
+        made = documents(Saying(job, "kubernetes"), Script(shebang, body))
     except JobspecError as error:
         raise manifest.refuse("", str(error)) from None
     wanted = _same_quantities(manifest.value, made[-1])
-    natives = [Native(path, json.dumps(value)) for path, value in differences(wanted, made[-1])]
+    rest: dict[str, Any] = dict(differences(wanted, made[-1]))
     ours = {key_of(one): one for one in made[:-1]}
     theirs = {key_of(one.value): one.value for one in beside}
-    for key, document in theirs.items():
-        if ours.get(key) != document:
-            natives.append(Native(key, json.dumps(document)))
-    natives += [Native(key, "null") for key in ours if key not in theirs]
-    return replace(job, native=tuple(sorted(natives, key=lambda one: one.option)))
+    rest |= {key: document for key, document in theirs.items() if ours.get(key) != document}
+    rest |= dict.fromkeys(key for key in ours if key not in theirs)
+    return replace(job, native=(Native(REST, json.dumps(dict(sorted(rest.items())))),)) if rest else job
 
 
 def _same_quantities(wanted: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:

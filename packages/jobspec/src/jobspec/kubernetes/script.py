@@ -67,14 +67,14 @@ def _mounted(path: str, pod: dict[str, Any], configs: dict[str, dict[str, Any]])
     """The ConfigMap and the text behind a path in the container, where the file has it."""
     volumes = {}
     for volume in pod.get("volumes") or ():
-        source = volume.get("configMap") if isinstance(volume, dict) else None
+        source = volume.get("configMap")
         if isinstance(source, dict) and not source.get("items"):
-            volumes[volume.get("name")] = source.get("name")
+            volumes[volume["name"]] = source.get("name")
     for mount in pod["containers"][0].get("volumeMounts") or ():
-        if not isinstance(mount, dict) or mount.get("subPath") or not isinstance(mount.get("mountPath"), str):
+        if mount.get("subPath") or not isinstance(mount.get("mountPath"), str):
             continue
         folder, _, key = path.rpartition("/")
-        name = volumes.get(mount.get("name"))
+        name = volumes.get(mount["name"])
         if folder != mount["mountPath"].rstrip("/") or not isinstance(name, str) or name not in configs:
             continue
         text = _content(configs[name], key)

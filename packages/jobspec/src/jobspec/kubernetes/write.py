@@ -17,6 +17,7 @@ from jobspec.kubernetes.paths import put
 from jobspec.report import EXACT
 from jobspec.writing import FIELDS, File, Saying, Script
 
+REST = "manifest"  # the native option that holds what the neutral job does not
 _ROOM = len("-script")  # as long as "-99999", the end of a pod's host name, or more
 
 
@@ -53,19 +54,21 @@ def documents(say: Saying, script: Script) -> list[dict[str, Any]]:
 
 
 def key_of(document: Any) -> str:
-    """What a document is called in options that only Kubernetes has."""
-    return f"{document.get('kind')}/{(document.get('metadata') or {}).get('name')}"
+    """What a document is called beside the paths of the Job."""
+    metadata = document.get("metadata")
+    name, space = (metadata.get("name"), metadata.get("namespace")) if isinstance(metadata, dict) else ("", "")
+    return f"{document.get('kind')}/{space}/{name}" if space else f"{document.get('kind')}/{name}"
 
 
 def restore(say: Saying, made: list[dict[str, Any]]) -> None:
-    """Put back what only a manifest can say: a path of the Job, or "KIND/NAME" of another document."""
+    """Put back what only a manifest can say: paths of the Job, "KIND/NAME" of other documents; None is taken out."""
     job = made[-1]
-    for one in say.job.native:
-        value = json.loads(one.value or "null")
-        if "/" not in one.option.split("[")[0]:
-            put(job, one.option, value)
+    rest = json.loads(next((one.value or "" for one in say.job.native if one.option == REST), "{}"))
+    for path, value in rest.items():
+        if "/" not in path.split("[")[0]:
+            put(job, path, value)
             continue
-        made[:-1] = [other for other in made[:-1] if key_of(other) != one.option]
+        made[:-1] = [other for other in made[:-1] if key_of(other) != path]
         if value is not None:
             made.insert(-1, value)
     # The manifest is what it was, but for names that the profile maps.

@@ -132,6 +132,6 @@ def _rest(held: Held) -> None:
     for key, part in held.parts.last.items():
         if key not in held.taken:
             value = part.text[len(part.option) + 2 :]
-            held.keep(part, part.option, value if part.value is not True else None)
+            held.keep(part, part.option, None if part.value is True or part.value is None else value)
     for part in held.parts.lists.get("f", []):
         held.keep(part, "f", part.value)

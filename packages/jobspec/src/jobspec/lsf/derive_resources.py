@@ -22,13 +22,13 @@ def size(held: Held) -> None:
         if most != least:
             offset = part.value_column - part.column + part.text.rindex(",") - len("-n ") + 1
             held.aside(part, offset, f"-n ...,{most}", "n", f"{least},{most}")
-    elif part := held.part("nnodes"):
-        least = most = part.value
-        held.fields["exclusive"] = True  # CSM gives whole nodes
-        held.keep(part, "nnodes", None, told=False)
-    if part := held.part("nnodes"):
-        held.fields["nodes"] = Nodes(part.value, part.value)
-        held.hold(part, "nodes")
+    nnodes = held.part("nnodes")
+    if nnodes:
+        if "n" not in held.parts.last:
+            least = most = nnodes.value
+        held.fields |= {"nodes": Nodes(nnodes.value, nnodes.value), "exclusive": True}  # CSM gives whole nodes
+        held.keep(nnodes, "nnodes", None, told=False)
+        held.hold(nnodes, "nodes")
     for part in held.parts.lists.get("R", []):
         # `N*{...} + M*{...}`: its numbers are those of the tasks
         if (tasks := resreq.compound_tasks(part.value)) and "n" not in held.parts.last:
@@ -37,16 +37,15 @@ def size(held: Held) -> None:
         held.keep(part, "R", part.value)
     if part := held.part("span"):
         kind, number, text = part.value
-        if kind == "hosts":
+        if nnodes or not kind:
+            _place(held, part, text)
+        elif kind == "hosts":
             held.fields["nodes"] = Nodes(1, 1)
             held.hold(part, "nodes")
-        elif kind == "ptile":
+        else:
             held.fields["tasks_per_node"] = number
             held.hold(part, "tasks_per_node")
-            held.fields.setdefault("nodes", Nodes(math.ceil(least / number), math.ceil(most / number)))
-        else:
-            held.fields["placement"] = text
-            held.hold(part, "placement")
+            held.fields["nodes"] = Nodes(math.ceil(least / number), math.ceil(most / number))
     if part := held.part("affinity"):
         cores, text = part.value
         if cores:
@@ -162,8 +161,12 @@ def requirements(held: Held) -> None:
     """The rest of -R."""
     if selects := held.parts.lists.get("select", []):
         texts = list(dict.fromkeys(part.value for part in selects))
-        text = texts[0] if len(texts) == 1 else " && ".join(f"({one})" for one in texts)
-        held.fields["constraint"] = Constraint(text, resreq.features(" && ".join(texts)))
+        names = tuple(dict.fromkeys(resreq.features(" && ".join(texts))))
+        if len(texts) == 1:
+            text = texts[0]
+        else:
+            text = " && ".join(names or (f"({one})" for one in texts))
+        held.fields["constraint"] = Constraint(text, names)
         for one in selects:
             held.hold(one, "constraint")
     for key in _PLACED:

@@ -16,6 +16,7 @@ from jobspec.writing import File, Saying, Script
 _APPENDING = frozenset({"lsf", "gridengine", "oar", "cobalt"})
 # Those that others write; they are no options by themselves.
 _ASIDE = frozenset({"nnodes", "n", "G", "M", "gpu", "ngpus", "rusage", "R", "W host", "is"})
+_ENDS = {"ENDFAIL": "N", "END": "Nd", "FAIL": "Ne"}
 CANT = (
     ("qos", "LSF has no quality of service; a queue or a service class (-sla) takes its place"),
     ("threads_per_core", "bsub counts cores; hardware threads are bound by the affinity of the site"),
@@ -149,21 +150,15 @@ def _others(say: Saying, asked: Asked) -> None:
 
 def _mail(say: Saying, mail: Mail, asked: Asked) -> None:
     say.exact("mail")
-    types = set(mail.types)
+    types = set(mail.types) - {"NONE"}
     if mail.user is not None:
         asked.options.append(("u", mail.user))
     if "BEGIN" in types:
         asked.options.append(("B", None))
-    if say.same:
-        asked.options += (
-            [({2: "N"}.get(len(types - {"BEGIN"}), "Ne" if "FAIL" in types else "Nd"), None)]
-            if (types - {"BEGIN"})
-            else []
-        )
-        return
-    if types & {"END", "FAIL"}:
-        asked.options.append(("N", None))
-        if not {"END", "FAIL"} <= types:
-            say.approximate("mail", "-N sends mail at the end of the job, failed or not")
+    ends = "".join(sorted(types & {"END", "FAIL"}))
+    if ends:
+        asked.options.append((_ENDS[ends] if say.same else "N", None))
+    if ends == "FAIL" and not say.same:  # an END alone is of a failed job too
+        say.approximate("mail", "-N sends mail at the end of the job, failed or not")
     if others := sorted(types - {"BEGIN", "END", "FAIL"}):
         say.approximate("mail", f"bsub sends mail at the beginning and the end, not at {', '.join(others)}")

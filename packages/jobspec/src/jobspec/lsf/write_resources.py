@@ -35,9 +35,9 @@ def resources(say: Saying, own: Mapping[str, list[str | None]], asked: Asked) ->
     _memory(say, own, asked)
     job = say.job
     if job.disk_per_node is not None:
-        asked.rusage.append(f"tmp={-(-job.disk_per_node >> 20)}MB" + ("" if say.same else "/host"))
-        if job.disk_per_node % 2**20:
-            say.approximate("disk_per_node", "rounded up to MB")
+        asked.rusage.append(f"tmp={shown(job.disk_per_node)}/host")
+        if job.disk_per_node % 1024:
+            say.approximate("disk_per_node", "rounded up to KB")
         else:
             say.exact("disk_per_node")
     for name, count in job.licenses:
@@ -83,19 +83,19 @@ def _select(say: Saying, asked: Asked) -> None:
 def _tasks(say: Saying, own: Mapping[str, list[str | None]], asked: Asked) -> None:
     job, options = say.job, asked.options
     say.exact("tasks", "cpus_per_task")
-    if "nnodes" in own and job.nodes:
+    whole = "nnodes" in own and job.nodes
+    if job.nodes and whole:
         options.append(("nnodes", str(job.nodes.least)))
-        say.exact("nodes", "exclusive", "tasks_per_node")
-        return
-    if not any(value and compound_tasks(value) == job.tasks for value in own.get("R", [])) and (
-        "tasks" in job.where or job.tasks > 1
-    ):
+        say.exact("nodes", "exclusive")
+    compound = any(value and compound_tasks(value) == job.tasks for value in own.get("R", []))
+    if not compound and ("tasks" in job.where or (job.tasks > 1 and not whole)):
         [limits, *_] = own.get("n", [None])
         options.append(("n", limits or str(job.tasks)))
-    _spread(say, asked)
+    if not whole:
+        _spread(say, asked)
     if job.cpus_per_task > 1 or ("cpus_per_task" in job.where and say.same):
         asked.sections.append(f"affinity[core({job.cpus_per_task})]")
-    if job.exclusive:
+    if job.exclusive and not whole:
         options.append(("x", None))
         say.exact("exclusive")
 

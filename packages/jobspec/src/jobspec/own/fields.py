@@ -40,6 +40,20 @@ def plain(value: Any) -> Any:
     return value
 
 
+def sayable(given: Any) -> bool:
+    """Whether all texts in a plain value are lines that a document can hold."""
+    if isinstance(given, dict):
+        return all(map(sayable, given.values()))
+    if isinstance(given, list):
+        return all(map(sayable, given))
+    return not isinstance(given, str) or ("\n" not in given and is_text(given))
+
+
+def is_text(given: str) -> bool:
+    """Whether a document can hold it: no NUL, and no bytes that are no UTF-8."""
+    return "\0" not in given and not any("\ud800" <= letter <= "\udfff" for letter in given)
+
+
 def value(kind: Any, given: Any, place: str) -> Any:
     """The value of a type of `jobspec.job`. Raises DocumentError with the place of what is none."""
     origin, choices = typing.get_origin(kind), typing.get_args(kind)

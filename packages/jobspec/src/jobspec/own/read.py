@@ -19,7 +19,7 @@ from jobspec.kubernetes.manifest import load as load_located
 from jobspec.kubernetes.paths import differences, value_at
 from jobspec.own.fields import known, value
 from jobspec.own.shape import from_resources
-from jobspec.own.write import document
+from jobspec.own.write import REST, document
 from jobspec.profile import Profile
 from jobspec.reading import Problem, Reading
 from jobspec.spec import Task, Vertex
@@ -114,8 +114,8 @@ def _with_natives(job: Job, manifest: Manifest, script: str) -> Job:
         made = document(Saying(job, "jobspec"), script)
     except JobspecError as error:
         raise manifest.refuse("", str(error)) from None
-    found = (Native(path, json.dumps(value)) for path, value in differences(manifest.value, made))
-    return replace(job, native=tuple(sorted(found, key=lambda one: one.option)))
+    rest = dict(sorted(differences(manifest.value, made)))
+    return replace(job, native=(Native(REST, json.dumps(rest)),)) if rest else job
 
 
 def _at(error: DocumentError, manifest: Manifest) -> ScriptError:

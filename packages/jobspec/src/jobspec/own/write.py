@@ -17,12 +17,13 @@ from jobspec.errors import DocumentError, JobspecError
 from jobspec.job import UNLIMITED, Job
 from jobspec.kubernetes.dump import dump
 from jobspec.kubernetes.paths import put
-from jobspec.own.fields import known, plain
+from jobspec.own.fields import is_text, known, plain, sayable
 from jobspec.own.shape import LABEL, environment, from_resources, resources, totals
 from jobspec.spec import Attributes, Task
 from jobspec.writing import File, Saying, Script
 
 FILE = "batch.sh"
+REST = "document"  # the native option that holds what the neutral job does not
 _IDLE = "in attributes.user, which jobspec run does not act on"
 _PATHS = ("input", "output", "error")
 
@@ -30,12 +31,8 @@ _PATHS = ("input", "output", "error")
 def write(say: Saying, script: Script) -> list[File]:
     """The document. Raises JobspecError where the script is no text."""
     text = script.text()
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise JobspecError("the script has bytes that are no UTF-8, which YAML can't hold") from None
-    if "\0" in text:
-        raise JobspecError("the script has NUL bytes, which YAML can't hold")
+    if not is_text(text):
+        raise JobspecError("the script has NUL bytes, or bytes that are no UTF-8: YAML can't hold them")
     return [File(".yaml", dump([document(say, text)]), head=0)]
 
 
@@ -47,16 +44,18 @@ def document(say: Saying, text: str) -> dict[str, Any]:
     if isinstance(job.walltime_s, int):
         system["duration"] = job.walltime_s
         say.exact("walltime_s")
-    if job.workdir is not None and job.workdir.startswith("/"):
+    if job.workdir is not None and job.workdir.startswith("/") and is_text(job.workdir):
         system["cwd"] = job.workdir
         say.exact("workdir")
-    values = job.environment.values if job.environment else ()
+    values = _variables(job)
     if values:
-        system["environment"] = dict(values)
+        system["environment"] = values
     name = job.name or ("" if say.same else PurePath(say.file).stem.strip("-"))
-    task: dict[str, Any] = {"name": name} if name else {}
-    if job.name is not None:
+    task: dict[str, Any] = {"name": name} if name and is_text(name) else {}
+    if job.name is not None and is_text(job.name):
         say.exact("name")
+    elif job.name is not None:
+        say.drop("name", "a document holds text in UTF-8")
     task |= {
         "slot": LABEL,
         "count": {"per_slot": 1},
@@ -72,8 +71,9 @@ def document(say: Saying, text: str) -> dict[str, Any]:
     if attributes:
         result["attributes"] = attributes
     if say.same:
-        for one in job.native:
-            put(result, one.option, json.loads(one.value or "null"))
+        rest = json.loads(next((one.value or "" for one in job.native if one.option == REST), "{}"))
+        for path, value in rest.items():
+            put(result, path, value)
         say.exact("native")
     elif job.native:
         say.drop("native", "an option that only its own system has")
@@ -101,7 +101,11 @@ def _user(say: Saying, job: Job, made: dict[str, Any]) -> dict[str, Any]:
             if say.asked(field):
                 say.exact(field)
             continue
-        user[field] = plain(value)
+        made_plain = plain(value)
+        if not sayable(made_plain):
+            say.drop(field, "a document holds lines of text in UTF-8")
+            continue
+        user[field] = made_plain
         why = "" if say.same or value == UNLIMITED else _differs(field, job, said)
         if why:
             say.approximate(field, why)
@@ -131,6 +135,11 @@ def _task(made: dict[str, Any], job: Job) -> Task:
     except DocumentError as error:
         raise JobspecError(f"a document can't hold it: {error}") from None
     seconds = job.walltime_s if isinstance(job.walltime_s, int) and job.walltime_s else None
-    cwd = job.workdir if job.workdir and job.workdir.startswith("/") else ""
-    values = dict(job.environment.values) if job.environment else {}
-    return Task("task", slot=LABEL, resources=tree, attributes=Attributes(seconds, cwd, values))
+    cwd = job.workdir if job.workdir and job.workdir.startswith("/") and is_text(job.workdir) else ""
+    return Task("task", slot=LABEL, resources=tree, attributes=Attributes(seconds, cwd, _variables(job)))
+
+
+def _variables(job: Job) -> dict[str, str]:
+    """The variables that a document can hold."""
+    values = job.environment.values if job.environment else ()
+    return {name: value for name, value in values if name and "=" not in name and is_text(name) and is_text(value)}

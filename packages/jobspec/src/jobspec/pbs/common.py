@@ -17,8 +17,8 @@ _NAME = re.compile(r"[A-Za-z][!-~]{0,1023}", re.ASCII)
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,4}", re.ASCII)
 _MAIL = {"pbspro": frozenset("abej"), "torque": frozenset("abef"), "moab": frozenset("abef")}
 MAIL_TYPES = {"a": "FAIL", "b": "BEGIN", "e": "END", "j": "ARRAY_TASKS", "f": "FAIL"}
-_HOST = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]{0,253}):(.{0,4096})")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_().%]{0,254}", re.ASCII)
+HOST = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]{0,253}):(.{0,4096})")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_().%]{0,254}", re.ASCII)
 
 
 def _name(draft: Draft, item: Item) -> Fields:
@@ -55,7 +55,7 @@ def _queue(draft: Draft, item: Item) -> Fields | None:
         draft.note(item, draft.set("queue", queue, item))
     if server:
         draft.native.append(Native("q", f"@{server}"))
-        draft.note(item, ("native",), f"@{server}", item.column + len(item.text) - len(server) - 1)
+        draft.note(item, ("native",), f"@{server}", item.at + len(queue))
     return None
 
 
@@ -122,14 +122,14 @@ def _path(stream: str) -> Handler:
         if join == ("eo" if stream == "output" else "oe"):
             return f"-j {join} writes this stream into the other one's file"
         field = "output" if join == "eo" else stream
-        match = _HOST.fullmatch(item.said)
+        match = HOST.fullmatch(item.said)
         if not match:
             return draft.set(field, item.said, item)
         if match[2]:
             draft.note(item, draft.set(field, match[2], item))
         draft.native.append(Native(item.key, f"{match[1]}:"))
         if match[1] != "localhost" or not match[2]:
-            draft.note(item, ("native",), f"{match[1]}:", item.column + item.text.find(match[1]))
+            draft.note(item, ("native",), f"{match[1]}:", item.at)
         return None
 
     return handler
@@ -152,7 +152,7 @@ def _variables(draft: Draft, item: Item) -> Fields:
     listed = draft.values.setdefault("environment list", [])
     for part in values.split_list(item.said):
         name, equals, value = part.strip().partition("=")
-        if not _VARIABLE.fullmatch(name):
+        if not VARIABLE.fullmatch(name):
             raise ValueError(f"{shown(name)} is no name of a variable")
         listed.append((name, values.unquoted(value) if equals else None))
     draft.set("environment list", listed, item)

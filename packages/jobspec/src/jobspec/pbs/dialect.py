@@ -66,7 +66,7 @@ def dialect(text: str) -> tuple[Dialect, int, str]:
 
 def _directives(text: str) -> list[tuple[int, str]]:
     """The directive lines without their prefix, with their numbers."""
-    found = []
+    found: list[tuple[int, str]] = []
     for number, line in enumerate(text.split("\n"), 1):
         start = line.lstrip()
         if not start or (number == 1 and start[0] == ":"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from jobspec.pbs import values
 from jobspec.pbs.options import Given
 from jobspec.reading import Directive, Problem
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 # Where the option is said several times, all of them count: "Variable_List is appended".
 _ADDS_UP = frozenset({"v"})
 
@@ -20,7 +22,7 @@ _ADDS_UP = frozenset({"v"})
 class Item:
     """One thing that is asked for: an option, one resource of -l, one attribute of -W.
 
-    key: "N", "l walltime", "W umask". value: None for a flag, or a resource without one.
+    key: "N", "l walltime", "W umask". value: None for a flag, or a resource without one. at: the value's column.
     """
 
     key: str
@@ -28,6 +30,7 @@ class Item:
     text: str
     line: int
     column: int
+    at: int = 0
 
     @property
     def said(self) -> str:
@@ -105,12 +108,12 @@ def items(given: Iterable[Given]) -> Iterator[Item]:
     """What the options ask for, one by one. Raises ScriptError for a list with an empty part."""
     for one in given:
         if one.letter not in {"l", "W"} or one.value is None:
-            yield Item(one.letter, one.value, one.text, one.line, one.column)
+            yield Item(one.letter, one.value, one.text, one.line, one.column, one.at)
             continue
         parts = values.assignments(one.value) if one.letter == "W" else _parts(one.value)
         for offset, part in parts:
             name, equals, value = part.partition("=")
-            if not name or (one.letter == "W" and not equals and name != "pwd"):
+            if not _NAME.fullmatch(name) or (one.letter == "W" and not equals and name != "pwd"):
                 raise ScriptError(f"illegal -{one.letter} value: {one.value[:60]!r}", one.line, one.column)
             alone = len(parts) == 1
             yield Item(
@@ -119,6 +122,7 @@ def items(given: Iterable[Given]) -> Iterator[Item]:
                 one.text if alone else f"-{one.letter} {part}",
                 one.line,
                 one.column if alone else one.at + offset,
+                one.at + offset + len(name) + 1,
             )
 
 

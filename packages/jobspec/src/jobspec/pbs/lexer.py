@@ -18,6 +18,7 @@ BLANKS = " \t\v\f\r"
 _WORD = re.compile(rf"[^{BLANKS}]+")
 # What an author may have meant for a directive: "##PBS -N x", "# PBS -N x", "#pbs -N x", or one behind a command.
 _LIKE = re.compile(r"^([ \t]{0,200}#{1,9}[ \t]{0,9}(?:PBS|MSUB))[ \t]{1,200}-[A-Za-z]", re.MULTILINE | re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _SHOWN = 200
 
 
@@ -71,6 +72,8 @@ def scan(text: str, prefixes: tuple[str, ...]) -> Header:
 
 
 def _words(line: str, number: int, at: int) -> list[Word]:
+    if control := _CONTROL.search(line, at):
+        raise ScriptError("a control character in a directive", number, control.start() + 1)
     if line.endswith("\\"):
         line = line[:-1]
     if not ('"' in line or "'" in line):

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from jobspec import patterns
 from jobspec.job import UNLIMITED, Begin, Dependency
+from jobspec.pbs.common import HOST, VARIABLE
+from jobspec.systems import SYSTEMS
 from jobspec.writing import Saying, Script
 
 FAMILY = frozenset({"pbspro", "torque", "moab"})
@@ -17,7 +19,6 @@ _AT = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d))?)?", re.ASC
 _CLOCK = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?", re.ASCII)
 _JOB_ID = re.compile(r"\d{1,12}(?:\[\d{0,9}\])?(?:\.[A-Za-z0-9.-]{1,253})?", re.ASCII)
 _ARRAY_TASK = re.compile(r"(\d{1,12})_(\d{1,9})", re.ASCII)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
 _LETTERS = {"BEGIN": "b", "END": "e", "FAIL": "a", "ARRAY_TASKS": "j"}
 _SH = re.compile(r"#!\s*(?:\S*/)?(?:env\s+(?:-\S+\s+)*)?(?:ba|da|k|z|a)?sh\b")
 # Options of the one that the other one takes too, with the same meaning.
@@ -76,6 +77,14 @@ class Lines:
         self.made.append(f"#PBS -{option} {text}")
         return True
 
+    def resource(self, name: str, value: str, field: str = "") -> bool:
+        """A line `#PBS -l name=value`; a value that would end there is none."""
+        if set(value) & set(",\"'"):
+            if field:
+                self.say.drop(field, f"{value[:40]!r} can't be the value of a resource")
+            return False
+        return self.add("l", f"{name}={value}", field)
+
     def flag(self, option: str) -> None:
         self.made.append(f"#PBS -{option}")
 
@@ -111,7 +120,9 @@ def who(lines: Lines) -> None:
         project = lines.native.get("P") == job.account and lines.marked("P")
         lines.add("P" if project else "A", account, "account")
     queue, server = say.named("queue"), lines.marked("q") or ""
-    if queue or server:
+    if queue and "@" in queue:
+        say.drop("queue", "what follows an @ is a server")
+    elif queue or server:
         lines.add("q", f"{queue or ''}{server}", "queue")
     if job.hold:
         lines.flag("h")
@@ -230,6 +241,8 @@ def _files(lines: Lines) -> None:
     for field, option in (("output", "e" if into_error else "o"), ("error", "e")):
         value = _path(say, field)
         host = lines.marked(option) or "" if field != "error" or not job.join else ""
+        if value and not host and HOST.fullmatch(value):
+            value = f"./{value}"  # the part before a colon would be a host
         if (value or host) and not (field == "error" and job.join):
             lines.add(option, f"{host}{value or ''}", field)
         elif value:
@@ -268,7 +281,7 @@ def _environment(lines: Lines) -> None:
         say.exact("environment")
         if asked.all:
             lines.flag("V")
-        parts += [one for one in asked.names if _VARIABLE.fullmatch(one)]
+        parts += [one for one in asked.names if VARIABLE.fullmatch(one)]
         if len(parts) < len(asked.names):
             say.drop("environment", "-v takes names of variables only")
         for key, value in asked.values:
@@ -282,7 +295,7 @@ def _environment(lines: Lines) -> None:
 
 
 def _assignment(key: str, value: str) -> str | None:
-    if not _VARIABLE.fullmatch(key) or "'" in value or '"' in value or _CONTROL.search(value):
+    if not VARIABLE.fullmatch(key) or "'" in value or '"' in value or _CONTROL.search(value):
         return None
     return f"{key}='{value}'" if "," in value or value != value.strip() else f"{key}={value}"
 
@@ -297,7 +310,7 @@ def walltime(lines: Lines, default: str) -> None:
     if value == UNLIMITED:
         say.approximate("walltime_s", f"no walltime is written: {default}")
     elif value is not None:
-        lines.add("l", f"walltime={hours(value)}")
+        lines.resource("walltime", hours(value))
         say.exact("walltime_s")
 
 
@@ -340,6 +353,8 @@ def natives(lines: Lines) -> None:
         lines.add("W", f"x={';'.join(extensions)}", "native")
     if say.same:
         say.exact("native")
+    elif any(one.option not in say.options for one in job.native):
+        say.drop("native", f"{say.label} has no such option: it is one of {SYSTEMS[job.system].label} only")
 
 
 def _shared(say: Saying, option: str, value: str | None) -> bool:

@@ -253,12 +253,13 @@ def _chunk(draft: Draft, item: Item, chunk: Chunk, pack: bool, why: str) -> dict
         changes["constraint"] = features
         here.append("constraint")
     fields = tuple(dict.fromkeys(here))
-    at = item.column + item.text.find("select=") + len("select=")
-    draft.note(item, fields, item.text if not chunk.at else f"+{item.said[chunk.at : chunk.end]}", at + chunk.at, why)
+    at = item.at + chunk.at
+    text, column = (f"+{item.said[chunk.at : chunk.end]}", at - 1) if chunk.at else (item.text, item.column)
+    draft.note(item, fields, text, column, why)
     asked = [name for name in (*fields, *changes) if name in changes and name != "tasks_per_node"]
     if changes["tasks_per_node"]:
         asked.append("tasks_per_node")
-    changes["where"] = {name: Where(item.line, at + chunk.at) for name in asked}
+    changes["where"] = {name: Where(item.line, at) for name in asked}
     changes["native"] = native
     return changes
 
@@ -313,8 +314,7 @@ def _features(draft: Draft, item: Item, chunk: Chunk, native: list[Native]) -> C
 
 def _aside(draft: Draft, item: Item, part: Part, fields: Fields) -> None:
     """An entry of its own for a part of the chunk that is not said with the rest."""
-    at = item.column + item.text.find("select=") + len("select=") + part.at
-    draft.note(item, fields, part.text, at)
+    draft.note(item, fields, part.text, item.at + part.at)
 
 
 def _node_spec(draft: Draft, item: Item) -> list[dict[str, Any]]:

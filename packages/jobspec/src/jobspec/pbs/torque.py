@@ -64,7 +64,7 @@ def _policy(draft: Draft, item: Item) -> Fields:
 
 def _extension(draft: Draft, item: Item) -> Fields | None:
     """-W x=NAME:value;NAME:value"""
-    at = item.column + max(item.text.find("x="), 0) + 2
+    at = item.at
     for part in values.unquoted(item.said.replace('\\"', "")).strip("\"'").split(";"):
         name, _, value = part.partition(":")
         one = Item(f"W x {name.upper()}", value, part, item.line, at)
@@ -75,12 +75,14 @@ def _extension(draft: Draft, item: Item) -> Fields | None:
     return None
 
 
-def _marked(field: str) -> Handler:
-    """A field, and which of the ways of saying it was used."""
+def _marked(field: str, resource: str) -> Handler:
+    """A field, and which of the ways of saying it was used; the resource of -l goes before."""
 
     def handler(draft: Draft, item: Item) -> Fields:
         if not item.said:
             raise ValueError("the value is empty")
+        if resource in draft.last:
+            return draft.keep(item)
         draft.native.append(Native(item.key, item.value))
         return draft.set(field, item.said, item)
 
@@ -89,7 +91,7 @@ def _marked(field: str) -> Handler:
 
 def _flags(draft: Draft, item: Item) -> Fields:
     name, _, value = item.said.partition(":")
-    if name.upper() == "ADVRES" and value:
+    if name.upper() == "ADVRES" and value and "l advres" not in draft.last:
         draft.native.append(Native(item.key, item.value))
         return draft.set("reservation", value, item)
     return draft.keep(item)
@@ -97,8 +99,8 @@ def _flags(draft: Draft, item: Item) -> Fields:
 
 _EXTENSIONS: Mapping[str, Handler] = {
     "NACCESSPOLICY": _policy,
-    "QOS": _marked("qos"),
-    "ADVRES": _marked("reservation"),
+    "QOS": _marked("qos", "l qos"),
+    "ADVRES": _marked("reservation", "l advres"),
     "FLAGS": _flags,
 }
 

@@ -156,7 +156,7 @@ def _place(lines: Lines, spread: bool, count: int) -> None:
     say, job = lines.say, lines.say.job
     if say.same:
         if job.placement:
-            lines.add("l", f"place={job.placement}", "placement")
+            lines.resource("place", job.placement, "placement")
         say.exact("placement", "exclusive")
         return
     parts = (["scatter"] if spread and count > 1 else []) + (["excl"] if job.exclusive else [])
@@ -172,11 +172,11 @@ def _old(lines: Lines) -> None:
     say, job = lines.say, lines.say.job
     asked = job.cpus_per_task > 1 or "cpus_per_task" in job.where
     if asked and not {"l ncpus", "l mppdepth"} & set(lines.native):
-        lines.add("l", f"ncpus={job.cpus_per_task}")
+        lines.resource("ncpus", str(job.cpus_per_task))
     if job.memory and job.memory.per == "job":
-        lines.add("l", f"mem={size(job.memory.bytes)}")
+        lines.resource("mem", size(job.memory.bytes))
     for one in job.gpus:
-        lines.add("l", f"ngpus={one.count}")
+        lines.resource("ngpus", str(one.count))
     say.exact("nodes", "tasks", "tasks_per_node", "cpus_per_task", "gpus", "memory", "placement", "exclusive")
 
 
@@ -192,9 +192,11 @@ def _times(lines: Lines) -> None:
     elif isinstance(job.walltime_min_s, int) and job.walltime_s is None and not job.array:
         lines.add("l", f"min_walltime={hours(job.walltime_min_s)}")
         say.exact("walltime_min_s")
+    elif job.walltime_min_s is not None:
+        say.drop("walltime_min_s", "min_walltime goes with a max_walltime, and not with job arrays")
     shared.walltime(lines, "PBS Pro then gives what the queue has, or five years")
     if lines.say.same and job.memory and job.memory.per == "task" and "l mppmem" not in lines.native:
-        lines.add("l", f"pmem={size(job.memory.bytes)}")
+        lines.resource("pmem", size(job.memory.bytes))
         say.exact("memory")
 
 
@@ -212,7 +214,7 @@ def _others(lines: Lines) -> None:
             say.drop("reservation", "a reservation is a queue in PBS Pro, and the job has another queue")
     for name, count in job.licenses:
         if _RESOURCE.fullmatch(name):
-            lines.add("l", f"{name}={count}")
+            lines.resource(name, str(count))
             say.approximate("licenses", f"{name}: the site must have a job-wide resource of that name")
         else:
             say.drop("licenses", f"{name[:60]!r} can't be the name of a resource")

@@ -50,13 +50,13 @@ def _nodes(lines: Lines) -> None:
             _spec(lines)
     elif not any(option.startswith("l mpp") for option in lines.native):
         if job.tasks > 1:
-            lines.add("l", f"procs={job.tasks}")
+            lines.resource("procs", str(job.tasks))
         elif job.cpus_per_task > 1 or "cpus_per_task" in job.where:
-            lines.add("l", f"ncpus={job.cpus_per_task}")
+            lines.resource("ncpus", str(job.cpus_per_task))
     if say.same and job.constraint:
         _, found, feature = job.constraint.text.partition("feature=")
         if found:
-            lines.add("l", f"feature={feature}", "constraint")
+            lines.resource("feature", feature, "constraint")
     say.exact(*_SHAPE)
 
 
@@ -67,14 +67,14 @@ def _spec(lines: Lines) -> None:
     if alone and job.tasks > 1 and not job.gpus and job.hosts is None:
         # no nodes were asked for: processors, wherever they are
         _per_task(say, job)
-        lines.add("l", f"procs={job.tasks * job.cpus_per_task}")
+        lines.resource("procs", str(job.tasks * job.cpus_per_task))
         properties = _properties(say, job)
         if properties:
-            lines.add("l", f"feature={':'.join(properties)}", "constraint")
+            lines.resource("feature", ":".join(properties), "constraint")
             say.approximate("constraint", "feature= is Moab's: Torque itself has properties of nodes= only")
         return
     texts = [text for one, spread in found for text in _texts(say, one, spread)]
-    lines.add("l", f"nodes={'+'.join(texts)}")
+    lines.resource("nodes", "+".join(texts))
 
 
 def _texts(say: Saying, job: Job, spread: Layout) -> list[str]:
@@ -140,7 +140,7 @@ def _memory(lines: Lines) -> None:
         return
     memory = parts[0].memory
     if memory and len({one.memory for one in parts}) == 1 and _per_process(parts[0]):
-        lines.add("l", f"pmem={size(memory.bytes)}")
+        lines.resource("pmem", size(memory.bytes))
         say.exact("memory")
         return
     amounts = [_total(say, one) for one in parts]
@@ -149,7 +149,7 @@ def _memory(lines: Lines) -> None:
             "memory", "what the memory is counted by is not known; of whole nodes, say memory_per_node in the profile"
         )
         return
-    lines.add("l", f"mem={size(sum(one or 0 for one in amounts))}")
+    lines.resource("mem", size(sum(one or 0 for one in amounts)))
     say.exact("memory")
 
 
@@ -188,18 +188,18 @@ def _others(lines: Lines) -> None:
     marked = set(lines.native)
     if job.exclusive:
         if not marked & {"n", "l naccesspolicy", "W x NACCESSPOLICY"}:
-            lines.add("l", "naccesspolicy=singlejob")
+            lines.resource("naccesspolicy", "singlejob")
         say.exact("exclusive")
     qos = say.named("qos")
-    if qos and "W x QOS" not in marked:
-        lines.add("l", f"qos={qos}", "qos")
+    if qos and lines.native.get("W x QOS") != job.qos:
+        lines.resource("qos", qos, "qos")
     if job.reservation is not None:
-        if not marked & {"W x ADVRES", "W x FLAGS"}:
-            lines.add("l", f"advres={job.reservation}", "reservation")
+        if job.reservation not in (lines.native.get("W x ADVRES"), (lines.native.get("W x FLAGS") or "")[7:]):
+            lines.resource("advres", job.reservation, "reservation")
         say.exact("reservation")
     if job.licenses:
         text = "%".join(f"{name}:{count}" if count > 1 else name for name, count in job.licenses)
-        if lines.add("l", f"gres={text}", "licenses"):
+        if lines.resource("gres", text, "licenses"):
             say.approximate("licenses", "gres= is Moab's, which must know the licenses by these names")
 
 

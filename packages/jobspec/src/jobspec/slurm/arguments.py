@@ -18,7 +18,7 @@ from jobspec.slurm.values import words as any_text
 class Given:
     """An option as it was given; text: its value, None for a flag; value: what it means.
 
-    line, column: where it stands; end: where its last word ends, in the line `last`. source: the word that it
+    line, column: where it stands; last, at: where its value stands; end: where that ends. source: the word that it
     comes from. foreign: it is the translation of a line of another system.
     """
 
@@ -27,6 +27,7 @@ class Given:
     line: int
     column: int
     last: int
+    at: int
     end: int
     source: str
     value: Any = None
@@ -52,7 +53,7 @@ def read_value(given: Given) -> None:
         given.value = given.option.read(text)
     except ValueError as error:
         hint = meant.value(given.option.name, text, given.source)
-        raise ScriptError(f"--{given.option.name}: {error}", given.line, given.column, meant=hint) from None
+        raise ScriptError(f"--{given.option.name}: {error}", given.last, given.at, meant=hint) from None
 
 
 def split(words: Iterator[Word], profile: Profile) -> Iterator[Given]:
@@ -82,10 +83,10 @@ def _long(word: Word, words: Iterator[Word], profile: Profile) -> Given:
     if equals:
         if option.takes == FLAG:
             raise ScriptError(f"--{option.name} takes no value", line, column)
-        return Given(option, value, line, column, line, end, text)
+        return Given(option, value, line, column, line, column, end, text)
     if option.takes == VALUE:
         return _with_next(option, word, column, text, words)
-    return Given(option, "" if option.takes == OPTIONAL else None, line, column, line, end, text)
+    return Given(option, "" if option.takes == OPTIONAL else None, line, column, line, column, end, text)
 
 
 def _abbreviated(name: str, word: Word, profile: Profile) -> Option:
@@ -113,11 +114,11 @@ def _short(word: Word, words: Iterator[Word]) -> Iterator[Given]:
         rest = text[at + 1 :]
         if option.takes == FLAG or (option.takes == OPTIONAL and not rest):
             bare = "" if option.takes == OPTIONAL else None
-            yield Given(option, bare, line, place, line, end, f"-{letter}")
+            yield Given(option, bare, line, place, line, place, end, f"-{letter}")
             continue
         source = f"-{text[at:]}"
         if rest:
-            yield Given(option, rest, line, place, line, end, source)
+            yield Given(option, rest, line, place, line, place, end, source)
         else:
             yield _with_next(option, word, place, source, words)
         return
@@ -128,4 +129,4 @@ def _with_next(option: Option, word: Word, column: int, source: str, words: Iter
     value = next(words, None)
     if value is None:
         raise ScriptError(f"--{option.name} needs a value", word.line, column)
-    return Given(option, value.text, word.line, column, value.line, value.end, f"{source} {value.text}")
+    return Given(option, value.text, word.line, column, value.line, value.column, value.end, f"{source} {value.text}")

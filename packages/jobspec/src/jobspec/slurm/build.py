@@ -35,7 +35,7 @@ def build(last: Mapping[str, Given]) -> Job:
         mail = Mail(get("mail-user"), in_order(asked["mail-type"]) if "mail-type" in asked else ())
     where = {}
     for given in last.values():
-        place = Where(given.line, given.column)
+        place = Where(given.last, given.at)
         for field in given.option.fields:
             where[field] = place
     placement = [one for one in map(_placement, last.values()) if one]
@@ -93,7 +93,7 @@ def _held_tasks(found: Shape) -> int:
 
 def _placed(message: str, last: Mapping[str, Given], option: str) -> ScriptError:
     given = last.get(option)
-    return ScriptError(message, given.line if given else 1, given.column if given else 1)
+    return ScriptError(message, given.last if given else 1, given.at if given else 1)
 
 
 def _node_shape(asked: dict[str, Any], last: Mapping[str, Given]) -> None:
@@ -136,8 +136,13 @@ def _native(given: Given) -> Native | None:
     option = given.option
     if option.fields == ("native",):
         return Native(option.name, given.text if given.text or given.source.endswith("=") else None)
-    if option.name == "gpus-per-socket":
-        return Native(option.name, given.text)  # the job has them as its node's
+    if option.name == "gpus-per-socket" or (option.name == "gres" and not _plain_gres(given)):
+        return Native(option.name, given.text)  # the job has them in other words
     if option.name == "exclusive" and (given.text or "").lower() in {"user", "mcs", "oversubscribe"}:
         return Native("exclusive", given.text)
     return None
+
+
+def _plain_gres(given: Given) -> bool:
+    """Whether the text can be made again of what it means: a name alone, and one with a count of 0, can't."""
+    return all(part.rpartition(":")[2].strip("kKmMgGtT0").isdigit() for part in (given.text or "").split(","))

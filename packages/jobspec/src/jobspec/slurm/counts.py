@@ -67,7 +67,7 @@ def shape(asked: Mapping[str, Any]) -> Shape:
         _hint(asked, found)
     nodes = get("nodes")
     if nodes:
-        found.least, found.most = nodes.least, nodes.most
+        found.least, found.most = nodes.least, nodes.most or None  # 0 is no limit
     if "nodelist" in asked:
         _nodelist(asked["nodelist"], found)
     _tasks(asked, found)

@@ -22,7 +22,7 @@ _FLAGS = {BSUB: frozenset("x"), PBS: frozenset("hIVz")}
 _NO_EFFECT = "sbatch reads it and does nothing about it"
 _IGNORED = Option("", "", VALUE, "", (), any_text, _NO_EFFECT)
 _BECOMES = {
-    BSUB: {"e": "error", "J": "job-name", "m": "nodelist", "o": "output", "q": "partition", "W": "time"},
+    BSUB: {"cwd": "chdir", "e": "error", "J": "job-name", "m": "nodelist", "o": "output", "q": "partition", "W": "time"},
     PBS: {
         "a": "begin", "A": "account", "e": "error", "J": "array", "M": "mail-user", "N": "job-name", "o": "output",
         "p": "nice", "q": "partition", "t": "array",
@@ -64,11 +64,19 @@ def foreign_options(prefix: str, lines: list[tuple[int, str]]) -> list[Given]:
     found = []
     for letter, value, word in _split(words, prefix):
         text = f"-{letter}" if value is None else f"-{letter} {value}"
-        translated = _bsub(letter, value, words) if prefix == BSUB else _pbs(letter, value)
+        translated = _bsub(letter, value) if prefix == BSUB else _pbs(letter, value)
         for name, argument in translated or [("", "")]:
             option = LONG[name] if name else _IGNORED
             given = Given(
-                option, argument, word.line, word.column, word.line, word.end, text, foreign=f"{prefix} {text}"
+                option,
+                argument,
+                word.line,
+                word.column,
+                word.line,
+                word.column,
+                word.end,
+                text,
+                foreign=f"{prefix} {text}",
             )
             read_value(given)
             found.append(given)
@@ -90,6 +98,8 @@ def _split(words: Iterator[Word], prefix: str) -> Iterator[tuple[str, str | None
             if letter not in _WITH_VALUE[prefix]:
                 raise _refused(word, f"sbatch reads {prefix} lines too, and knows no -{letter} in them")
             value = text[at + 1 :]
+            if (prefix, letter, value) == (BSUB, "c", "wd"):
+                letter, value = "cwd", ""
             if not value:
                 following = next(words, None)
                 if following is None:
@@ -104,7 +114,7 @@ def _refused(word: Word, message: str) -> ScriptError:
     return ScriptError(message, word.line, word.column, meant="#SBATCH --ignore-pbs leaves these lines alone")
 
 
-def _bsub(letter: str, value: str | None, words: Iterator[Word]) -> list[tuple[str, str | None]]:
+def _bsub(letter: str, value: str | None) -> list[tuple[str, str | None]]:
     if letter == "x":
         return [("exclusive", "exclusive")]
     if value is None:
@@ -113,10 +123,8 @@ def _bsub(letter: str, value: str | None, words: Iterator[Word]) -> list[tuple[s
         return [("ntasks", part) for part in value.split(",") if part]
     if letter == "M":
         return [("mem-per-cpu", f"{value}K" if value[-1:].isdigit() else value)]
-    if letter == "c":  # "-cwd DIR" is read as "-c wd" and a word
-        folder = next(words, None) if value == "wd" else None
-        return [("chdir", folder.text)] if folder else []
-    return [(_BECOMES[BSUB][letter], value)]
+    name = _BECOMES[BSUB].get(letter)
+    return [(name, value)] if name else []
 
 
 def _pbs(letter: str, value: str | None) -> list[tuple[str, str | None]]:

@@ -13,8 +13,9 @@ FLAG, VALUE, OPTIONAL = "flag", "value", "optional"
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """`key`: options of one key override one another. `read` gives the value or raises ValueError; `fields`: of the Job.
+    """`key`: options of one key override one another. `read` gives the value or raises ValueError.
 
+    fields: of the Job.
     inert: why sbatch obeys it without effect on the job, "" where it has one.
     """
 

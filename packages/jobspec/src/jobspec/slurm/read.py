@@ -18,7 +18,12 @@ from jobspec.slurm.warn import warnings
 _LOOKS_ALIKE = re.compile(r"^[ \t]{0,200}#{1,20}[ \t]{0,20}SBATCH.*", re.IGNORECASE | re.MULTILINE | re.ASCII)
 # What the components of a heterogeneous job have in common: a later one begins with what the ones before it said.
 CARRIED = frozenset(
-    ["account", "acctg-freq", "array", "begin", "chdir", "comment", "deadline", "delay-boot", "dependency", "error", "export", "export-file", "get-user-env", "gid", "hold", "input", "job-name", "kill-on-invalid-dep", "mcs-label", "mem", "nice", "no-kill", "open-mode", "output", "priority", "profile", "propagate", "qos", "reboot", "requeue", "reservation", "signal", "time", "time-min", "uid", "wait-all-nodes", "wckey"]
+    (
+        *("account", "acctg-freq", "array", "begin", "chdir", "comment", "deadline", "delay-boot", "dependency"),
+        *("error", "export", "export-file", "get-user-env", "gid", "hold", "input", "job-name", "kill-on-invalid-dep"),
+        *("mcs-label", "mem", "nice", "no-kill", "open-mode", "output", "priority", "profile", "propagate", "qos"),
+        *("reboot", "requeue", "reservation", "signal", "time", "time-min", "uid", "wait-all-nodes", "wckey"),
+    )
 )
 
 

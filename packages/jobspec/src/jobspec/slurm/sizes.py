@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jobspec.job import Gpus, Job, Memory
+from jobspec.slurm import values
 from jobspec.slurm.counts import Conflict, shape
 from jobspec.writing import Saying
 
@@ -79,17 +80,19 @@ def gpus(say: Saying) -> Iterator[tuple[str, str]]:
     job = say.job
     found = [Gpus(one.count, one.per, say.gpu_type(one.type)) for one in job.gpus]
     say.exact("gpus", "gres")
-    sockets = next((one.value for one in job.native if one.option == "gpus-per-socket"), None) if say.same else None
-    if sockets:
-        # They are the last ones, and written as they were.
-        found = found[: len(found) - len(sockets.split(","))]
+    native = {one.option: one.value or "" for one in job.native} if say.same else {}
+    # Those that are written as they were are the last ones.
+    if "gpus-per-socket" in native:
+        del found[len(found) - len(values.gpus(native["gpus-per-socket"])) :]
+    if "gres" in native:
+        del found[len(found) - sum(name == "gpu" for name, _, _ in values.gres(native["gres"])) :]
     per_node = [one for one in found if one.per == "node"]
     others = [one for one in found if one.per != "node"]
     if say.profile.gpus_as == "gres" and others:
-        per_node += [one for one in map(lambda gpu: _per_node(say, gpu), others) if one] if not per_node else []
+        per_node += [one for one in (_per_node(say, gpu) for gpu in others) if one] if not per_node else []
         others = []
     gres = [_counted("gpu", one.type, one.count) for one in per_node]
-    extra = [_counted(one.name, one.type, one.count) for one in job.gres]
+    extra = [_counted(one.name, one.type, one.count) for one in job.gres] if "gres" not in native else []
     if gres and not extra and say.profile.gpus_as == "gpus":
         yield "gpus-per-node", _gpu_counts(per_node)
     elif gres or extra:

@@ -5,6 +5,7 @@ Each gives what the value means and raises ValueError where sbatch or slurmctld 
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal as signals
 
@@ -27,8 +28,11 @@ def array(text: str) -> Array | None:
     listed = listed.replace("[", "").replace("]", "").removeprefix(",")
     if listed.endswith(",") or (percent and not listed):
         listed = listed[:-1] + (",0" if percent and listed else "0" if percent else "")
-    ranges = tuple(_range(part, text) for part in listed.split(","))
-    return Array(held_array(ranges) or listed, ranges, int(limit[0]) or None if limit else None)
+    ranges = tuple(_range(part, text) for part in re.sub(",{2,}", ",", listed).split(","))
+    held = held_array(ranges)
+    if held and len(ranges) > 1:
+        ranges = tuple(_range(part, text) for part in held.split(","))
+    return Array(held or listed, ranges, int(limit[0]) or None if limit else None)
 
 
 def _range(part: str, text: str) -> tuple[int, int, int]:
@@ -52,7 +56,7 @@ def held_array(ranges: tuple[tuple[int, int, int], ...]) -> str:
     if sum((last - first) // step + 1 for first, last, step in ranges) > _MERGED:
         return ""
     indexes = sorted({index for first, last, step in ranges for index in range(first, last + 1, step)})
-    steps = {after - before for before, after in zip(indexes, indexes[1:], strict=False)}
+    steps = {after - before for before, after in itertools.pairwise(indexes)}
     if len(steps) == 1 and steps != {1} and len(indexes) > 5 and indexes[-1] - indexes[0] > 10:
         return f"{indexes[0]}-{indexes[-1]}:{steps.pop()}"
     return ",".join(_runs(indexes))
@@ -177,15 +181,22 @@ def in_order(types: frozenset[str]) -> tuple[str, ...]:
 
 
 _SIGNAL = re.compile(
-    r"(?:(RB?|BR?):)?[ \t]{0,9}([A-Za-z0-9]{1,20})[ \t]{0,9}(?:@[ \t]{0,9}\+?([0-9]{0,5}))?", re.ASCII | re.IGNORECASE
+    r"(?:(RB?|BR?|RR):)?[ \t]{0,9}([A-Za-z0-9]{1,20})[ \t]{0,9}(?:@[ \t]{0,9}\+?([0-9]{0,5}))?",
+    re.ASCII | re.IGNORECASE,
 )
-SIGNALS = frozenset(["HUP", "INT", "QUIT", "ABRT", "KILL", "ALRM", "TERM", "USR1", "USR2", "URG", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "XCPU"])
+SIGNALS = frozenset(
+    (
+        *("HUP", "INT", "QUIT", "ABRT", "KILL", "ALRM", "TERM", "USR1", "USR2", "URG", "CONT", "STOP", "TSTP"),
+        *("TTIN", "TTOU", "XCPU"),
+    )
+)
 
 
 def signal(text: str) -> Signal:
     """`[R|B|RB:]SIGNAL[@SECONDS]`, 60 seconds before the end by default."""
     match = _SIGNAL.fullmatch(text)
-    name = match[2].upper().removeprefix("SIG") if match else ""
+    name = match[2].upper() if match else ""
+    name = name[3:] if name[3:] in SIGNALS else name
     number = int(name) if name.isdecimal() else 0
     before = int(match[3] or 0) if match and match[3] is not None else 60
     if not match or before > 65535 or not (name in SIGNALS or number):

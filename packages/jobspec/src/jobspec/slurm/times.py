@@ -15,9 +15,9 @@ _TIMES = {"midnight": "00:00:00", "noon": "12:00:00", "fika": "15:00:00", "teati
 _PART = re.compile(
     r"(?P<now>now)(?:[ \t]{0,99}(?P<sign>[+-])[ \t]{0,99}(?P<count>[0-9]{1,18})[ \t]{0,99}"
     r"(?P<unit>(?:second|minute|hour|day|week)s?(?![a-z])|(?![a-z])))?"
-    r"|(?P<word>today|tomorrow|midnight|noon|fika|teatime)(?![a-z0-9])"
+    r"|(?P<word>(?-i:today|tomorrow|teatime)|midnight|noon|fika)(?![a-z0-9])"
     r"|uts(?P<epoch>[0-9]{9,18})"
-    r"|(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})T?"
+    r"|(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})(?-i:T)?"
     r"|(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?[ \t]{0,9}(?P<half>[ap]m)?"
     r"|(?P<us_month>[0-9]{1,2})[/.](?P<us_day>[0-9]{1,2})(?:[/.](?P<us_year>[0-9]{2}))?(?![0-9])"
     r"|(?P<month2>[0-9]{2})(?P<day2>[0-9]{2})(?P<year2>[0-9]{2})?(?![0-9])",
@@ -88,7 +88,7 @@ def _parts(text: str) -> list[re.Match[str]]:
         match = _PART.match(text, at)
         if not match or not _in_range(match):
             raise ValueError(
-                f"{shown(text)} is no time; they are HH:MM[:SS], YYYY-MM-DD[THH:MM[:SS]], MM/DD/YY, now+N[unit], tomorrow"
+                f"{shown(text)} is no time; they are HH:MM[:SS], YYYY-MM-DD[THH:MM[:SS]], MM/DD/YY, now+N[unit]"
             )
         found.append(match)
         at = match.end()

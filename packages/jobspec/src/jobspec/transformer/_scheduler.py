@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 import shlex
 import shutil
 import time
@@ -18,6 +19,7 @@ from typing import ClassVar, TextIO
 from jobspec import steps
 from jobspec.actions import Action, CommandAction, FileAction, Launch
 from jobspec.auth import AuthStep
+from jobspec.environ import KEPT
 from jobspec.errors import JobEnded, StepFailed
 from jobspec.job import Job
 from jobspec.stage import PRIVATE, write_file
@@ -38,12 +40,15 @@ class Scheduler(TransformerBase):
     """A batch system with a command line.
 
     program: the command that must be on the PATH. probe: one that answers where the system can be reached.
-    launcher: whether `launch_line` starts the tasks on all nodes; else they are processes of one host.
+    launcher: whether `launch_line` starts the tasks on all nodes; else they are processes of one host. gone: what
+    `look` says, on stderr, of a job that the system has forgotten.
     """
 
     program: ClassVar[str] = ""
     probe: ClassVar[tuple[str, ...]] = ()
     launcher: ClassVar[bool] = False
+    gone: ClassVar[tuple[str, ...]] = ()
+    groups = True
 
     def __init__(self) -> None:
         self._outputs: dict[str, Path] = {}
@@ -60,9 +65,9 @@ class Scheduler(TransformerBase):
     def read_look(self, job: str, answer: str) -> Ended | None:
         """What the answer says: how the job has ended, or None while it lives. Raises StepFailed."""
 
-    def unknown(self, job: str, error: StepFailed) -> Ended | None:
-        """`look` has failed: what that means. Raises StepFailed."""
-        raise error
+    def forgotten(self, job: str) -> Ended:
+        """How a job has ended that `look` does not find any more. Raises JobEnded where nobody knows."""
+        raise JobEnded(f"job {job} has ended, and {self.name} does not know any more how", job)
 
     def why_not(self) -> str:
         if not shutil.which(self.program):
@@ -138,8 +143,22 @@ class Scheduler(TransformerBase):
         try:
             answer = call(self.look(job))
         except StepFailed as error:
-            return self.unknown(job, error)
+            if any(text in str(error) for text in self.gone):
+                return self.forgotten(job)
+            raise
         return self.read_look(job, answer)
+
+    def where(self) -> str:
+        return " ".join([self.name, *(f"{name}={os.environ[name]}" for name in sorted(KEPT & os.environ.keys()))])
+
+    def ended(self, where: str, jobs: list[str]) -> bool:
+        return where == self.where() and all(self._is_over(job) for job in jobs)
+
+    def _is_over(self, job: str) -> bool:
+        try:
+            return self.read_look(job, call(self.look(job), timeout=ASKING)) is not None
+        except StepFailed as error:
+            return any(text in str(error) for text in self.gone)
 
 
 class _Tail:
@@ -196,13 +215,6 @@ exit "$code"
 def clock(seconds: int) -> str:
     """`hh:mm:ss` with as many hours as it takes."""
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-
-
-def per_node(job: Job) -> list[tuple[int, int]]:
-    """(nodes, tasks on each of them); without a number of nodes one node with all tasks."""
-    nodes = job.nodes.least if job.nodes else 1
-    each, rest = divmod(job.tasks, nodes)
-    return [(count, tasks) for count, tasks in ((rest, each + 1), (nodes - rest, each)) if count]
 
 
 def gpus_per_task(job: Job) -> int:

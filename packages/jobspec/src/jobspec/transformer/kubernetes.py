@@ -32,6 +32,12 @@ class Transformer(Scheduler):
     def stages(self) -> str | None:
         return None  # no pod looks into it
 
+    def settle(self, pending: list[str]) -> bool:
+        return True
+
+    def abandon(self, pending: list[str]) -> bool:
+        return True
+
     def refuse(self, job: Job) -> str:
         return "a Job's pods do not start tasks on one another" if job.nodes and job.nodes.least > 1 else ""
 
