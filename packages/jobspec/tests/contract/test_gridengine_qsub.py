@@ -20,7 +20,8 @@ ROOT = os.environ.get("SGE_ROOT", "/var/lib/gridengine")
 # Each is a line or two; all are judged by qsub alone, whatever its site has.
 LINES = (
     "-N a", "-N a#b", '-N "a b"', '-N "a" b', "-N 'a\"b' -cwd", "-N a/b", "-N", "-N a -cwd b", "-Na", "--N a", "-n a",
-    "-cwd -wd /tmp", "-wd /tmp -cwd", "-j y", "-j yes", "-j n", "-j oe", "-j", "-l h_rt=1:0:0", "-l h_rt=5 -l h_vmem=2G",
+    "-cwd -wd /tmp", "-wd /tmp -cwd", "-j y", "-j yes", "-j n", "-j oe", "-j", "-l h_rt=1:0:0",
+    "-l h_rt=5 -l h_vmem=2G",
     "-l h_rt=1,h_rt=2", "-l h_rt=1, h_vmem=2G", "-l =3", "-l ,", "-pe smp 4", "-pe smp 2-4", "-pe smp 2-", "-pe smp -4",
     "-pe smp 2,4", "-pe smp 1-4:2", "-pe smp x", "-pe smp 4-2", "-pe smp 4 x", "-pe smp", "-q a,b -q c", "-q *@n1",
     "-q ,", "-t 1,3,4", "-t x", "-t 1-10:0", "-t 1-10:2", "-t -3", "-tc -1", "-tc x", "-hold_jid 5,6", "-hold_jid ,",
@@ -50,8 +51,8 @@ def qsub(tmp_path_factory):
         script.write_text(text, errors="surrogateescape")
         argv = ["qsub", "-verify", str(script)]
         ran = subprocess.run(
-            argv, capture_output=True, text=True, errors="replace", env=environment, cwd=folder, timeout=30, check=False,
-            stdin=subprocess.DEVNULL,
+            argv, capture_output=True, text=True, errors="replace", env=environment, cwd=folder, timeout=30,
+            check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         head, _, tail = ran.stdout.partition("script_ptr:")
         found = dict(re.findall(r"^([-()a-z_A-Z ]+?): +(.*?) *$", head + tail.replace(text, ""), re.MULTILINE))

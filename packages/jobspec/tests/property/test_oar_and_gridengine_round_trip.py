@@ -59,12 +59,14 @@ LEVELS = st.lists(
     max_size=3,
 ).map("/".join)
 GROUP = joined(st.sampled_from(["", "/", "{mem>10}/"]), LEVELS)
+WALLTIME = st.sampled_from(["1", "1:30", "::9"])
+SQL = st.sampled_from(["host='n1'", "gpumodel='V100'", "a='YES' AND b='YES'", "mem > 10", "not host like 'x'"])
 OAR = st.one_of(
-    joined("-l ", st.lists(GROUP, min_size=1, max_size=2).map("+".join), ",walltime=", st.sampled_from(["1", "1:30", "::9"])),
+    joined("-l ", st.lists(GROUP, min_size=1, max_size=2).map("+".join), ",walltime=", WALLTIME),
     joined("-l ", GROUP),
     joined("-l walltime=", NUMBER),
     joined(st.sampled_from(["-n ", "--name ", "--project ", "-q ", "-O ", "--stderr ", "-d "]), WORD),
-    joined("-p ", st.sampled_from(["host='n1'", "gpumodel='V100'", "a='YES' AND b='YES'", "mem > 10", "not host like 'x'"])),
+    joined("-p ", SQL),
     joined("-t ", st.sampled_from(["besteffort", "idempotent", "inner=5", "timesharing=user,*"])),
     joined(st.sampled_from(["-a ", "--array ", "--checkpoint ", "--signal "]), NUMBER),
     st.sampled_from(["-k", "--hold", "--array-param-file p.txt", "--notify [END]mail:a@b.c", "--notify mail:a@b.c"]),
@@ -115,6 +117,7 @@ def test_long_input_takes_no_longer_than_it_should():
         for line in (
             f"{prefix} -l " + "a=1," * 50_000, f"{prefix} -l " + " " * 200_000 + "x", f"{prefix} -p " + "(" * 200_000,
             f"{prefix} -t " + "1," * 100_000, "# " * 200_000, " " * 400_000 + "#", f"{prefix}\n" * 50_000,
-            f"{prefix} -l " + "/nodes=1" * 50_000, f"{prefix} -l " + "{" * 200_000, f"{prefix} --notify [" + "[" * 200_000,
+            f"{prefix} -l " + "/nodes=1" * 50_000, f"{prefix} -l " + "{" * 200_000,
+            f"{prefix} --notify [" + "[" * 200_000,
         ):  # fmt: skip
             readers.read(line, system)
