@@ -152,7 +152,7 @@ def test_the_rest_of_the_options():
         "#$ -l h_rt=100,s_rt=90,h=!n3",
         "#$ -a 203512312359.30 -wd /tmp -o :out",
     )
-    assert one.environment == Environment("-V -v A=1,B", True, ("B",), (("A", "1"),))
+    assert one.environment == Environment("-V -v B,A=1", True, ("B",), (("A", "1"),))
     assert one.dependency == Dependency(
         "-hold_jid 5,x -hold_jid_ad 7", (("afterany", ("5", "x")), ("aftercorr", ("7",)))
     )
