@@ -60,7 +60,7 @@ def derive(found: list[Given], profile: Profile, notes: Notes) -> Job:
     if "binding" in last:
         native.append(Native("binding", last["binding"].value))
         last["binding"].fields = ("native",)
-    job["native"] = tuple(native)
+    job["native"] = tuple(sorted(native, key=lambda one: one.option))
     where: dict[str, Where] = {}
     for one in found:
         if one.state == "obeyed":
@@ -205,12 +205,13 @@ def _environment(lists: dict[str, list[Given]], job: dict[str, Any]) -> None:
                 names[name] = value if equals else None
     for one in (*everything, *given):
         one.fields = ("environment",)
-    shown = ",".join(name if value is None else f"{name}={value}" for name, value in names.items())
+    bare = [name for name, value in names.items() if value is None]
+    shown = ",".join([*bare, *(f"{name}={value}" for name, value in names.items() if value is not None)])
     text = ["-V"] * bool(everything) + [f"-v {shown}"] * bool(shown)
     job["environment"] = Environment(
         " ".join(text),
         bool(everything),
-        tuple(name for name, value in names.items() if value is None),
+        tuple(bare),
         tuple((name, value) for name, value in names.items() if value is not None),
     )
 

@@ -67,7 +67,8 @@ def derive(found: list[Given]) -> tuple[Job, list[Directive], tuple[Problem, ...
     if after:
         # "Job dependencies" of the manual: the job does not run where the other one failed.
         make.job["dependency"] = Dependency(",".join(after), (("afterok", after),))
-    job = Job(**make.job, native=tuple(make.native), where=make.where)
+    native = tuple(sorted(make.native, key=lambda one: one.option))
+    job = Job(**make.job, native=native, where=make.where)
     return job, make.directives, tuple(make.warnings)
 
 
