@@ -384,7 +384,8 @@ FLAGS = [
 FOREIGN = (
     "#PBS -l nodes=2:ppn=4,walltime=1:00:00", "#PBS -l select=2:ncpus=4:mpiprocs=4:mem=8gb", "#PBS -l nodes=n1+n2",
     "#PBS -N other", "#PBS -q there -j oe", "#PBS -m abe", "#PBS -d .", "#PBS some words",
-    "#PBS -W depend=afterok:900003", "#BSUB -n 4,8", "#BSUB -W 1:30", "#BSUB -M 4000000", "#BSUB -R x", "#BSUB -cwd /tmp/x",
+    "#PBS -W depend=afterok:900003",
+    "#BSUB -n 4,8", "#BSUB -W 1:30", "#BSUB -M 4000000", "#BSUB -R x", "#BSUB -cwd /tmp/x",
     "#PBS -l mem=400mb",
 )  # fmt: skip
 ENDS = ["", "", "", "", "", " # comment", "#x'y", " word", " 'x", ' "" --bad', " : x", " \\"]
