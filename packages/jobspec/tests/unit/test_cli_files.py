@@ -35,6 +35,7 @@ def test_explain_says_what_slurm_would_hold(jobspec, script):
     assert (job["nodes"], job["tasks"], job["tasks_per_node"]) == ({"min": 2, "max": 2}, 8, 4)
     assert (job["walltime_s"], job["memory"], job["queue"]) == (5400, {"bytes": 8 * 2**30, "per": "node"}, "batch")
     assert job["account"] is None
+    assert job["requeue"] is True, "as Slurm does unless it is told otherwise"
     ignored = [one["line"] for one in answer["report"] if one["state"] == "ignored"]
     assert ignored == [6, 8]
     people = jobspec("explain", script)

@@ -127,10 +127,10 @@ def _with_gpus(say: Saying, plan: Layout) -> Layout:
     limit = known or MOST_GPUS
     if on_node and plan.nodes and on_node <= limit < gpus * plan.on_each:
         each = plan.on_each
+        most = f"the {limit} GPUs of a node in the profile" if known else f"{limit}, which no node has"
         why = (
             f"one slot of {each * plan.cores} cores and {on_node} GPUs on each node, instead of {each}: "
-            f"{each} with {_many(gpus, 'GPU')} each would be more than {'the' if known else 'any node has, about'} {limit}"
-            f"{' of a node in the profile' if known else ''}"
+            f"{each} with {_many(gpus, 'GPU')} each would be more than {most}"
         )
         say.approximate("tasks", why)
         say.approximate("cpus_per_task", why)
