@@ -6,13 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from jobspec.body.targets import BY_PLACE, ENVIRONMENT, FROM_ONE, HERE, NODE_FILE, TARGETS
+from jobspec.body.targets import ENVIRONMENT, HERE, NODE_FILE, ONE_INDEX, TARGETS
 from jobspec.body.variables import LINE_IS_NODE
-from jobspec.job import Array, Job
+from jobspec.job import Job
 from jobspec.report import APPROXIMATE, DROPPED, EXACT, Fate
 
 Family = Literal["sh", "csh", "other"]
-_MOST_ELEMENTS = 2000
 _CONSTANT = re.compile(r"@(\w{1,40})@")
 _ONE_VARIABLE = re.compile(r"\$\{(\w{1,80})-\}\Z")
 _RUNS_ON = (
@@ -29,13 +28,6 @@ class Provided:
     lines: tuple[str, ...]
     fate: Fate
     why: str = ""
-
-
-def array_offset(target: str, array: Array | None) -> int:
-    """What is added to every index of the array because the target's start at 1."""
-    if array is None or target not in FROM_ONE or not array.ranges:
-        return 0
-    return 1 if min(first for first, _, _ in array.ranges) < 1 else 0
 
 
 def provide(name: str, meaning: str, target: str, source: str, job: Job, family: Family) -> Provided:
@@ -72,7 +64,7 @@ def _value(meaning: str, target: str, source: str, job: Job) -> tuple[str | None
     if meaning == "init_dir":
         meaning = "submit_dir"
     found = table.get(meaning)
-    if meaning == "node_index" and target in BY_PLACE and job.array is not None:
+    if meaning == "node_index" and target in ONE_INDEX and job.array is not None:
         found = None  # there the index of a pod is that of the array
     if found is None and meaning in ("hosts_by_slot", "hosts_with_slots", "node_list"):
         return _hosts(meaning, target, job)
@@ -166,17 +158,6 @@ def _constant(meaning: str, job: Job) -> str | None:
     return plain
 
 
-def _indexes(array: Array) -> list[int] | None:
-    """The indexes in order, None where they are too many to be written out."""
-    found: list[int] = []
-    for first, last, step in array.ranges:
-        run = range(first, last + 1, max(step, 1))
-        if len(found) + len(run) > _MOST_ELEMENTS:
-            return None
-        found.extend(run)
-    return found
-
-
 def _array(meaning: str, target: str, job: Job) -> tuple[str | None, str]:
     table, array = TARGETS[target], job.array
     if meaning == "array_job_id":
@@ -186,10 +167,6 @@ def _array(meaning: str, target: str, job: Job) -> tuple[str | None, str]:
         value, why = table.get(meaning, (None, f"{target} has no job arrays"))
         if value is None or array is None:
             return value, why or ("" if value is None else "the script asks for no array")
-        if target in BY_PLACE:
-            return _by_place(value, BY_PLACE[target], array)
-        if array_offset(target, array):
-            return f"$(({value[2:-2]} - 1))", ""
         return value, why
     if array is None or not array.ranges:
         return None, "the script asks for no array"
@@ -201,25 +178,6 @@ def _array(meaning: str, target: str, job: Job) -> tuple[str | None, str]:
         "array_count": sum((last - first) // max(step, 1) + 1 for first, last, step in array.ranges),
     }
     return str(numbers[meaning]), ""
-
-
-def _by_place(value: str, start: int, array: Array) -> tuple[str | None, str]:
-    """The index of the element from its place: the target numbers elements from `start` on."""
-    name = value[2:-2] if value.startswith("${") else value
-    if len(array.ranges) == 1:
-        first, _, step = array.ranges[0]
-        step = max(step, 1)
-        if first == start and step == 1:
-            return value, ""
-        factor = f"{step} * " if step > 1 else ""
-        place = f"({name} - {start})" if start else name
-        return f"$(({first} + {factor}{place}))", ""
-    indexes = _indexes(array)
-    if indexes is None:
-        return None, f"more than {_MOST_ELEMENTS} indexes in several ranges"
-    listed = " ".join(map(str, indexes))
-    shift = f"$(({name} - {start}))" if start else f"{value}"
-    return f"$(set -- {listed}; shift {shift}; echo $1)", ""
 
 
 def _hosts(meaning: str, target: str, job: Job) -> tuple[str | None, str]:
