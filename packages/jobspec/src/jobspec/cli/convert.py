@@ -80,10 +80,8 @@ def convert(
         else:
             _tell(item, result, written, lost=lost, count=len(files))
     if len(files) > 1 and not as_json:
-        scripts = _counts(tally, ("converted", "refused", "not written (--strict)"))
-        click.echo(
-            f"{len(files)} scripts: {scripts}; what they asked for: {_counts(tally, FATES) or 'nothing'}", err=True
-        )
+        became = _counts(tally, ("converted", "refused", "not written (--strict)"))
+        click.echo(f"{len(files):,} scripts: {became}; in them: {_counts(tally, FATES) or 'nothing'}", err=True)
     if tally["converted"] < len(files):
         raise click.exceptions.Exit(1)
 
