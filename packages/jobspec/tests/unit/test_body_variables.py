@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from jobspec.body import Rewritten, rewrite
 from jobspec.body.targets import TARGETS
 from jobspec.body.variables import MEANING
-from jobspec.job import Array, Job, Nodes, Where
+from jobspec.job import Array, Job, Native, Nodes, Where
 
 JOB = Job(
     system="slurm",
@@ -291,3 +292,61 @@ def test_modules_of_the_profile() -> None:
 def test_the_same_system_changes_nothing() -> None:
     body = "srun ./a $SLURM_JOB_ID\n"
     assert rewrite(body, source="slurm", target="slurm", job=JOB) == Rewritten(body)
+
+
+NOT_OF_AN_ARRAY = [
+    # source, its variable, target, what the target sets, what the body must find (None: nothing)
+    ("slurm", "SLURM_ARRAY_TASK_ID", "gridengine", {"SGE_TASK_ID": "undefined"}, None),
+    ("slurm", "SLURM_ARRAY_TASK_ID", "gridengine", {"SGE_TASK_ID": "5"}, "5"),
+    ("slurm", "SLURM_ARRAY_TASK_ID", "lsf", {"LSB_JOBINDEX": "0"}, None),
+    ("slurm", "SLURM_ARRAY_TASK_ID", "lsf", {"LSB_JOBINDEX": "5"}, "5"),
+    ("slurm", "SLURM_ARRAY_TASK_ID", "oar", {"OAR_ARRAY_INDEX": "1"}, None),
+    ("slurm", "SLURM_ARRAY_TASK_ID", "cobalt", {}, None),
+    ("gridengine", "SGE_TASK_ID", "slurm", {}, "undefined"),
+    ("gridengine", "SGE_TASK_ID", "slurm", {"SLURM_ARRAY_TASK_ID": "5"}, "5"),
+    ("gridengine", "SGE_TASK_ID", "lsf", {"LSB_JOBINDEX": "0"}, "undefined"),
+    ("lsf", "LSB_JOBINDEX", "flux", {}, "0"),
+    ("oar", "OAR_ARRAY_INDEX", "cobalt", {}, "1"),
+]
+
+
+@pytest.mark.parametrize(("source", "name", "target", "there", "found"), NOT_OF_AN_ARRAY)
+def test_the_index_of_a_job_that_asks_for_no_array(
+    tmp_path: Path, source: str, name: str, target: str, there: dict[str, str], found: str | None
+) -> None:
+    done = do(f'echo "${name}"', source, target, replace(JOB, array=None))
+    assert run(tmp_path, "sh", done.shim, there).get(name) == found
+
+
+def test_csh_finds_no_index_where_there_is_no_array(tmp_path: Path) -> None:
+    done = do("if ( $?SLURM_ARRAY_TASK_ID ) echo array", job=replace(JOB, array=None), shell="#!/bin/csh")
+    assert "SLURM_ARRAY_TASK_ID" not in run(tmp_path, "tcsh", done.shim, {})
+
+
+def test_pbs_pro_gives_the_threads_of_a_chunk() -> None:
+    job = Job(native=(Native("l select", "ompthreads=4"),), workdir="/w")
+    assert "export OMP_NUM_THREADS=4" in do("./a.out", "pbspro", "slurm", job).shim
+    assert "setenv OMP_NUM_THREADS 4" in do("./a.out", "pbspro", "slurm", job, "#!/bin/csh").shim
+    assert do("./a.out", "pbspro", "torque", JOB).shim == ()
+
+
+@pytest.mark.parametrize("target", ["flux", "pbspro", "torque", "lsf", "oar", "gridengine", "cobalt"])
+def test_scontrol_show_hostnames_is_answered(tmp_path: Path, target: str) -> None:
+    line = 'scontrol show hostnames "$SLURM_JOB_NODELIST"; scontrol show hostname; scontrol show job 1'
+    done = do(line, target=target)
+    assert [entry.fate for entry in done.entries if "hostname" in entry.text] == ["exact", "exact"]
+    assert [entry.fate for entry in done.entries if "job 1" in entry.text] == ["dropped"]
+    calls = "set -eu", "a=$(scontrol show hostnames n1,n2)", "b=`scontrol show hostname`", "export a b"
+    refused = "scontrol show job 1 2>/dev/null && exit 1 || true"
+    there = {name: str(tmp_path / "slots") for name in ("PBS_NODEFILE", "OAR_NODEFILE", "PE_HOSTFILE")}
+    there |= {"COBALT_NODEFILE": str(tmp_path / "hosts"), "LSB_MCPU_HOSTS": "n1 2 n2 2"}
+    if target == "gridengine":
+        there["PE_HOSTFILE"] = str(tmp_path / "hosts")
+    said = run(tmp_path, "sh", (*done.shim, *calls, refused, 'export both="$(echo $a / $b)"'), there)
+    assert said["both"] == "n1 n2 / n1 n2"
+
+
+def test_where_no_node_is_named_scontrol_is_dropped() -> None:
+    done = do("scontrol show hostnames", target="kubernetes")
+    assert [entry.fate for entry in done.entries] == ["dropped"]
+    assert do("scontrol show hostnames", target="flux", shell="#!/bin/csh").shim == ()

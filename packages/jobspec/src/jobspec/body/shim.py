@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from jobspec.body.targets import ENVIRONMENT, HERE, NODE_FILE, ONE_INDEX, TARGETS
+from jobspec.body.targets import ENVIRONMENT, HERE, NO_ARRAY, NODE_FILE, ONE_INDEX, TARGETS
 from jobspec.body.variables import LINE_IS_NODE
 from jobspec.job import Job
 from jobspec.report import APPROXIMATE, DROPPED, EXACT, Fate
@@ -34,14 +34,33 @@ def provide(name: str, meaning: str, target: str, source: str, job: Job, family:
     """The lines that give `name`, a variable of the source that means `meaning`, its value on the target."""
     if meaning in ("node_file", "host_slots_file", "gpu_file"):
         return _file(name, meaning, target, source, job, family)
+    if meaning == "array_index" and job.array is None:
+        return _no_index(name, target, NO_ARRAY.get(source, ""), family)
     value, why = _value(meaning, target, source, job)
     if value is None:
         return Provided((), DROPPED, why)
     fate: Fate = APPROXIMATE if why else EXACT
-    return Provided((_export(name, value, family, guard=meaning == "array_index" and job.array is None),), fate, why)
+    return Provided((_export(name, value, family),), fate, why)
 
 
-def _export(name: str, value: str, family: Family, *, guard: bool = False) -> str:
+def _no_index(name: str, target: str, absent: str, family: Family) -> Provided:
+    """The index where the script asks for no array: who submits it may; absent: what the source has without one."""
+    value = TARGETS[target].get("array_index", ("", ""))[0]
+    if family == "csh" or not value or target == "oar":  # every job of OAR is an array
+        why = "only of an array that the script itself asks for" if value else ""
+        line = (f"setenv {name} {absent}" if family == "csh" else f'export {name}="{absent}"',)
+        return Provided(line if absent else (), APPROXIMATE if why else EXACT, why)
+    if target in NO_ARRAY:
+        first = f' export {name}="{absent}"' if absent else ""
+        line = (f'case "{value}" in ""|{NO_ARRAY[target]}){first} ;; *) export {name}="{value}" ;; esac',)
+    elif absent:
+        line = (f'export {name}="{value[:-2]}:-{absent}}}"',)
+    else:
+        line = (f'[ -z "{value}" ] || export {name}="{value}"',)
+    return Provided(line, EXACT)
+
+
+def _export(name: str, value: str, family: Family) -> str:
     one = _ONE_VARIABLE.match(value)
     if family == "csh":
         if one:
@@ -50,8 +69,7 @@ def _export(name: str, value: str, family: Family, *, guard: bool = False) -> st
             return f"setenv {name} {value}"
         # The text is sh's; csh would take its quotes apart, so the words of what it prints come by a list.
         return f'set jobspec_words = ( `sh -c \'echo "{value}"\'` ); setenv {name} "$jobspec_words"'
-    line = f'export {name}="{value}"'
-    return f'[ -z "{value}" ] || {line}' if guard and one else line
+    return f'export {name}="{value}"'
 
 
 def _value(meaning: str, target: str, source: str, job: Job) -> tuple[str | None, str]:
@@ -165,8 +183,6 @@ def _array(meaning: str, target: str, job: Job) -> tuple[str | None, str]:
         return value, why
     if meaning == "array_index":
         value, why = table.get(meaning, (None, f"{target} has no job arrays"))
-        if value is None or array is None:
-            return value, why or ("" if value is None else "the script asks for no array")
         return value, why
     if array is None or not array.ranges:
         return None, "the script asks for no array"
@@ -178,6 +194,25 @@ def _array(meaning: str, target: str, job: Job) -> tuple[str | None, str]:
         "array_count": sum((last - first) // max(step, 1) + 1 for first, last, step in array.ranges),
     }
     return str(numbers[meaning]), ""
+
+
+def show_hostnames(target: str) -> tuple[str, ...]:
+    """A shell function `scontrol` that knows `show hostnames [LIST]`; none where the target names no nodes."""
+    hosts = TARGETS[target].get("hosts")
+    if hosts is None:
+        return ()
+    # Flux expands brackets; a list that the script got elsewhere has none.
+    listed = 'flux hostlist -e "$3"' if target == "flux" else "printf '%s\\n' \"$3\""
+    return (
+        "scontrol() {",
+        '  case "$1 $2 ${3-}" in',
+        f"    'show hostname '|'show hostnames ') {hosts[0][2:-1]} | tr -s ' ' '\\n' ;;",
+        *(() if target == "flux" else ('    *\\[*) echo "scontrol: no brackets are known here: $3" >&2; return 1 ;;',)),
+        f"    'show hostname '*|'show hostnames '*) {listed} | tr -s ' ,' '\\n' ;;",
+        "    *) echo 'scontrol: only show hostnames is known here' >&2; return 1 ;;",
+        "  esac",
+        "}",
+    )
 
 
 def _hosts(meaning: str, target: str, job: Job) -> tuple[str | None, str]:

@@ -17,7 +17,7 @@ HERE: dict[str, tuple[str, str]] = {
     "pid": ("$$", ""),
     "rank": ("0", _OWN),
     "local_rank": ("0", _OWN),
-    "node_index": ("0", "that of the batch script"),
+    "node_index": ("0", _OWN),
     "tmp_dir": ("${TMPDIR:-/tmp}", "no directory of the job's own"),
     "job_dir": ("$PWD", "no directory of the job's own"),
     "work_dir": ("$PWD", ""),
@@ -185,6 +185,8 @@ TARGETS: dict[str, dict[str, tuple[str, str]]] = {
 TARGETS["jobset"] = TARGETS["kubernetes"]
 # Targets whose pods have one index: in an array it is that of the element, else that of the node.
 ONE_INDEX = frozenset({"kubernetes", "jobset"})
+# What a job that is none of an array finds as its index, where that is set all the same.
+NO_ARRAY = {"gridengine": "undefined", "lsf": "0", "oar": "1"}
 # Where the file that names the nodes of each slot stands.
 NODE_FILE = {
     "pbspro": "PBS_NODEFILE",
