@@ -55,6 +55,8 @@ def convert(
         job, approximate = reading.jobs[0], list[str]()
     else:
         job, approximate = merged(reading.jobs)
+    if SYSTEMS[reading.system].joins and not SYSTEMS[target].joins and job.output and not job.error:
+        job = replace(job, join=True)  # the output's file has the errors too, without a word
     say = Saying(job, target, profile, components=reading.jobs, file=file)
     for field in approximate:
         say.approximate(field, _HETEROGENEOUS)

@@ -75,7 +75,10 @@ def _identity(say: Saying) -> list[str]:
     account = say.named("account")
     if account:
         if not project and not is_name(account):
-            say.drop("account", f"an account has no blanks, none of {NOT_IN_NAMES} and is none of {', '.join(sorted(RESERVED))}")
+            say.drop(
+                "account",
+                f"an account has no blanks, none of {NOT_IN_NAMES} and is none of {', '.join(sorted(RESERVED))}",
+            )
         else:
             lines += line(say, "account", "P" if project else "A", account)
     queue, hosts, exclude = say.named("queue"), _hosts(say), _excluded(say)
@@ -238,6 +241,8 @@ def _mail(say: Saying) -> list[str]:
     lost = [kind for kind in mail.types if kind not in _LETTERS and kind != "NONE"]
     if lost:
         say.approximate("mail", f"no mail on {', '.join(lost)}")
+    if "FAIL" in mail.types and not {"END", "ALL"} & set(mail.types) and not say.same:
+        say.approximate("mail", "-m a is about jobs that are aborted, not those that fail by themselves")
     lines = [f"#$ -m {letters}"] if letters else ["#$ -m n"] if mail.user is None else []
     if mail.user:
         lines += line(say, "mail", "M", mail.user)

@@ -124,7 +124,6 @@ def _directive(given: Given, last: Mapping[str, Given], lines: Mapping[int, str]
     return Directive(given.line, given.column, text, option.name, fields_of(given))
 
 
-
 def _ignored(text: str, obeyed: set[int]) -> Iterator[Directive]:
     """The lines that look like directives, and are none."""
     number, counted = 1, 0
