@@ -148,6 +148,7 @@ def test_refused_scripts_do_not_stop_the_others(jobspec, script, tmp_path):
     result = jobspec("convert", "--to", "flux", "--out-dir", out, bad, script)
     assert result.exit_code == 1
     assert f"{bad}:2:" in result.stderr
+    assert "2 scripts: 1 converted, 1 refused; in them: " in result.stderr.splitlines()[-1]
     assert [path.name for path in out.iterdir()] == ["job.flux"]
 
 
