@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 from jobspec import patterns
+from jobspec.body.commands import family
 from jobspec.job import Job
 from jobspec.profile import DEFAULT, Profile
 from jobspec.report import APPROXIMATE, DROPPED, EXACT, Fate
@@ -36,6 +37,21 @@ class Script:
         """The whole script, with directive lines behind the shebang."""
         head = [self.shebang] if self.shebang else []
         return "".join(f"{line}\n" for line in (*head, *directives, *self.shim)) + self.body
+
+    def counting(self, variable: str, add: int, shell: str | None = None) -> Script | None:
+        """The same with `add` added to a variable before any line reads it; None where no shell runs the script.
+
+        shell: the one that the job names.
+        """
+        sum_of = f"{variable} {'+' if add > 0 else '-'} {abs(add)}"
+        match family(self.shebang, shell):
+            case "sh":
+                line = f"export {variable}=$(({sum_of}))"
+            case "csh":
+                line = f"@ jobspec_index = ${sum_of}; setenv {variable} $jobspec_index"
+            case _:
+                return None
+        return replace(self, shim=(line, *self.shim))
 
     def with_shim(self, *lines: str) -> Script:
         """The same with further lines at the end of the shim."""

@@ -8,7 +8,6 @@ from jobspec.gridengine.options import NOT_IN_NAMES, RESERVED
 from jobspec.writing import Saying, Script
 
 SHELLS = frozenset(("sh", "bash", "dash", "ksh", "zsh", "csh", "tcsh"))
-BOURNE = SHELLS - {"csh", "tcsh"}
 _NOT_IN_NAMES = frozenset(NOT_IN_NAMES + "#'\"")
 
 

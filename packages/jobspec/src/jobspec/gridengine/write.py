@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from resources.errors import InputError
 from resources.hostlist import expand
@@ -57,9 +56,8 @@ def write(say: Saying, script: Script) -> list[File]:
     ]
     files = []
     pieces = array_lines(say, script)
-    for number, (lines, shim) in enumerate(pieces, 1):
+    for number, (lines, one) in enumerate(pieces, 1):
         whole = [*head, *lines]
-        one = replace(script, shim=(shim, *script.shim)) if shim else script
         suffix = SUFFIX if len(pieces) == 1 else f".{number}{SUFFIX}"
         files.append(File(suffix, one.text(whole), len(whole) + bool(script.shebang)))
     return files
