@@ -33,9 +33,14 @@ def line(say: Saying, field: str, option: str, value: str | None) -> list[str]:
     return [f"#$ -{option} {said}"]
 
 
+def not_in_name(text: str) -> str:
+    """The first character that no name may have, "" without one (sge_types(5), "name")."""
+    return next((one for one in text if not "!" <= one <= "~" or one in _NOT_IN_NAMES), "")
+
+
 def job_name(say: Saying, name: str) -> str:
     """A name that qmaster takes (sge_types(5), "name")."""
-    fine = (one if "!" <= one <= "~" and one not in _NOT_IN_NAMES else "_" for one in name[:512])
+    fine = ("_" if not_in_name(one) else one for one in name[:512])
     found = "".join(fine)
     if not found or found[0].isdigit() or found.lower() in RESERVED or found.startswith("-"):
         found = f"J{found}"

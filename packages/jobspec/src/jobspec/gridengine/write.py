@@ -13,7 +13,7 @@ from jobspec.gridengine.derive import native_of
 from jobspec.gridengine.options import MAIL, NATIVE
 from jobspec.gridengine.order import array_lines, limits, order
 from jobspec.gridengine.requests import role
-from jobspec.gridengine.words import interpreter, job_name, line, word
+from jobspec.gridengine.words import interpreter, job_name, line, not_in_name, word
 from jobspec.systems import SYSTEMS
 from jobspec.writing import File, Saying, Script
 
@@ -73,7 +73,9 @@ def _identity(say: Saying) -> list[str]:
         lines += line(say, "name", "N", name)
     project = native_of(job, "P") if say.same else []
     account = say.named("account")
-    if account:
+    if account and not project and (bad := not_in_name(account)):
+        say.drop("account", f"{bad!r} can't stand in an account string (sge_types(5), name)")
+    elif account:
         lines += line(say, "account", "P" if project else "A", account)
     queue, hosts, exclude = say.named("queue"), _hosts(say), _excluded(say)
     at = say.same and len(hosts) == 1 and (exclude or any(role(one) == "hosts" for one in native_of(job, "l")))
@@ -166,6 +168,8 @@ def _features(say: Saying) -> list[str]:
             say.drop("constraint", "the profile drops it")
         elif not _FEATURE.fullmatch(mapped or feature):
             say.drop("constraint", f"{mapped or feature} is no name of a resource")
+        elif mapped is None and role(f"{feature}=true") != "constraint":
+            say.drop("constraint", f"{feature} is no feature to Grid Engine, but a resource with a meaning of its own")
         else:
             text = mapped or feature
             lines.append(f"#$ -l {text if '=' in text else text + '=true'}")
