@@ -153,6 +153,11 @@ def _placing(say: Saying) -> list[str]:
     return lines
 
 
+def _is_resource(name: str) -> bool:
+    """Whether Grid Engine has a resource of this name, which means something else than a feature."""
+    return SHORTCUTS.get(name, name) in TYPES or role(f"{name}=true") != "constraint"
+
+
 def _features(say: Saying) -> list[str]:
     constraint = say.job.constraint
     if not constraint:
@@ -170,7 +175,7 @@ def _features(say: Saying) -> list[str]:
             say.drop("constraint", "the profile drops it")
         elif not _FEATURE.fullmatch(mapped or feature):
             say.drop("constraint", f"{mapped or feature} is no name of a resource")
-        elif mapped is None and "=" not in feature and SHORTCUTS.get(feature, feature) in TYPES:
+        elif mapped is None and "=" not in feature and _is_resource(feature):
             say.drop("constraint", f"{feature} is a resource of Grid Engine itself, and another one")
         else:
             text = mapped or feature

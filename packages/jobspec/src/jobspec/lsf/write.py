@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+from jobspec.errors import JobspecError, ScriptError
 from jobspec.job import Mail
+from jobspec.lsf.lexer import check_script
 from jobspec.lsf.write_arrays import arrays
 from jobspec.lsf.write_lines import directive
 from jobspec.lsf.write_resources import Asked, resources
@@ -55,7 +57,12 @@ def write(say: Saying, script: Script) -> list[File]:
         asked.options.append(("R", text))
     lines = [line for option, value in asked.options if (line := directive(say, option, value))]
     say.drop_all(CANT if not say.same else [])
-    return arrays(say, script, lines)
+    files = arrays(say, script, lines)
+    try:
+        check_script(files[0].text)
+    except ScriptError as error:
+        raise JobspecError(f"bsub would not take the script: {error.message}") from None
+    return files
 
 
 def _identity(say: Saying, own: dict[str, list[str | None]], asked: Asked) -> None:
