@@ -6,6 +6,7 @@ way flux-submit(1) and flux-batch(1) use them. What only these do is left to the
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -90,7 +91,7 @@ def jobspec(launch: Launch, argv: tuple[str, ...], environment: Mapping[str, str
         prog="batch" if launch.batch else "submit",
         rlimit=[],  # the limits of this process, those that are usual
         dependency=[f"afterok:{before}" for before in launch.after] or None,
-        requires=list(job.constraint.all_of) if job.constraint else None,
+        requires=list(job.constraint.all_of if job.constraint else ()) or None,
     )
 
 
@@ -162,6 +163,7 @@ class Bindings:
 
     def _show(self, number: int, output: TextIO) -> None:
         watch = self._flux.job.output_watch_async(self._handle, number)
+        decoders: dict[str, codecs.IncrementalDecoder] = {}  # a character may come in two pieces
         while True:
             self._until(watch)
             try:
@@ -172,9 +174,10 @@ class Bindings:
                 raise
             if text is None:
                 return
-            into = output if stream == "stdout" else sys.stderr
-            into.write(text.encode(errors="surrogateescape").decode(errors="replace"))
-            into.flush()
+            decoder = decoders.setdefault(stream, codecs.getincrementaldecoder("utf-8")("replace"))
+            file = output if stream == "stdout" else sys.stderr
+            file.write(decoder.decode(text.encode(errors="surrogateescape")))
+            file.flush()
 
     def _until(self, future: Any) -> None:
         """Wait for an answer. Python handles no signal while it is in libflux, so it comes back now and then."""

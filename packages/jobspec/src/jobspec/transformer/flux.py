@@ -74,10 +74,12 @@ class Transformer(TransformerBase):
         options = [*_options(launch), *(f"--dependency=afterok:{job}" for job in launch.after)]
         if launch.cwd:
             options.append(f"--cwd={launch.cwd}")
-        if launch.batch and launch.watch:
+        if not launch.batch:
+            return CommandAction(("flux", "submit", *options, "--", *_words(launch)), environment=launch.environment)
+        if launch.watch:
             options.append("--output=kvs")  # a batch job's output goes to a file unless it is told otherwise
-        argv = ("flux", "batch" if launch.batch else "submit", *options, "--", *_words(launch))
-        return CommandAction(argv, environment=launch.environment)
+        # No "--" here: flux-batch(1) would take that for the script's name, and the script for its argument.
+        return CommandAction(("flux", "batch", *options, *_words(launch)), environment=launch.environment)
 
     def within(self, launch: Launch) -> list[CommandAction]:
         return [CommandAction(("flux", "run", *_options(launch), "--", *_words(launch)))]
