@@ -49,7 +49,7 @@ jobs = st.builds(
         lambda tags: Constraint(" ".join(tags), tuple(tags))
     ),
 )
-# Not the locale: where it is none, the Python that `flux submit` is sets LC_CTYPE for itself, and so for the job (PEP 538).
+# Not the locale: where it is none, the Python of `flux submit` sets LC_CTYPE for itself, and so for the job (PEP 538).
 launches = st.builds(
     Launch,
     argv=st.tuples(st.sampled_from(["true", "{{id}}", "a b"])).flatmap(
@@ -190,32 +190,33 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("watch", [False, True])
-def test_exit_codes(in_python, in_flux, ending, watch):
-    options, code = ENDINGS[ending]
-    assert waited(in_python, in_flux, job_of(in_flux, *options), watch=watch) == code
-
-
-@pytest.mark.parametrize("options", [["--urgency=hold", "true"], ["sleep", "60"]])
-def test_cancelled_jobs(in_python, in_flux, options):
-    job = job_of(in_flux, *options)
-    if "sleep" in options:
-        in_flux("flux", "job", "wait-event", job, "start")
-    in_flux("flux", "cancel", job)
-    expected = in_flux("flux", "job", "status", job).returncode
-    assert expected
-    assert waited(in_python, in_flux, job, watch=False) == expected
-
-
-def waited(in_python, in_flux, job, *, watch):
+def test_exit_codes(in_python, in_flux):
+    jobs = [job_of(in_flux, *options) for options, _ in ENDINGS.values()]
+    jobs += [job_of(in_flux, *options) for options in (["--urgency=hold", "true"], ["sleep", "60"])]
+    in_flux("flux", "job", "wait-event", jobs[-1], "start")
+    in_flux("flux", "cancel", *jobs[-2:])
     code = (
-        "import sys; from jobspec.transformer.flux import Transformer as T\n"
-        f"print(T().wait({job!r}, {'sys.stderr' if watch else None}))"
+        "import sys; from jobspec.transformer.flux import Transformer\nt = Transformer()\n"
+        f"print(*(t.wait(job, output) for output in (None, sys.stderr) for job in {jobs!r}))"
     )
     done = in_flux(*in_python, code)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+    assert done.stdout.split() == [str(code) for code in [*(code for _, code in ENDINGS.values()), 1, 143] * 2]
+    for why in ("unsatisfiable request", "start failed: /nowhere", "resource allocation expired"):
+        assert why in done.stderr
+
+
+def test_output_is_shown_as_it_comes_byte_for_byte(flux_jobspec, in_flux, tmp_path):
+    file, mark = tmp_path / "job.yaml", tmp_path / "mark"
+    command = f"printf 'first\\n\\303'; echo no >&2; until test -e {mark}; do sleep 0.05; done; printf '\\251 \\377\\n'"
+    step = {"step": "submit", "watch": True}
+    file.write_text(json.dumps({"version": 1, "task": {"command": ["sh", "-c", command], "transform": [step]}}))
+    environment = {**os.environ, "FLUX_URI": in_flux("printenv", "FLUX_URI").stdout.strip()}
+    argv = [*flux_jobspec, "run", "-t", "flux", str(file)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout.readline() == b"first\n"
+        mark.touch()
+        assert process.stdout.readline() == "é \ufffd\n".encode()
+        assert process.stderr.read() == b"no\n"
 
 
 def test_whether_jobs_have_ended(in_python, in_flux):

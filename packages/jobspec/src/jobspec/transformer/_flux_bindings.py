@@ -112,7 +112,7 @@ class Bindings:
 
     def __init__(self, flux: Any, handle: Any) -> None:
         self._flux, self._handle = flux, handle
-        self._environment: tuple[Mapping[str, str], dict[str, str]] | None = None
+        self._environment: tuple[dict[str, str], dict[str, str]] | None = None
 
     def attribute(self, name: str) -> str:
         """An attribute of the broker."""
@@ -200,8 +200,8 @@ class Bindings:
 
     def _job_environment(self, changes: Mapping[str, str]) -> dict[str, str]:
         """What a job gets that is submitted with these variables: flux(1) adds its own to them (flux-env(1))."""
-        if self._environment is None or self._environment[0] != changes:
-            given = clean() | dict(changes)
+        given = clean() | dict(changes)
+        if self._environment is None or self._environment[0] != given:
             try:
                 done = subprocess.run(
                     ("flux", "env", "env", "-0"), stdin=subprocess.DEVNULL, capture_output=True, env=given, check=True
@@ -213,5 +213,5 @@ class Bindings:
             found.pop("PYTHONPATH", None)
             if "PYTHONPATH" in given:
                 found["PYTHONPATH"] = found["FLUX_PYTHONPATH_ORIG"] = given["PYTHONPATH"]
-            self._environment = dict(changes), found
+            self._environment = given, found
         return self._environment[1]
