@@ -87,17 +87,22 @@ def test_a_failing_job_ends_the_run(in_flux, flux_jobspec, tmp_path):
     assert "task.transform[0]: job ƒ" in done.stderr
 
 
-def test_an_interrupted_run_leaves_its_job_alone_and_does_not_wait_for_it(flux_uri, in_flux, flux_jobspec, tmp_path):
+@pytest.mark.parametrize(("how", "number", "code"), [("watch", signal.SIGTERM, 143), ("wait", signal.SIGINT, 1)])
+def test_an_interrupted_run_leaves_its_job_alone_and_does_not_wait_for_it(
+    flux_uri, in_flux, flux_jobspec, tmp_path, how, number, code
+):
     file, mark = tmp_path / "job.yaml", tmp_path / "mark"
     command = f"['sh', '-c', 'trap exit TERM; touch {mark}; while :; do sleep 0.1; done']"
-    file.write_text(f"{{version: 1, task: {{command: {command}, transform: [{{step: submit, watch: true}}]}}}}")
+    file.write_text(f"{{version: 1, task: {{command: {command}, transform: [{{step: submit, {how}: true}}]}}}}")
     environment = {**os.environ, "FLUX_URI": flux_uri, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen([*flux_jobspec, "run", str(file)], env=environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*flux_jobspec, "run", str(file)], env=environment, stderr=subprocess.PIPE) as process:
         until = time.monotonic() + 20
         while not mark.exists() and time.monotonic() < until:
             time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 128 + signal.SIGTERM
+        time.sleep(1)  # the job may run before its id is known here
+        process.send_signal(number)
+        assert process.wait(5) == code
+        assert b"the stage is kept" in process.stderr.read()
     job = in_flux("flux", "job", "last").stdout.strip()
     time.sleep(1)  # a signal that was passed on would have ended it by then
     assert in_flux("flux", "jobs", "-no", "{state}", job).stdout.strip() == "RUN"
