@@ -1,8 +1,8 @@
 """Batch scripts explained and converted, against Flux's own reader: `python bench_scripts.py [--json FILE]`.
 
-Everything goes through the command line, files in and files out, on one core: what is measured is what a user
-waits for, the start of Python included, as processor time. Where Flux is installed `flux batch --dry-run` reads a sample of the very
-files that came out. Memory is the peak of a process that reads few files, and of one that reads many.
+Everything goes through the command line, files in and files out: what is measured is what a user waits for, the start
+of Python included, as processor time. Where Flux is installed `flux batch --dry-run` reads a sample of the very files
+that came out. Memory is the peak of a process that reads few files, and of one that reads many.
 """
 
 from __future__ import annotations

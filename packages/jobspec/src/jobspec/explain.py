@@ -9,6 +9,9 @@ from typing import Any
 from jobspec.job import Job
 from jobspec.reading import Problem, Reading
 
+# Slurm requeues jobs unless they or the site say otherwise (slurm.conf(5), JobRequeue).
+REQUEUES = frozenset({"slurm"})
+
 
 def as_dict(file: str, reading: Reading) -> dict[str, Any]:
     """The object; an absent value is None."""
@@ -18,10 +21,10 @@ def as_dict(file: str, reading: Reading) -> dict[str, Any]:
         "accepted": reading.accepted,
         "errors": problems(reading.errors),
         "warnings": problems(reading.warnings),
-        "job": job_dict(reading.jobs[0]) if reading.jobs and reading.accepted else None,
+        "job": _held(reading.jobs[0]) if reading.jobs and reading.accepted else None,
     }
     if reading.accepted and len(reading.jobs) > 1:
-        result["components"] = [job_dict(job) for job in reading.jobs]
+        result["components"] = [_held(job) for job in reading.jobs]
     result["unknown"] = [one.text for one in reading.directives if one.fields == ("native",) and one.state == "obeyed"]
     result["report"] = [
         {
@@ -36,6 +39,14 @@ def as_dict(file: str, reading: Reading) -> dict[str, Any]:
         for one in reading.directives
     ]
     return result
+
+
+def _held(job: Job) -> dict[str, Any]:
+    """The job with what its scheduler adds where nobody said it."""
+    found = job_dict(job)
+    if job.requeue is None and job.system in REQUEUES:
+        found["requeue"] = True
+    return found
 
 
 def problems(found: Iterable[Problem]) -> list[dict[str, Any]]:

@@ -43,6 +43,7 @@ SelectTypeParameters=CR_Core
 JobAcctGatherType=jobacct_gather/none
 JobSubmitPlugins=lua
 MaxArraySize=4000001
+MaxJobCount=1000000
 GresTypes={gres}
 Licenses={licenses}
 NodeName=n[1-4000] NodeHostname=localhost NodeAddr=127.0.0.1 CPUs=512 Sockets=8 CoresPerSocket=32 ThreadsPerCore=2 \
@@ -321,11 +322,11 @@ VALUES = {
     "--tmp=": ["10", "1G", "x"],
     "-a": ["0", "1-10", "1-10%2", "0-20:5", "3,1,2", "1,2,", "[1-4]", "%5", "10-1", "1-", "1:5", "1-10:0"],
     "-d": [
-        "afterok:1",
-        "afterok:1:2,afterany:3",
-        "afterok:1?afterok:2",
+        "afterok:900001",
+        "afterok:900001:900002,afterany:900003",
+        "afterok:900001?afterok:900002",
         "singleton",
-        "7",
+        "900007",
         "afterok:$X",
         "afterok:",
         "afterok=1",
@@ -382,8 +383,10 @@ FLAGS = [
 ]
 FOREIGN = (
     "#PBS -l nodes=2:ppn=4,walltime=1:00:00", "#PBS -l select=2:ncpus=4:mpiprocs=4:mem=8gb", "#PBS -l nodes=n1+n2",
-    "#PBS -N other", "#PBS -q there -j oe", "#PBS -m abe", "#PBS -W depend=afterok:3", "#PBS -d .", "#PBS some words",
-    "#BSUB -n 4,8", "#BSUB -W 1:30", "#BSUB -M 4000000", "#BSUB -R x", "#BSUB -cwd /tmp/x", "#PBS -l mem=400mb",
+    "#PBS -N other", "#PBS -q there -j oe", "#PBS -m abe", "#PBS -d .", "#PBS some words",
+    "#PBS -W depend=afterok:900003",
+    "#BSUB -n 4,8", "#BSUB -W 1:30", "#BSUB -M 4000000", "#BSUB -R x", "#BSUB -cwd /tmp/x",
+    "#PBS -l mem=400mb",
 )  # fmt: skip
 ENDS = ["", "", "", "", "", " # comment", "#x'y", " word", " 'x", ' "" --bad', " : x", " \\"]
 
@@ -443,6 +446,8 @@ def test_what_we_write_is_accepted_with_the_same_values(cluster, slurm_corpus):
         pairs.append((text, before[1], after[1]))
     for text, before, after in pairs:
         for old, new in zip(before, after, strict=True):
+            if "--output=\n" in text:  # sent as the folder
+                old.pop("std_out")
             for key in ("array_inx", "features", "name", "mail_user", "std_out", "req_nodes"):
                 if not old.get(key) or key in {"array_inx", "features"}:  # "" is nothing; merged and sorted ones
                     old.pop(key, None)

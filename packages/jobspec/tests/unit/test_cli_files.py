@@ -35,6 +35,7 @@ def test_explain_says_what_slurm_would_hold(jobspec, script):
     assert (job["nodes"], job["tasks"], job["tasks_per_node"]) == ({"min": 2, "max": 2}, 8, 4)
     assert (job["walltime_s"], job["memory"], job["queue"]) == (5400, {"bytes": 8 * 2**30, "per": "node"}, "batch")
     assert job["account"] is None
+    assert job["requeue"] is True, "as Slurm does unless it is told otherwise"
     ignored = [one["line"] for one in answer["report"] if one["state"] == "ignored"]
     assert ignored == [6, 8]
     people = jobspec("explain", script)
@@ -147,6 +148,7 @@ def test_refused_scripts_do_not_stop_the_others(jobspec, script, tmp_path):
     result = jobspec("convert", "--to", "flux", "--out-dir", out, bad, script)
     assert result.exit_code == 1
     assert f"{bad}:2:" in result.stderr
+    assert "2 scripts: 1 converted, 1 refused; in them: " in result.stderr.splitlines()[-1]
     assert [path.name for path in out.iterdir()] == ["job.flux"]
 
 

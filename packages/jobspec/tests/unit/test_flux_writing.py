@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -133,6 +134,8 @@ def test_more_gpus_than_a_node_has_make_larger_slots():
     say, lines = options(job, SITE)
     assert sizes(lines) == "nodes=1 nslots=1 cores-per-slot=16 gpus-per-slot=2"
     assert "more than the 4 GPUs of a node" in say.fates["tasks"][1]
+    say, lines = options(replace(job, tasks=32))  # without a profile: no node has 32
+    assert sizes(lines) == "nodes=1 nslots=1 cores-per-slot=64 gpus-per-slot=2"
 
 
 def test_whole_nodes_need_a_number_of_nodes():

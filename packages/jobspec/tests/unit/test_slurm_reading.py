@@ -75,6 +75,8 @@ def test_lines_that_are_read(line):
         ("#SBATCH -N 1 -w a,b,c", (2, 17), "3 hosts and --nodes allows 1"),
         ("#SBATCH --exclusive user", (2, 21), "'user' is no option"),
         ("#SBATCH -a 1-2\n#SBATCH hetjob\n#SBATCH -n 2", (2, 9), "can be no array"),
+        ("#SBATCH --mem-per-gpu=1G -G1 --mem-per-cpu=1G", (2, 9), "exclude each other"),
+        ("#SBATCH -N 3 -m plane=4", (2, 17), "too few tasks"),
         ("#SBATCH --clusters=a", (2, 9), "no cluster 'a'"),
         ("#SBATCH --umask=022", (2, 9), "no option --umask"),
         ("#SBATCH --image=x", (2, 9), "no option --image"),

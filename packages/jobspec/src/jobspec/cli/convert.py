@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from resources.clikit import echo_json, json_option, table
 
-from jobspec.cli._files import Read, load, problem_text, profile_option, progress, read_all, source_option
+from jobspec.cli._files import Read, load, problem_text, profile_option, progress, read_all, say, source_option
 
 if TYPE_CHECKING:
     from jobspec.convert import Conversion
+
+FATES = ("exact", "approximate", "dropped", "ignored")
 
 
 @click.command()
@@ -53,31 +56,33 @@ def convert(
         raise click.UsageError("several files need --out-dir (or --json, which prints them)")
     profile = load(profile_file)
     output = _Output(files, out_dir) if out_dir is not None else None
-    done = True
+    tally: Counter[str] = Counter()
     for item in progress(read_all(files, source, profile), len(files)):
+        lost = False
         try:
             if not item.reading.accepted:
                 raise JobspecError(problem_text(item.file, item.reading.errors[0], "error"))
             result = convert_one(item.text, item.reading, target, profile, file=item.file, annotate=annotate)
+            lost = strict and bool(result.lost())
+            written = output.write(item.file, result) if output and not lost else []
         except JobspecError as error:
-            done = False
+            tally["refused"] += 1
             if as_json:
-                echo_json(
-                    {**_head(item, target), "converted": False, "error": str(error), "files": [], "report": []},
-                    lines=True,
-                )
+                answer = {**_head(item, target), "converted": False, "error": str(error), "files": [], "report": []}
+                echo_json(answer, lines=True)
             else:
-                text = str(error)
-                click.echo(text if text.startswith(item.file) else f"{item.file}: {text}", err=True)
+                say(str(error) if str(error).startswith(item.file) else f"{item.file}: {error}", len(files))
             continue
-        lost = result.lost() if strict else []
-        written = output.write(item.file, result) if output and not lost else []
-        done &= not lost
+        tally["not written (--strict)" if lost else "converted"] += 1
+        tally.update(entry.fate for entry in result.entries)
         if as_json:
-            echo_json(_answer(item, target, result, written, lost=bool(lost), inline=out_dir is None), lines=True)
+            echo_json(_answer(item, target, result, written, lost=lost, inline=out_dir is None), lines=True)
         else:
-            _tell(item, result, written, lost=bool(lost), alone=len(files) == 1)
-    if not done:
+            _tell(item, result, written, lost=lost, count=len(files))
+    if len(files) > 1 and not as_json:
+        became = _counts(tally, ("converted", "refused", "not written (--strict)"))
+        click.echo(f"{len(files):,} scripts: {became}; in them: {_counts(tally, FATES) or 'nothing'}", err=True)
+    if tally["converted"] < len(files):
         raise click.exceptions.Exit(1)
 
 
@@ -164,25 +169,24 @@ def _answer(
     return {**_head(item, target), "converted": not lost, "error": error, "files": files, "report": report}
 
 
-def _tell(item: Read, result: Conversion, written: list[str], *, lost: bool, alone: bool) -> None:
-    if alone and not written and not lost:
+def _tell(item: Read, result: Conversion, written: list[str], *, lost: bool, count: int) -> None:
+    if count == 1 and not written and not lost:
         sys.stdout.flush()
         for file in result.files:
             sys.stdout.buffer.write(file.text.encode(errors="surrogateescape"))
         sys.stdout.buffer.flush()
-    counts: dict[str, int] = {}
-    for entry in result.entries:
-        counts[entry.fate] = counts.get(entry.fate, 0) + 1
-    summary = ", ".join(
-        f"{counts[fate]} {fate}" for fate in ("exact", "approximate", "dropped", "ignored") if fate in counts
-    )
+    summary = _counts(Counter(entry.fate for entry in result.entries), FATES) or "no directives"
     if lost:
         summary += "; not written (--strict)"
     where = f" -> {' '.join(written)}" if written else ""
-    click.echo(f"{item.file}{where}: {summary or 'no directives'}", err=True)
+    say(f"{item.file}{where}: {summary}", count)
     rows = [(str(entry.line), entry.fate, _cell(entry.text), _cell(entry.why)) for entry in result.entries]
-    if alone or lost:
-        click.echo(table(rows, ("LINE", "FATE", "WHAT", "WHY")), err=True) if rows else None
+    if rows and (count == 1 or lost):
+        click.echo(table(rows, ("LINE", "FATE", "WHAT", "WHY")), err=True)
+
+
+def _counts(tally: Counter[str], names: tuple[str, ...]) -> str:
+    return ", ".join(f"{tally[name]:,} {name}" for name in names if tally[name])
 
 
 def _cell(text: str) -> str:

@@ -15,6 +15,7 @@ from jobspec.writing import Saying
 
 # The systems whose words are Flux's own.
 KIN = frozenset({"flux", "flux-jobspec"})
+MOST_GPUS = 16  # of a node, where the profile does not say: larger ones are not built
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +123,14 @@ def _with_gpus(say: Saying, plan: Layout) -> Layout:
         if each > gpus:
             gpus, reason = each, why
     on_node = by_scope.get("node", 0)
-    limit = say.profile.gpus_per_node
-    if on_node and plan.nodes and limit and on_node <= limit < gpus * plan.on_each:
+    known = say.profile.gpus_per_node
+    limit = known or MOST_GPUS
+    if on_node and plan.nodes and on_node <= limit < gpus * plan.on_each:
         each = plan.on_each
+        most = f"the {limit} GPUs of a node in the profile" if known else f"{limit}, which no node has"
         why = (
             f"one slot of {each * plan.cores} cores and {on_node} GPUs on each node, instead of {each}: "
-            f"{each} with {gpus} GPUs each would be more than the {limit} GPUs of a node in the profile"
+            f"{each} with {_many(gpus, 'GPU')} each would be more than {most}"
         )
         say.approximate("tasks", why)
         say.approximate("cpus_per_task", why)

@@ -139,6 +139,8 @@ def _native(given: Given) -> Native | None:
         return Native(option.name, given.text if given.text or given.source.endswith("=") else None)
     if option.name == "gpus-per-socket" or (option.fields[:1] in _RESOURCES and not _plain(given)):
         return Native(option.name, given.text)  # the job has them in other words
+    if option.name == "job-name" and not given.text:
+        return Native(option.name, "")  # a job without a name, which is not what it gets when nobody says one
     if option.name == "exclusive" and (given.text or "").lower() in {"user", "mcs", "oversubscribe"}:
         return Native("exclusive", given.text)
     return None

@@ -38,6 +38,7 @@ class Shape:
 
 _EXCLUSIVE = (
     ("mem", "mem-per-cpu", "mem-per-gpu"),
+    ("mem-per-cpu", "mem-per-gpu"),
     ("cpus-per-gpu", "cpus-per-task"),
     ("ntasks-per-gpu", "gpus-per-task", "gpus-per-socket", "ntasks-per-node"),
 )
@@ -73,6 +74,9 @@ def shape(asked: Mapping[str, Any]) -> Shape:
     if "nodelist" in asked:
         _nodelist(asked["nodelist"], found)
     _tasks(asked, found)
+    plane = asked.get("distribution", "").lower().partition("plane=")[2]
+    if plane and int(plane) * ((found.least or 1) - 1) >= (found.ntasks or 1):
+        raise Conflict("distribution", f"there are too few tasks for planes of {plane} on {found.least} nodes")
     entries = gpu_entries(asked)
     if len(entries) > 1 and "" in entries:
         raise Conflict(next(name for name in (*_GPUS, "gres") if name in asked), "GPUs both with and without a type")
@@ -121,11 +125,9 @@ def _tasks(asked: Mapping[str, Any], found: Shape) -> None:
     given = least is not None or "extra-node-info" in asked
     if found.ntasks is None:
         if given and fixed:
-            count = max(least or 1, 1) * math.prod(
-                number or 1 for number in (found.sockets, found.cores, found.threads)
-            )
-            if count > max(least or 1, 1):
-                found.ntasks = count
+            shaped = [number for number in (found.sockets, found.cores, found.threads) if number is not None]
+            if shaped:
+                found.ntasks = max(least or 1, 1) * math.prod(shaped)
     elif least is not None:
         if most is not None:
             found.most = min(most, found.ntasks)

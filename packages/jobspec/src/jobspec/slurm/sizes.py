@@ -60,7 +60,11 @@ def _beside_hosts(job: Job, nodes: Nodes) -> Nodes | None:
 def _derived(job: Job, asked: dict[str, Any]) -> int | None:
     """The tasks that Slurm would hold without being told; None where it would refuse that."""
     for name, value in _placed(job):
-        if value.isdecimal():
+        if name == "extra-node-info":
+            asked[name] = value
+            sockets, cores, _ = values.node_shape(value)
+            asked |= {"sockets-per-node": sockets, "cores-per-socket": cores}
+        elif value.isdecimal():
             asked[name] = int(value)
     if job.threads_per_core is not None:
         asked["threads-per-core"] = job.threads_per_core
