@@ -82,15 +82,16 @@ def in_flux(flux_uri: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     return call
 
 
-@pytest.fixture(params=["bindings", "commands"])
-def in_python(request: pytest.FixtureRequest, in_flux: Callable[..., Any]) -> tuple[str, ...]:
+@pytest.fixture(scope="session", params=["bindings", "commands"])
+def in_python(request: pytest.FixtureRequest, flux_uri: str) -> tuple[str, ...]:
     """The start of a command that runs Python code, with Flux's Python bindings and without any."""
     if request.param == "bindings":
-        asked = (
-            "from jobspec.transformer._flux_bindings import connect as c; print(c()[1] or 'not there' * (not c()[0]))"
-        )
-        if why := in_flux(sys.executable, "-c", asked).stdout.strip():
-            pytest.skip(f"Flux's Python bindings: {why}")
+        code = "from jobspec.transformer._flux_bindings import connect; print(*connect(), sep='|')"
+        environment = {**os.environ, "FLUX_URI": flux_uri}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+        found, _, why = done.stdout.strip().partition("|")
+        if found == "None":
+            pytest.skip(f"Flux's Python bindings {why or 'are not installed'}")
         return (sys.executable, "-c", "exec(__import__('sys').argv.pop(1))")
     return (sys.executable, "-c", "import sys; sys.modules['flux'] = None; exec(sys.argv.pop(1))")
 
