@@ -98,15 +98,15 @@ class Saying:
     def exact(self, *names: str) -> None:
         """These fields are said as they are."""
         for name in names:
-            self._note(name, EXACT, "")
+            self.tell(name, EXACT, "")
 
     def approximate(self, field: str, why: str) -> None:
         """The field is said, differently: what differs."""
-        self._note(field, APPROXIMATE, why)
+        self.tell(field, APPROXIMATE, why)
 
     def drop(self, field: str, why: str) -> None:
         """The field is not said: why."""
-        self._note(field, DROPPED, why)
+        self.tell(field, DROPPED, why)
 
     def carried(self, option: str) -> None:
         """This option of `Job.native` is said as it is, whatever becomes of the others."""
@@ -117,7 +117,8 @@ class Saying:
         if what not in self.remarks:
             self.remarks.append(what)
 
-    def _note(self, field: str, fate: Fate, why: str) -> None:
+    def tell(self, field: str, fate: Fate, why: str) -> None:
+        """What became of a field; of several the worst counts."""
         if field not in FIELDS:
             raise KeyError(field)
         known = self.fates.get(field)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -174,3 +175,13 @@ def test_stdin_and_bytes_that_are_no_text(jobspec):
     data = SCRIPT.encode().replace(b"hostname", b"echo caf\xe9")
     result = jobspec("convert", "--to", "slurm", "-", stdin=data)
     assert b"echo caf\xe9" in result.stdout_bytes
+
+
+@pytest.mark.parametrize("command", ["explain", "validate", "detect", "request", "convert"])
+def test_a_closed_stdin_is_said(jobspec, monkeypatch, command):
+    options = ["--to", "flux"] if command == "convert" else []
+    # As Python has it where it was closed before the start; a runner would open another one.
+    monkeypatch.setattr("jobspec.readers.sys", SimpleNamespace(stdin=None))
+    result = jobspec(command, *options, "-")
+    assert result.exit_code == 1
+    assert "can't read a script from stdin: it is closed" in result.output

@@ -190,7 +190,7 @@ def _array(say: Saying, script: Script, shim: list[str]) -> list[str]:
         return []
     say.exact("array")
     if array.throttle:
-        say.drop("array", "OAR can't limit how many of an array run at once")
+        say.approximate("array", f"OAR can't limit how many of an array run at once: not {array.throttle}, but all")
     spans = arrays.spans(array)
     count = sum(map(arrays.size, spans))
     first, _, step = spans[0]
