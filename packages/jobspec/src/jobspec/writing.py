@@ -150,12 +150,19 @@ class Saying:
         value: str | None = getattr(self.job, field)
         if value is None:
             return None
-        text, lost = patterns.translate(value, self.job.system, self.target, self.job.name or "")
+        text, lost = patterns.translate(value, self.job.system, self.target, self.job.name or "", bool(self.job.array))
         if lost:
             self.approximate(field, f"{self.label} has nothing for {' '.join(lost)} in a path")
         else:
             self.exact(field)
         return text
+
+    def renumbered(self) -> None:
+        """The target counts the elements of the array in another way: names of files have its numbers."""
+        for field in ("input", "output", "error"):
+            value = getattr(self.job, field)
+            if value and "<index>" in patterns.meaning(value, self.job.system):
+                self.approximate(field, f"the numbers in the names are those of {self.label}, not the script's indexes")
 
     def gpu_type(self, name: str) -> str:
         """A type of GPU as the profile maps it."""

@@ -255,3 +255,57 @@ def test_where_no_shell_could_set_the_index_right_it_is_said(target):
     for file in result.files:
         kept = [line for line in file.text.split("\n") if not line.startswith(SYSTEMS[target].prefixes)]
         assert kept == ["#!/usr/bin/env python3", "print(1)", ""]
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "target", "wanted"),
+    [
+        # all elements of these have one id, and those of the others each its own
+        ("lsf", "#BSUB -J a[1-3]\n#BSUB -o x.%J.%I", "slurm", "#SBATCH --output=x.%A.%a"),
+        ("gridengine", "#$ -t 1-3\n#$ -o x.$JOB_ID.$TASK_ID", "slurm", "#SBATCH --output=x.%A.%a"),
+        ("slurm", "#SBATCH -a 1-3\n#SBATCH -o x.%A.%a", "lsf", "#BSUB -oo x.%J.%I"),
+        ("slurm", "#SBATCH -a 1-3\n#SBATCH -o x.%j", "lsf", "#BSUB -oo x.%J_%I"),
+        ("slurm", "#SBATCH -a 1-3\n#SBATCH -o x.%j", "gridengine", "#$ -o x.$JOB_ID_$TASK_ID"),
+        ("slurm", "#SBATCH -a 1-3\n#SBATCH -o x.%j", "htcondor", "output = x.$(Cluster)_$(Item)"),
+        ("slurm", "#SBATCH -o x.%j", "lsf", "#BSUB -oo x.%J"),
+    ],
+)
+def test_each_element_keeps_a_file_of_its_own(source, path, target, wanted):
+    body = f"#!/bin/sh\n{path}\n:\n"
+    result = convert(body, read(body, source), target, file="a.sh")
+    assert wanted in result.files[0].text.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "directive", "name", "target", "variables", "first", "second"),
+    [
+        ("slurm", "#SBATCH -a 1-3", "SLURM_JOB_ID", "lsf", "LSB_JOBID=7 LSB_JOBINDEX={}", "70000001", "70000002"),
+        ("slurm", "#SBATCH -a 1-3", "SLURM_JOB_ID", "gridengine", "JOB_ID=7 SGE_TASK_ID={}", "70000001", "70000002"),
+        ("slurm", "#SBATCH -a 0-3", "SLURM_JOB_ID", "lsf", "LSB_JOBID=7 LSB_JOBINDEX={}", "70000000", "70000001"),
+        (
+            "slurm",
+            "#SBATCH -a 1-3",
+            "SLURM_JOB_ID",
+            "torque",
+            "PBS_JOBID=7[1].s PBS_ARRAYID={}",
+            "70000001",
+            "70000002",
+        ),
+        ("lsf", "#BSUB -J a[1-3]", "LSB_JOBID", "slurm", "SLURM_ARRAY_JOB_ID=7 SLURM_JOB_ID=7{}", "7", "7"),
+        ("gridengine", "#$ -t 1-3", "JOB_ID", "oar", "OAR_ARRAY_ID=7 OAR_JOB_ID=7{}", "7", "7"),
+    ],
+)
+def test_elements_have_ids_of_their_own_where_they_had(source, directive, name, target, variables, first, second):
+    body = f"#!/bin/sh\n{directive}\necho ${name}\n"
+    result = convert(body, read(body, source), target, file="a.sh")
+    for number, wanted in ((1, first), (2, second)):
+        environment = dict(one.split("=") for one in variables.format(number).split())
+        environment |= {"PATH": os.environ["PATH"]}
+        done = subprocess.run(["sh"], input=result.files[0].text, env=environment, capture_output=True, text=True)
+        assert done.stdout.split()[-1:] == [wanted], done.stderr
+
+
+def test_names_of_files_with_numbers_that_the_target_shifted_are_told():
+    body = "#!/bin/sh\n#SBATCH -a 0-3\n#SBATCH -o x.%a\n:\n"
+    entries = convert(body, read(body), "lsf", file="a.sh").entries
+    assert [entry.fate for entry in entries if entry.text == "-o x.%a"] == ["approximate"]

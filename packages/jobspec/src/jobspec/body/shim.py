@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from jobspec.body.targets import ENVIRONMENT, HERE, NO_ARRAY, NODE_FILE, ONE_INDEX, TARGETS
+from jobspec.body.targets import ENVIRONMENT, HERE, NO_ARRAY, NODE_FILE, ONE_ID, ONE_INDEX, OWN_IDS, TARGETS
 from jobspec.body.variables import LINE_IS_NODE
 from jobspec.job import Job
 from jobspec.report import APPROXIMATE, DROPPED, EXACT, Fate
@@ -77,6 +77,8 @@ def _value(meaning: str, target: str, source: str, job: Job) -> tuple[str | None
     table = TARGETS[target]
     if meaning.startswith("array_"):
         return _array(meaning, target, job)
+    if meaning == "job_id" and job.array and (element := _element_id(source, target)):
+        return element
     if meaning == "environment":
         return ENVIRONMENT.get(source, "BATCH"), ""
     if meaning == "init_dir":
@@ -104,6 +106,21 @@ def _value(meaning: str, target: str, source: str, job: Job) -> tuple[str | None
         return text or ""
 
     return _CONSTANT.sub(constant_of, value), why
+
+
+def _element_id(source: str, target: str) -> tuple[str, str] | None:
+    """The id of an element of an array, where the target's means another thing than the source's."""
+    table = TARGETS[target]
+    if source not in OWN_IDS:
+        return None if target in ONE_ID else table.get("array_job_id")
+    if target in ONE_INDEX:
+        return "$HOSTNAME", "the name of the pod, which ends with the number of the element"
+    if target not in ONE_ID:
+        return None
+    number, index = table["job_id"][0], table["array_index"][0]
+    # a number, as scripts reckon with it
+    why = "one number for each element: the id of the array and seven digits for the index"
+    return f"$(({number} * 10000000 + {index}))", why
 
 
 _LABELS = {

@@ -185,6 +185,9 @@ TARGETS: dict[str, dict[str, tuple[str, str]]] = {
 TARGETS["jobset"] = TARGETS["kubernetes"]
 # Targets whose pods have one index: in an array it is that of the element, else that of the node.
 ONE_INDEX = frozenset({"kubernetes", "jobset"})
+# Targets where the id above is that of the whole array; sources where each element has an id of its own.
+ONE_ID = frozenset({"lsf", "gridengine", "htcondor", "hyperqueue", "pbspro", "torque"})
+OWN_IDS = frozenset({"slurm", "flux", "oar", "pbspro", "torque", "moab"})
 # What a job that is none of an array finds as its index, where that is set all the same.
 NO_ARRAY = {"gridengine": "undefined", "lsf": "0", "oar": "1"}
 # Where the file that names the nodes of each slot stands.

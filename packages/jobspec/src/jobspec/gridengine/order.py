@@ -158,6 +158,7 @@ def _piece(say: Saying, script: Script, piece: arrays.Span, cap: int, throttle: 
     lines = [f"#$ -t {text}", *throttle]
     if not offset:
         return lines, script
+    say.renumbered()
     counting = script.counting("SGE_TASK_ID", offset, say.job.shell)
     if counting:
         say.approximate("array", "shifted indexes, which a line at the top of the script sets right")

@@ -48,6 +48,7 @@ def arrays(say: Saying, script: Script, lines: list[str]) -> list[File]:
 def _shifted(say: Saying, script: Script, shift: int) -> Script:
     """The script with the index in LSB_JOBINDEX that its body expects, before anything that reads it."""
     say.approximate("array", _SHIFTED)
+    say.renumbered()
     counting = script.counting("LSB_JOBINDEX", shift)
     if counting is None:
         say.drop("array", f"no shell reads this script: it must add {shift} to LSB_JOBINDEX itself")

@@ -82,6 +82,7 @@ def shifted(say: Saying, script: Script, variable: str, offset: int) -> Script:
     """The script with the real index in the variable."""
     if not offset:
         return script
+    say.renumbered()
     counting = script.counting(variable, offset, say.job.shell)
     if counting is None:
         say.drop("array", f"indexes are {offset} too small: no shell reads this script, which could add it")

@@ -41,6 +41,7 @@ def write(say: Saying, script: Script) -> list[File]:
         lines = [*_lines(say, [*options, *([("array", array)] if array else [])]), *more]
         body = script
         if offset:
+            say.renumbered()
             counting = script.counting("SLURM_ARRAY_TASK_ID", offset)
             if counting is None:
                 why = f"no shell reads this script: it must add {offset} to SLURM_ARRAY_TASK_ID itself"
