@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -102,6 +103,7 @@ def writers() -> tuple[str, ...]:
     return tuple(one.name for one in SYSTEMS.values() if one.writer)
 
 
+@cache
 def reader(name: str) -> Reader:
     """The reader of a system. Raises JobspecError where it has none."""
     found = system(name)
@@ -110,6 +112,7 @@ def reader(name: str) -> Reader:
     return cast("Reader", import_module(found.reader))
 
 
+@cache
 def writer(name: str) -> Writer:
     """The writer of a system. Raises JobspecError where it has none."""
     found = system(name)

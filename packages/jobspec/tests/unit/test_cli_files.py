@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -185,3 +186,41 @@ def test_a_closed_stdin_is_said(jobspec, monkeypatch, command):
     result = jobspec(command, *options, "-")
     assert result.exit_code == 1
     assert "can't read a script from stdin: it is closed" in result.output
+
+
+def test_a_second_time_with_a_source_that_is_not_there(jobspec, script, tmp_path):
+    for _ in range(2):
+        result = jobspec("convert", "--to", "flux", script, tmp_path / "missing", "--out-dir", tmp_path / "out")
+        assert result.exit_code == 1
+        assert "missing': No such file" in result.stderr
+        assert (tmp_path / "out" / "job.flux").exists()
+
+
+@pytest.mark.parametrize("folder", ["job.sbatch/x", "file/y/z"])
+def test_a_folder_that_can_not_be_made(jobspec, script, tmp_path, folder):
+    (tmp_path / "file").touch()
+    result = jobspec("convert", "--to", "flux", script, "--out-dir", tmp_path / folder)
+    assert result.exit_code == 1
+    assert "can't write" in result.stderr
+    assert "ot a directory" in result.stderr
+
+
+def test_no_folder_is_not_the_root(jobspec, script):
+    result = jobspec("convert", "--to", "flux", script, "--out-dir", "")
+    assert result.exit_code == 2
+    assert "--out-dir is empty" in result.stderr
+
+
+@pytest.mark.timeout(20)
+def test_many_files_a_second_time(jobspec, tmp_path, monkeypatch):
+    """Whether a file is one of the sources is not asked of each pair of them."""
+    files = [tmp_path / f"{number}.sbatch" for number in range(300)]
+    for file in files:
+        file.write_text("#!/bin/sh\n#SBATCH -n 1\nhostname\n")
+    calls = []
+    stat = os.stat
+    monkeypatch.setattr(os, "stat", lambda *args, **options: calls.append(args) or stat(*args, **options))
+    for _ in range(2):
+        calls.clear()
+        assert jobspec("convert", "--to", "flux", *files, "--out-dir", tmp_path / "out").exit_code == 0
+    assert len(calls) < 2000

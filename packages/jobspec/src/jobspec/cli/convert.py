@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +56,8 @@ def convert(
     target = system(target).name
     if out_dir is None and len(files) > 1 and not as_json:
         raise click.UsageError("several files need --out-dir (or --json, which prints them)")
+    if out_dir == "":
+        raise click.UsageError("--out-dir is empty")
     profile = load(profile_file)
     output = _Output(files, out_dir) if out_dir is not None else None
     tally: Counter[str] = Counter()
@@ -125,32 +129,53 @@ class _Output:
             place = stem
         written = []
         for one in result.files:
-            path = Path(f"{self.out_dir}/{place}{one.suffix}")
-            if hash(str(path)) in self.made and self.files.count(file) == 1:
+            path = f"{self.out_dir}/{place}{one.suffix}"
+            if hash(path) in self.made and self.files.count(file) == 1:
                 raise JobspecError(f"{file}: {path} was written for another file already")
-            if path.exists() and any(path.samefile(source) for source in self.files if source != "-"):
+            there = _identity(path)
+            if there and there in self.sources:
                 raise JobspecError(f"{file}: {path} is one of the sources: choose another --out-dir")
-            self.made.add(hash(str(path)))
+            self.made.add(hash(path))
             _replace(path, one.text)
-            written.append(str(path))
+            written.append(path)
         return written
 
+    @cached_property
+    def sources(self) -> frozenset[tuple[int, int] | None]:
+        """The sources that there are, whatever their names; looked up once, and only where a file may be one."""
+        return frozenset(_identity(file) for file in self.files if file != "-")
 
-def _replace(path: Path, text: str) -> None:
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - some 20 microseconds less for each of many files
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _replace(path: str, text: str) -> None:
     from jobspec.errors import JobspecError
 
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    folder, _, name = path.rpartition("/")
+    new = f"{folder}/.{name[:200]}.{os.getpid()}.new"
     data = text.encode(errors="surrogateescape")
     try:
         try:
-            new.write_bytes(data)
+            _write(new, data)
         except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            new.write_bytes(data)
-        new.replace(path)
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+            _write(new, data)
+        os.replace(new, path)  # noqa: PTH105
     except OSError as error:
-        new.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.unlink(new)  # noqa: PTH108
         raise JobspecError(f"can't write {path}: {error.strerror}") from None
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(data)
 
 
 def _head(item: Read, target: str) -> dict[str, Any]:
@@ -180,8 +205,8 @@ def _tell(item: Read, result: Conversion, written: list[str], *, lost: bool, cou
         summary += "; not written (--strict)"
     where = f" -> {' '.join(written)}" if written else ""
     say(f"{item.file}{where}: {summary}", count)
-    rows = [(str(entry.line), entry.fate, _cell(entry.text), _cell(entry.why)) for entry in result.entries]
-    if rows and (count == 1 or lost):
+    if result.entries and (count == 1 or lost):
+        rows = [(str(entry.line), entry.fate, _cell(entry.text), _cell(entry.why)) for entry in result.entries]
         click.echo(table(rows, ("LINE", "FATE", "WHAT", "WHY")), err=True)
 
 

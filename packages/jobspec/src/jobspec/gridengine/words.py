@@ -34,12 +34,16 @@ def line(say: Saying, field: str, option: str, value: str | None) -> list[str]:
 
 def is_name(text: str) -> bool:
     """Whether qmaster takes it for an account (sge_types(5), "name")."""
-    return all("!" <= one <= "~" and one not in NOT_IN_NAMES for one in text) and text.lower() not in RESERVED
+    return all(_in_names(one) for one in text) and text.lower() not in RESERVED
+
+
+def _in_names(letter: str) -> bool:
+    return "!" <= letter <= "~" and letter not in _NOT_IN_NAMES
 
 
 def job_name(say: Saying, name: str) -> str:
     """A name that qmaster takes (sge_types(5), "name")."""
-    fine = ("_" if not_in_name(one) else one for one in name[:512])
+    fine = (one if _in_names(one) else "_" for one in name[:512])
     found = "".join(fine)
     if not found or found[0].isdigit() or found.lower() in RESERVED or found.startswith("-"):
         found = f"J{found}"

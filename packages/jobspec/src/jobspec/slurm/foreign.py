@@ -34,8 +34,8 @@ _BECOMES = {
 # The keys of `-l`, wherever in the text they stand; those that become None are passed over as a whole.
 _RESOURCES = {
     "accelerator=": "gres", "naccelerators=": "gres", "cput=": "time", "file=": "tmp", "mem=": "mem",
-    "mpiprocs=": "ntasks-per-node", "ncpus=": "mincpus", "nice=": "nice", "nodes=": "nodes", "proc=": "constraint", "select=": "nodes",
-    "walltime=": "time", "mppmem=": None, "pmem=": None, "pvmem=": None, "vmem=": None,
+    "mpiprocs=": "ntasks-per-node", "ncpus=": "mincpus", "nice=": "nice", "nodes=": "nodes", "proc=": "constraint",
+    "select=": "nodes", "walltime=": "time", "mppmem=": None, "pmem=": None, "pvmem=": None, "vmem=": None,
 }  # fmt: skip
 _RESOURCE = re.compile("|".join(sorted(_RESOURCES, key=len, reverse=True)))
 _UP_TO_COLON = {"ncpus=", "select=", "mpiprocs="}
