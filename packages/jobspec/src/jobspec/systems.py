@@ -19,7 +19,8 @@ class System:
     """One dialect. reader, writer: module names, "" where there is none; prefixes: how its directive lines start.
 
     suffix: of the files that are written. origin: where a job starts, "submit" (the submission directory) or "home".
-    heterogeneous: its writer says the components of a heterogeneous job.
+    heterogeneous: its writer says the components of a heterogeneous job. joins: errors go where the output goes,
+    unless the job says otherwise.
     """
 
     name: str
@@ -30,6 +31,7 @@ class System:
     suffix: str = ".sh"
     origin: str = "submit"
     heterogeneous: bool = False
+    joins: bool = False
 
 
 _FLUX = ("#FLUX:", "# FLUX:", "#flux:", "# flux:")
@@ -38,9 +40,12 @@ SYSTEMS = {
     for system in (
         System(
             "slurm", "Slurm", "jobspec.slurm.read", "jobspec.slurm.write", ("#SBATCH",), ".sbatch", heterogeneous=True,
+            joins=True,
         ),
-        System("flux", "Flux", "jobspec.flux.read", "jobspec.flux.write", _FLUX, ".flux"),
-        System("flux-jobspec", "a Flux jobspec", "jobspec.flux.read_v1", "jobspec.flux.write_v1", (), ".json"),
+        System("flux", "Flux", "jobspec.flux.read", "jobspec.flux.write", _FLUX, ".flux", joins=True),
+        System(
+            "flux-jobspec", "a Flux jobspec", "jobspec.flux.read_v1", "jobspec.flux.write_v1", (), ".json", joins=True,
+        ),
         System(
             "pbspro", "PBS Pro", "jobspec.pbs.read_pro", "jobspec.pbs.write_pro", ("#PBS",), ".pbs", "home", True,
         ),
@@ -48,7 +53,7 @@ SYSTEMS = {
             "torque", "Torque", "jobspec.pbs.read_torque", "jobspec.pbs.write_torque", ("#PBS",), ".pbs", "home", True,
         ),
         System("moab", "Moab", "jobspec.pbs.read_moab", "", ("#MSUB",), "", "home"),
-        System("lsf", "LSF", "jobspec.lsf.read", "jobspec.lsf.write", ("#BSUB",), ".lsf"),
+        System("lsf", "LSF", "jobspec.lsf.read", "jobspec.lsf.write", ("#BSUB",), ".lsf", joins=True),
         System("loadleveler", "LoadLeveler", "jobspec.loadleveler.read", "", ("#@", "# @"), ""),
         System("cobalt", "Cobalt", "jobspec.cobalt.read", "jobspec.cobalt.write", ("#COBALT",), ".cobalt"),
         System("oar", "OAR", "jobspec.oar.read", "jobspec.oar.write", ("#OAR",), ".oar"),

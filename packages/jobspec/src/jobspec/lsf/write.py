@@ -12,6 +12,7 @@ from jobspec.lsf.write_lines import directive
 from jobspec.lsf.write_resources import Asked, resources
 from jobspec.lsf.write_times import times
 from jobspec.names import hosts_of
+from jobspec.templates import is_template
 from jobspec.writing import File, Saying, Script
 
 # Whose output files are appended to where nobody says which.
@@ -74,7 +75,10 @@ def _identity(say: Saying, own: dict[str, list[str | None]], asked: Asked) -> No
                 say.approximate("name", "brackets are the indexes of an array to bsub")
             asked.options.append(("J", name))
     if queue := say.named("queue"):
-        asked.options.append(("q", queue))
+        if is_template(queue):
+            say.drop("queue", f"{queue[:60]!r} is no name of a queue: a template, to be filled in first")
+        else:
+            asked.options.append(("q", queue))
     if account := say.named("account"):
         group = "G" in own and own["G"][0] is None
         asked.options.append(("G" if group else "P", account))

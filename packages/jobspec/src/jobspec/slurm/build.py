@@ -37,7 +37,7 @@ def build(last: Mapping[str, Given]) -> Job:
     where = {}
     for given in last.values():
         place = Where(given.last, given.at)
-        for field in given.option.fields:
+        for field in fields_of(given):
             where[field] = place
     placement = [one for one in map(_placement, last.values()) if one]
     return Job(
@@ -86,6 +86,14 @@ def build(last: Mapping[str, Given]) -> Job:
     )
 
 
+def fields_of(given: Given) -> tuple[str, ...]:
+    """The fields that an option went into: GPUs are generic resources too, with a field of their own."""
+    if given.option.name != "gres":
+        return given.option.fields
+    found = {"gpus" if name == "gpu" else "gres": None for name, _, _ in given.value or ()}
+    return tuple(found) or given.option.fields
+
+
 def _held_tasks(found: Shape) -> int:
     if found.ntasks is not None:
         return found.ntasks
@@ -124,7 +132,8 @@ def _gpus(asked: Mapping[str, Any], found: Shape) -> tuple[Gpus, ...]:
     ]
     gpus += [Gpus(count, "node", kind) for name, kind, count in asked.get("gres") or () if name == "gpu"]
     gpus += [Gpus(count * (found.sockets or 1), "node", kind) for _, kind, count in asked.get("gpus-per-socket") or ()]
-    return tuple(gpus)
+    # In one order, whichever of the options said it.
+    return tuple(sorted(gpus, key=lambda one: ("job", "node", "task").index(one.per)))
 
 
 def _placement(given: Given) -> str:

@@ -11,7 +11,7 @@ from jobspec.errors import ScriptError
 from jobspec.profile import Profile
 from jobspec.reading import Directive, Reading
 from jobspec.slurm.arguments import CHECKED_LAST, Given, read_options, read_value
-from jobspec.slurm.build import build
+from jobspec.slurm.build import build, fields_of
 from jobspec.slurm.foreign import foreign_lines, foreign_options
 from jobspec.slurm.lexer import PREFIXES, check_script, components, header
 from jobspec.slurm.warn import warnings
@@ -125,7 +125,7 @@ def _directive(given: Given, last: Mapping[str, Given], lines: Mapping[int, str]
     if winner is not given and not given.joined and option.key != "mail-type":
         why = f"line {winner.line} overrides it"
         return Directive(given.line, given.column, text, option.name, option.fields, "overridden", why)
-    return Directive(given.line, given.column, text, option.name, option.fields)
+    return Directive(given.line, given.column, text, option.name, fields_of(given))
 
 
 def _ignored(text: str, obeyed: set[int]) -> Iterator[Directive]:

@@ -37,9 +37,16 @@ def write(say: Saying, script: Script) -> list[File]:
         more += ["#SBATCH hetjob", *_lines(say, _new(component, before, say))]
         before = component
     files = []
-    for suffix, array, shim in split_array(say):
+    for suffix, array, offset in split_array(say):
         lines = [*_lines(say, [*options, *([("array", array)] if array else [])]), *more]
-        body = script.with_shim(*shim) if shim else script
+        body = script
+        if offset:
+            say.renumbered()
+            counting = script.counting("SLURM_ARRAY_TASK_ID", offset)
+            if counting is None:
+                why = f"no shell reads this script: it must add {offset} to SLURM_ARRAY_TASK_ID itself"
+                say.drop("array", why)
+            body = counting or script
         text = body.text(lines)
         if foreign_lines(text)[1]:
             # sbatch would obey them, over its own.
