@@ -169,6 +169,7 @@ def call(command: CommandAction, *, timeout: float | None = None) -> str:
             cwd=command.cwd or None,
             text=True,
             errors="replace",
+            start_new_session=True,  # Ctrl-C at the terminal is for us
             timeout=timeout,
             check=False,
         )
