@@ -34,7 +34,10 @@ PACKAGES = {  # folder below packages/ -> distribution
     "ensemble": "ensemble-python",
     "fluxburst": "flux-burst",
 }
-TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema", "kubernetes-validate")
+TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
+# What the tests of a package ask besides; those with binary wheels only where they have some.
+BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+JUDGES = {"jobspec": ("kubernetes-validate", f"hyperqueue; {BINARY}", f"htcondor==23.10.29; {BINARY}")}
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 
@@ -85,7 +88,8 @@ def demo(session: nox.Session) -> None:
 @each_package
 def tests(session: nox.Session, package: str) -> None:
     """The tests of each package, with nothing but itself and hpc-resources installed."""
-    provide(session, *TESTING, packages=tuple(dict.fromkeys(("resources", package))))
+    judges = JUDGES.get(package, ())
+    provide(session, *TESTING, *judges, packages=tuple(dict.fromkeys(("resources", package))))
     session.run("pytest", f"packages/{package}/tests", "--timeout=120", *session.posargs)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,26 @@ def in_flux(flux_uri: str) -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, env=environment, check=False)
 
     return call
+
+
+@pytest.fixture(scope="session", params=["bindings", "commands"])
+def in_python(request: pytest.FixtureRequest, flux_uri: str) -> tuple[str, ...]:
+    """The start of a command that runs Python code, with Flux's Python bindings and without any."""
+    if request.param == "bindings":
+        code = "from jobspec.transformer._flux_bindings import connect; print(*connect(), sep='|')"
+        environment = {**os.environ, "FLUX_URI": flux_uri}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+        found, _, why = done.stdout.strip().partition("|")
+        if found == "None":
+            pytest.skip(f"Flux's Python bindings {why or 'are not installed'}")
+        return (sys.executable, "-c", "exec(__import__('sys').argv.pop(1))")
+    return (sys.executable, "-c", "import sys; sys.modules['flux'] = None; exec(sys.argv.pop(1))")
+
+
+@pytest.fixture
+def flux_jobspec(in_python: tuple[str, ...]) -> tuple[str, ...]:
+    """The command `jobspec`, with Flux's Python bindings and without any."""
+    return (*in_python, "from jobspec.cli import main; main(prog_name='jobspec')")
 
 
 def corpus_folder() -> Path:

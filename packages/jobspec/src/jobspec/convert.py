@@ -14,6 +14,20 @@ from jobspec.report import APPROXIMATE, DROPPED, EXACT, IGNORED, WORST, Entry, F
 from jobspec.systems import SYSTEMS, writer
 from jobspec.writing import File, Saying, Script
 
+# What is told of a field that no directive asked for stands with those that it follows from, the nearest first.
+_FOLLOWS = {
+    "nodes": ("tasks_per_node", "tasks", "hosts", "gpus"),
+    "tasks": ("tasks_per_node", "nodes", "cpus_per_task"),
+    "tasks_per_node": ("tasks", "nodes"),
+    "cpus_per_task": ("tasks", "tasks_per_node", "memory", "nodes"),
+    "threads_per_core": ("cpus_per_task", "placement"),
+    "exclusive": ("nodes", "placement"),
+    "error": ("join", "output"),
+    "join": ("output", "error"),
+    "open_mode": ("output", "error"),
+}
+# What readers keep beside the fields that say it, so that the same system can be told again.
+_BESIDE = frozenset(("native", "placement"))
 _HETEROGENEOUS = "the components of a heterogeneous job become one job that is large enough for all of them"
 
 
@@ -41,6 +55,8 @@ def convert(
         job, approximate = reading.jobs[0], list[str]()
     else:
         job, approximate = merged(reading.jobs)
+    if SYSTEMS[reading.system].joins and not SYSTEMS[target].joins and job.output and not job.error:
+        job = replace(job, join=True)  # the output's file has the errors too, without a word
     say = Saying(job, target, profile, components=reading.jobs, file=file)
     for field in approximate:
         say.approximate(field, _HETEROGENEOUS)
@@ -48,6 +64,7 @@ def convert(
     files = writer(target).write(say, script)
     say.finish()
     remarks = [Entry(1, 1, "the script", APPROXIMATE, remark, "body") for remark in say.remarks]
+    remarks += _unasked(reading, say)
     entries = [*remarks, *_entries(reading, say), *changes]
     entries.sort(key=lambda entry: (entry.line, entry.column))
     if annotate:
@@ -87,6 +104,20 @@ def _guard(body: str, target: str, numbers: Sequence[int] | None) -> tuple[str, 
             number = numbers[index] if numbers else index + 1
             entries.append(Entry(number, 1, line[:200], APPROXIMATE, f"made a comment: {why}", "body"))
     return "\n".join(lines), entries
+
+
+def _unasked(reading: Reading, say: Saying) -> list[Entry]:
+    """What differs in a field that no directive asked for: told with another one, or else of the script."""
+    asked = {field for one in reading.directives if one.state == "obeyed" for field in one.fields}
+    found = []
+    for field, (fate, why) in list(say.fates.items()):
+        if fate == EXACT or field in asked or field in _BESIDE:
+            continue
+        if near := next((name for name in _FOLLOWS.get(field, ()) if name in asked), ""):
+            say.tell(near, fate, why)
+        else:
+            found.append(Entry(1, 1, "the script", fate, why, "body", field in SHAPING))
+    return found
 
 
 def _entries(reading: Reading, say: Saying) -> list[Entry]:

@@ -47,16 +47,25 @@ _KNOWN = {
 _KNOWN["slurm"] = re.compile("%%|%[0-9]{0,2}[jAaxuNntJsb]|%.")
 _WRITTEN = {name: {tokens[token]: token for token in reversed(tokens)} for name, tokens in TOKENS.items()}
 
+# Systems where all elements of an array have one id; elsewhere each has its own.
+ONE_ID = frozenset({"lsf", "gridengine", "htcondor", "hyperqueue"})
 
-def translate(text: str, source: str, target: str, name: str = "") -> tuple[str, list[str]]:
+
+def translate(text: str, source: str, target: str, name: str = "", array: bool = False) -> tuple[str, list[str]]:
     """The path in the target's patterns, and the tokens that it has nothing for (left out of the path).
 
-    name: the job's, which stands for itself where the target has no pattern for it.
+    name: the job's, which stands for itself where the target has no pattern for it. array: it is one of an array,
+    whose elements keep files of their own, and one id where they had one.
     """
     if source == target or source not in _KNOWN:
         return text, []
     known, lost = TOKENS[source], list[str]()
     written = _WRITTEN.get(target, {})
+    indexed = any(token in text for token, meaning in known.items() if meaning == _INDEX)
+    if array and indexed and source in ONE_ID and _ARRAY in written:
+        written = written | {_ID: written[_ARRAY]}
+    elif array and not indexed and source not in ONE_ID and target in ONE_ID:
+        written = written | {_ID: f"{written[_ID]}_{written[_INDEX]}", _ARRAY: written[_ID]}
 
     def replace(match: re.Match[str]) -> str:
         found = str(match[0])

@@ -120,6 +120,8 @@ def load_script(argument: str) -> str:
     """The text of a script, from a file or `-`; bytes that are no UTF-8 are kept as surrogates."""
     try:
         if argument == "-":
+            if sys.stdin is None:  # it was closed before we started
+                raise JobspecError("can't read a script from stdin: it is closed")
             data = sys.stdin.buffer.read(LARGEST_SCRIPT + 1)
         else:
             with Path(argument).open("rb", buffering=0) as file:

@@ -160,9 +160,10 @@ def run(
     """
     transformer = made.transformer
     with guarded(transformer):
-        why = transformer.why_not()
-    if why:
-        raise TransformerUnavailable(f"{transformer.name} can't be used: {why}")
+        if why := transformer.why_not():
+            raise TransformerUnavailable(f"{transformer.name} can't be used: {why}")
+        for remark in transformer.remarks():
+            made.note(remark)
     remove_leftovers(transformer)
     run_ = Run(made, output=output)
     results: list[StepResult] = []

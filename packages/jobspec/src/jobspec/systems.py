@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -18,7 +19,8 @@ class System:
     """One dialect. reader, writer: module names, "" where there is none; prefixes: how its directive lines start.
 
     suffix: of the files that are written. origin: where a job starts, "submit" (the submission directory) or "home".
-    heterogeneous: its writer says the components of a heterogeneous job.
+    heterogeneous: its writer says the components of a heterogeneous job. joins: errors go where the output goes,
+    unless the job says otherwise.
     """
 
     name: str
@@ -29,6 +31,7 @@ class System:
     suffix: str = ".sh"
     origin: str = "submit"
     heterogeneous: bool = False
+    joins: bool = False
 
 
 _FLUX = ("#FLUX:", "# FLUX:", "#flux:", "# flux:")
@@ -37,9 +40,12 @@ SYSTEMS = {
     for system in (
         System(
             "slurm", "Slurm", "jobspec.slurm.read", "jobspec.slurm.write", ("#SBATCH",), ".sbatch", heterogeneous=True,
+            joins=True,
         ),
-        System("flux", "Flux", "jobspec.flux.read", "jobspec.flux.write", _FLUX, ".flux"),
-        System("flux-jobspec", "a Flux jobspec", "jobspec.flux.read_v1", "jobspec.flux.write_v1", (), ".json"),
+        System("flux", "Flux", "jobspec.flux.read", "jobspec.flux.write", _FLUX, ".flux", joins=True),
+        System(
+            "flux-jobspec", "a Flux jobspec", "jobspec.flux.read_v1", "jobspec.flux.write_v1", (), ".json", joins=True,
+        ),
         System(
             "pbspro", "PBS Pro", "jobspec.pbs.read_pro", "jobspec.pbs.write_pro", ("#PBS",), ".pbs", "home", True,
         ),
@@ -47,7 +53,7 @@ SYSTEMS = {
             "torque", "Torque", "jobspec.pbs.read_torque", "jobspec.pbs.write_torque", ("#PBS",), ".pbs", "home", True,
         ),
         System("moab", "Moab", "jobspec.pbs.read_moab", "", ("#MSUB",), "", "home"),
-        System("lsf", "LSF", "jobspec.lsf.read", "jobspec.lsf.write", ("#BSUB",), ".lsf"),
+        System("lsf", "LSF", "jobspec.lsf.read", "jobspec.lsf.write", ("#BSUB",), ".lsf", joins=True),
         System("loadleveler", "LoadLeveler", "jobspec.loadleveler.read", "", ("#@", "# @"), ""),
         System("cobalt", "Cobalt", "jobspec.cobalt.read", "jobspec.cobalt.write", ("#COBALT",), ".cobalt"),
         System("oar", "OAR", "jobspec.oar.read", "jobspec.oar.write", ("#OAR",), ".oar"),
@@ -97,6 +103,7 @@ def writers() -> tuple[str, ...]:
     return tuple(one.name for one in SYSTEMS.values() if one.writer)
 
 
+@cache
 def reader(name: str) -> Reader:
     """The reader of a system. Raises JobspecError where it has none."""
     found = system(name)
@@ -105,6 +112,7 @@ def reader(name: str) -> Reader:
     return cast("Reader", import_module(found.reader))
 
 
+@cache
 def writer(name: str) -> Writer:
     """The writer of a system. Raises JobspecError where it has none."""
     found = system(name)

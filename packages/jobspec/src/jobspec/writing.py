@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 from jobspec import patterns
+from jobspec.body.commands import family
 from jobspec.job import Job
 from jobspec.profile import DEFAULT, Profile
 from jobspec.report import APPROXIMATE, DROPPED, EXACT, Fate
@@ -36,6 +37,21 @@ class Script:
         """The whole script, with directive lines behind the shebang."""
         head = [self.shebang] if self.shebang else []
         return "".join(f"{line}\n" for line in (*head, *directives, *self.shim)) + self.body
+
+    def counting(self, variable: str, add: int, shell: str | None = None) -> Script | None:
+        """The same with `add` added to a variable before any line reads it; None where no shell runs the script.
+
+        shell: the one that the job names.
+        """
+        sum_of = f"{variable} {'+' if add > 0 else '-'} {abs(add)}"
+        match family(self.shebang, shell):
+            case "sh":
+                line = f"export {variable}=$(({sum_of}))"
+            case "csh":
+                line = f"@ jobspec_index = ${sum_of}; setenv {variable} $jobspec_index"
+            case _:
+                return None
+        return replace(self, shim=(line, *self.shim))
 
     def with_shim(self, *lines: str) -> Script:
         """The same with further lines at the end of the shim."""
@@ -82,15 +98,15 @@ class Saying:
     def exact(self, *names: str) -> None:
         """These fields are said as they are."""
         for name in names:
-            self._note(name, EXACT, "")
+            self.tell(name, EXACT, "")
 
     def approximate(self, field: str, why: str) -> None:
         """The field is said, differently: what differs."""
-        self._note(field, APPROXIMATE, why)
+        self.tell(field, APPROXIMATE, why)
 
     def drop(self, field: str, why: str) -> None:
         """The field is not said: why."""
-        self._note(field, DROPPED, why)
+        self.tell(field, DROPPED, why)
 
     def carried(self, option: str) -> None:
         """This option of `Job.native` is said as it is, whatever becomes of the others."""
@@ -101,7 +117,8 @@ class Saying:
         if what not in self.remarks:
             self.remarks.append(what)
 
-    def _note(self, field: str, fate: Fate, why: str) -> None:
+    def tell(self, field: str, fate: Fate, why: str) -> None:
+        """What became of a field; of several the worst counts."""
         if field not in FIELDS:
             raise KeyError(field)
         known = self.fates.get(field)
@@ -133,12 +150,19 @@ class Saying:
         value: str | None = getattr(self.job, field)
         if value is None:
             return None
-        text, lost = patterns.translate(value, self.job.system, self.target, self.job.name or "")
+        text, lost = patterns.translate(value, self.job.system, self.target, self.job.name or "", bool(self.job.array))
         if lost:
             self.approximate(field, f"{self.label} has nothing for {' '.join(lost)} in a path")
         else:
             self.exact(field)
         return text
+
+    def renumbered(self) -> None:
+        """The target counts the elements of the array in another way: names of files have its numbers."""
+        for field in ("input", "output", "error"):
+            value = getattr(self.job, field)
+            if value and "<index>" in patterns.meaning(value, self.job.system):
+                self.approximate(field, f"the numbers in the names are those of {self.label}, not the script's indexes")
 
     def gpu_type(self, name: str) -> str:
         """A type of GPU as the profile maps it."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -16,7 +14,6 @@ from jobspec.gridengine.read import read
 from jobspec.profile import DEFAULT, Profile
 
 SITE = Profile(parallel_environments={"mpi": "mpi", "smp": "smp"})
-ROOT = os.environ.get("SGE_ROOT", "/var/lib/gridengine")
 # Each is a line or two; all are judged by qsub alone, whatever its site has.
 LINES = (
     "-N a", "-N a#b", '-N "a b"', '-N "a" b', "-N 'a\"b' -cwd", "-N a/b", "-N", "-N a -cwd b", "-Na", "--N a", "-n a",
@@ -35,15 +32,8 @@ LINES = (
 
 
 @pytest.fixture(scope="module")
-def qsub(tmp_path_factory):
+def qsub(cell, tmp_path_factory):
     """Call `qsub -verify` on a script: (exit code, what it prints)."""
-    environment = {**os.environ, "SGE_ROOT": ROOT, "SGE_CELL": os.environ.get("SGE_CELL", "default")}
-    try:
-        up = shutil.which("qsub") and subprocess.run(["qconf", "-sh"], capture_output=True, env=environment, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        up = None
-    if not up or up.returncode:
-        pytest.skip("Grid Engine is not there: no qsub, or no qmaster that answers")
     folder = tmp_path_factory.mktemp("qsub")
 
     def call(text):
@@ -51,7 +41,7 @@ def qsub(tmp_path_factory):
         script.write_text(text, errors="surrogateescape")
         argv = ["qsub", "-verify", str(script)]
         ran = subprocess.run(
-            argv, capture_output=True, text=True, errors="replace", env=environment, cwd=folder, timeout=30,
+            argv, capture_output=True, text=True, errors="replace", env=cell, cwd=folder, timeout=30,
             check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         head, _, tail = ran.stdout.partition("script_ptr:")

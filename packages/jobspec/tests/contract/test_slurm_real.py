@@ -243,7 +243,7 @@ def numbers(sent):
         "partition": sent.get("partition"),
         "exclude": sent.get("exc_nodes") or None,
         "comment": sent.get("comment") or None,
-        "requeue": {"0": False, "1": True}.get(sent.get("requeue")),
+        "requeue": sent.get("requeue") != "0",  # not sent where nobody said it: JobRequeue is 1
     }
 
 
@@ -386,7 +386,8 @@ FOREIGN = (
     "#PBS -N other", "#PBS -q there -j oe", "#PBS -m abe", "#PBS -d .", "#PBS some words",
     "#PBS -W depend=afterok:900003",
     "#BSUB -n 4,8", "#BSUB -W 1:30", "#BSUB -M 4000000", "#BSUB -R x", "#BSUB -cwd /tmp/x",
-    "#PBS -l mem=400mb",
+    "#PBS -l mem=400mb", "#PBS -l select=2:ncpus=4:mpiprocs=2", "#PBS -l select=1:ncpus=8,walltime=1:00:00",
+    "#PBS -l naccelerators=2", "#PBS -l nodes=1:ppn=2:gpus=2", "#PBS -l walltime=10,ncpus=4:mpiprocs=2",
 )  # fmt: skip
 ENDS = ["", "", "", "", "", " # comment", "#x'y", " word", " 'x", ' "" --bad', " : x", " \\"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 from resources.testing import check_registry
 
@@ -21,11 +19,11 @@ def test_built_in(name, monkeypatch, tmp_path):
     check_transformer(TRANSFORMERS.load(name))
 
 
-def test_flux_inside_an_instance(in_flux):
+def test_flux_inside_an_instance(in_flux, in_python):
     code = (
         "from jobspec import testing; from jobspec.transformer import flux; testing.check_transformer(flux.Transformer)"
     )
-    done = in_flux(sys.executable, "-c", code)
+    done = in_flux(*in_python, code)
     assert done.returncode == 0, done.stderr
 
 

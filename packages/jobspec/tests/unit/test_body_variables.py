@@ -2,14 +2,15 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from jobspec.body import Rewritten, array_offset, rewrite
+from jobspec.body import Rewritten, rewrite
 from jobspec.body.targets import TARGETS
 from jobspec.body.variables import MEANING
-from jobspec.job import Array, Job, Nodes, Where
+from jobspec.job import Array, Job, Native, Nodes, Where
 
 JOB = Job(
     system="slurm",
@@ -147,17 +148,18 @@ def run(tmp_path: Path, shell: str, lines: tuple[str, ...], variables: dict[str,
 
 
 # What each target sets in the job that is the element of index 7 of "0-3,7".
+# Where the target numbers elements in another way its writer has set its variable right (contract/test_array_elements).
 ELEMENT = {
     "slurm": {"SLURM_ARRAY_TASK_ID": "7"},
     "flux": {"FLUX_JOB_CC": "7"},
     "pbspro": {"PBS_ARRAY_INDEX": "7"},
     "torque": {"PBS_ARRAYID": "7"},
-    "lsf": {"LSB_JOBINDEX": "8"},
-    "gridengine": {"SGE_TASK_ID": "8"},
-    "oar": {"OAR_ARRAY_INDEX": "5"},
-    "kubernetes": {"JOB_COMPLETION_INDEX": "4"},
-    "jobset": {"JOB_COMPLETION_INDEX": "4"},
-    "htcondor": {"_CONDOR_JOB_AD": "@/ad"},
+    "lsf": {"LSB_JOBINDEX": "7"},
+    "gridengine": {"SGE_TASK_ID": "7"},
+    "oar": {"OAR_ARRAY_INDEX": "7"},
+    "kubernetes": {"JOB_COMPLETION_INDEX": "7"},
+    "jobset": {"JOB_COMPLETION_INDEX": "7"},
+    "htcondor": {"JOBSPEC_ARRAY_INDEX": "7"},
     "hyperqueue": {"HQ_TASK_ID": "7"},
 }
 
@@ -168,26 +170,6 @@ def test_the_index_of_an_element_is_that_of_the_source(tmp_path: Path, target: s
     source, name = ("slurm", "SLURM_ARRAY_TASK_ID") if target != "slurm" else ("torque", "PBS_ARRAYID")
     done = do(f'echo "${name}"', source, target, shell=f"#!/bin/{shell}")
     assert run(tmp_path, shell, done.shim, ELEMENT[target])[name] == "7"
-
-
-@pytest.mark.parametrize(
-    ("text", "ranges", "place", "index"),
-    [("5-9", ((5, 9, 1),), 2, 7), ("1-9:4", ((1, 9, 4),), 1, 5), ("0-4", ((0, 4, 1),), 3, 3)],
-)
-def test_the_index_of_a_plain_range_by_its_place(
-    tmp_path: Path, text: str, ranges: tuple[tuple[int, int, int], ...], place: int, index: int
-) -> None:
-    job = Job(array=Array(text, ranges))
-    for target, variable, first in (("kubernetes", "JOB_COMPLETION_INDEX", 0), ("oar", "OAR_ARRAY_INDEX", 1)):
-        done = do('echo "$SLURM_ARRAY_TASK_ID"', target=target, job=job)
-        assert run(tmp_path, "sh", done.shim, {variable: str(place + first)})["SLURM_ARRAY_TASK_ID"] == str(index)
-
-
-def test_only_arrays_from_zero_are_shifted() -> None:
-    assert array_offset("lsf", Array("0-3", ((0, 3, 1),))) == 1
-    assert array_offset("lsf", Array("1-3", ((1, 3, 1),))) == 0
-    assert array_offset("slurm", Array("0-3", ((0, 3, 1),))) == 0
-    assert array_offset("lsf", None) == 0
 
 
 def test_without_an_array_the_index_stays_unset(tmp_path: Path) -> None:
@@ -310,3 +292,61 @@ def test_modules_of_the_profile() -> None:
 def test_the_same_system_changes_nothing() -> None:
     body = "srun ./a $SLURM_JOB_ID\n"
     assert rewrite(body, source="slurm", target="slurm", job=JOB) == Rewritten(body)
+
+
+NOT_OF_AN_ARRAY = [
+    # source, its variable, target, what the target sets, what the body must find (None: nothing)
+    ("slurm", "SLURM_ARRAY_TASK_ID", "gridengine", {"SGE_TASK_ID": "undefined"}, None),
+    ("slurm", "SLURM_ARRAY_TASK_ID", "gridengine", {"SGE_TASK_ID": "5"}, "5"),
+    ("slurm", "SLURM_ARRAY_TASK_ID", "lsf", {"LSB_JOBINDEX": "0"}, None),
+    ("slurm", "SLURM_ARRAY_TASK_ID", "lsf", {"LSB_JOBINDEX": "5"}, "5"),
+    ("slurm", "SLURM_ARRAY_TASK_ID", "oar", {"OAR_ARRAY_INDEX": "1"}, None),
+    ("slurm", "SLURM_ARRAY_TASK_ID", "cobalt", {}, None),
+    ("gridengine", "SGE_TASK_ID", "slurm", {}, "undefined"),
+    ("gridengine", "SGE_TASK_ID", "slurm", {"SLURM_ARRAY_TASK_ID": "5"}, "5"),
+    ("gridengine", "SGE_TASK_ID", "lsf", {"LSB_JOBINDEX": "0"}, "undefined"),
+    ("lsf", "LSB_JOBINDEX", "flux", {}, "0"),
+    ("oar", "OAR_ARRAY_INDEX", "cobalt", {}, "1"),
+]
+
+
+@pytest.mark.parametrize(("source", "name", "target", "there", "found"), NOT_OF_AN_ARRAY)
+def test_the_index_of_a_job_that_asks_for_no_array(
+    tmp_path: Path, source: str, name: str, target: str, there: dict[str, str], found: str | None
+) -> None:
+    done = do(f'echo "${name}"', source, target, replace(JOB, array=None))
+    assert run(tmp_path, "sh", done.shim, there).get(name) == found
+
+
+def test_csh_finds_no_index_where_there_is_no_array(tmp_path: Path) -> None:
+    done = do("if ( $?SLURM_ARRAY_TASK_ID ) echo array", job=replace(JOB, array=None), shell="#!/bin/csh")
+    assert "SLURM_ARRAY_TASK_ID" not in run(tmp_path, "tcsh", done.shim, {})
+
+
+def test_pbs_pro_gives_the_threads_of_a_chunk() -> None:
+    job = Job(native=(Native("l select", "ompthreads=4"),), workdir="/w")
+    assert "export OMP_NUM_THREADS=4" in do("./a.out", "pbspro", "slurm", job).shim
+    assert "setenv OMP_NUM_THREADS 4" in do("./a.out", "pbspro", "slurm", job, "#!/bin/csh").shim
+    assert do("./a.out", "pbspro", "torque", JOB).shim == ()
+
+
+@pytest.mark.parametrize("target", ["flux", "pbspro", "torque", "lsf", "oar", "gridengine", "cobalt"])
+def test_scontrol_show_hostnames_is_answered(tmp_path: Path, target: str) -> None:
+    line = 'scontrol show hostnames "$SLURM_JOB_NODELIST"; scontrol show hostname; scontrol show job 1'
+    done = do(line, target=target)
+    assert [entry.fate for entry in done.entries if "hostname" in entry.text] == ["exact", "exact"]
+    assert [entry.fate for entry in done.entries if "job 1" in entry.text] == ["dropped"]
+    calls = "set -eu", "a=$(scontrol show hostnames n1,n2)", "b=`scontrol show hostname`", "export a b"
+    refused = "scontrol show job 1 2>/dev/null && exit 1 || true"
+    there = {name: str(tmp_path / "slots") for name in ("PBS_NODEFILE", "OAR_NODEFILE", "PE_HOSTFILE")}
+    there |= {"COBALT_NODEFILE": str(tmp_path / "hosts"), "LSB_MCPU_HOSTS": "n1 2 n2 2"}
+    if target == "gridengine":
+        there["PE_HOSTFILE"] = str(tmp_path / "hosts")
+    said = run(tmp_path, "sh", (*done.shim, *calls, refused, 'export both="$(echo $a / $b)"'), there)
+    assert said["both"] == "n1 n2 / n1 n2"
+
+
+def test_where_no_node_is_named_scontrol_is_dropped() -> None:
+    done = do("scontrol show hostnames", target="kubernetes")
+    assert [entry.fate for entry in done.entries] == ["dropped"]
+    assert do("scontrol show hostnames", target="flux", shell="#!/bin/csh").shim == ()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -148,6 +150,7 @@ def test_refused_scripts_do_not_stop_the_others(jobspec, script, tmp_path):
     result = jobspec("convert", "--to", "flux", "--out-dir", out, bad, script)
     assert result.exit_code == 1
     assert f"{bad}:2:" in result.stderr
+    assert "2 scripts: 1 converted, 1 refused; in them: " in result.stderr.splitlines()[-1]
     assert [path.name for path in out.iterdir()] == ["job.flux"]
 
 
@@ -173,3 +176,51 @@ def test_stdin_and_bytes_that_are_no_text(jobspec):
     data = SCRIPT.encode().replace(b"hostname", b"echo caf\xe9")
     result = jobspec("convert", "--to", "slurm", "-", stdin=data)
     assert b"echo caf\xe9" in result.stdout_bytes
+
+
+@pytest.mark.parametrize("command", ["explain", "validate", "detect", "request", "convert"])
+def test_a_closed_stdin_is_said(jobspec, monkeypatch, command):
+    options = ["--to", "flux"] if command == "convert" else []
+    # As Python has it where it was closed before the start; a runner would open another one.
+    monkeypatch.setattr("jobspec.readers.sys", SimpleNamespace(stdin=None))
+    result = jobspec(command, *options, "-")
+    assert result.exit_code == 1
+    assert "can't read a script from stdin: it is closed" in result.output
+
+
+def test_a_second_time_with_a_source_that_is_not_there(jobspec, script, tmp_path):
+    for _ in range(2):
+        result = jobspec("convert", "--to", "flux", script, tmp_path / "missing", "--out-dir", tmp_path / "out")
+        assert result.exit_code == 1
+        assert "missing': No such file" in result.stderr
+        assert (tmp_path / "out" / "job.flux").exists()
+
+
+@pytest.mark.parametrize("folder", ["job.sbatch/x", "file/y/z"])
+def test_a_folder_that_can_not_be_made(jobspec, script, tmp_path, folder):
+    (tmp_path / "file").touch()
+    result = jobspec("convert", "--to", "flux", script, "--out-dir", tmp_path / folder)
+    assert result.exit_code == 1
+    assert "can't write" in result.stderr
+    assert "ot a directory" in result.stderr
+
+
+def test_no_folder_is_not_the_root(jobspec, script):
+    result = jobspec("convert", "--to", "flux", script, "--out-dir", "")
+    assert result.exit_code == 2
+    assert "--out-dir is empty" in result.stderr
+
+
+@pytest.mark.timeout(20)
+def test_many_files_a_second_time(jobspec, tmp_path, monkeypatch):
+    """Whether a file is one of the sources is not asked of each pair of them."""
+    files = [tmp_path / f"{number}.sbatch" for number in range(300)]
+    for file in files:
+        file.write_text("#!/bin/sh\n#SBATCH -n 1\nhostname\n")
+    calls = []
+    stat = os.stat
+    monkeypatch.setattr(os, "stat", lambda *args, **options: calls.append(args) or stat(*args, **options))
+    for _ in range(2):
+        calls.clear()
+        assert jobspec("convert", "--to", "flux", *files, "--out-dir", tmp_path / "out").exit_code == 0
+    assert len(calls) < 2000

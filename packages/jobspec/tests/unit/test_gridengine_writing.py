@@ -90,7 +90,7 @@ def test_times_hosts_and_features():
         (((3, 3, 1),), [["-t 3"]], ""),
         (((3, 3, 1), (7, 7, 1)), [["-t 3-7:4"]], ""),
         (((1, 3, 1), (9, 9, 1)), [["-t 1-3"], ["-t 9"]], ""),
-        (((0, 9, 3),), [["-t 1-10:3"]], "SGE_TASK_ID=$((SGE_TASK_ID - 1)); export SGE_TASK_ID"),
+        (((0, 9, 3),), [["-t 1-10:3"]], "export SGE_TASK_ID=$((SGE_TASK_ID - 1))"),
     ],
 )
 def test_arrays_keep_their_indexes(ranges, wanted, shim):

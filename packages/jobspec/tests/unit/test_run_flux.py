@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -14,8 +13,6 @@ import pytest
 from jobspec import document, runner
 from jobspec.transformer import TRANSFORMERS, choose
 from jobspec.transformer.flux import Transformer
-
-JOBSPEC = (sys.executable, "-c", "from jobspec.cli import main; main(prog_name='jobspec')")
 
 
 def commands(text):
@@ -63,8 +60,8 @@ def test_flux_asked_for_and_absent_is_one_line(jobspec, examples, monkeypatch):
     assert result.stderr == "jobspec: flux can't be used: there is no flux command on the PATH\n"
 
 
-def test_flux_is_the_default_where_it_is_reachable(in_flux, examples):
-    done = in_flux(*JOBSPEC, "run", examples / "hello-world-wait-jobspec.yaml")
+def test_flux_is_the_default_where_it_is_reachable(in_flux, flux_jobspec, examples):
+    done = in_flux(*flux_jobspec, "run", examples / "hello-world-wait-jobspec.yaml")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[2] for line in lines if line.startswith("=>")] == ["write", "submit", "write", "submit"]
@@ -73,48 +70,52 @@ def test_flux_is_the_default_where_it_is_reachable(in_flux, examples):
     assert done.stderr == ""
 
 
-def test_batch(in_flux, examples):
-    done = in_flux(*JOBSPEC, "run", "--json", examples / "hello-world-batch.yaml")
+def test_batch(in_flux, flux_jobspec, examples):
+    done = in_flux(*flux_jobspec, "run", "--json", examples / "hello-world-batch.yaml")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ok"]
     assert done.stderr.count("a task of the batch job") == 2
 
 
-def test_a_failing_job_ends_the_run(in_flux, tmp_path):
+def test_a_failing_job_ends_the_run(in_flux, flux_jobspec, tmp_path):
     file = tmp_path / "job.yaml"
     file.write_text("{version: 1, task: {command: ['false'], transform: [{step: submit, wait: true}, {step: submit}]}}")
-    done = in_flux(*JOBSPEC, "run", file)
+    done = in_flux(*flux_jobspec, "run", file)
     assert done.returncode == 1
     [line] = done.stdout.splitlines()
     assert line.endswith("FAILED")
     assert "task.transform[0]: job ƒ" in done.stderr
 
 
-def test_an_interrupted_run_leaves_its_job_alone_and_does_not_wait_for_it(flux_uri, in_flux, tmp_path):
+@pytest.mark.parametrize(("how", "number", "code"), [("watch", signal.SIGTERM, 143), ("wait", signal.SIGINT, 130)])
+def test_an_interrupted_run_leaves_its_job_alone_and_does_not_wait_for_it(
+    flux_uri, in_flux, flux_jobspec, tmp_path, how, number, code
+):
     file, mark = tmp_path / "job.yaml", tmp_path / "mark"
     command = f"['sh', '-c', 'trap exit TERM; touch {mark}; while :; do sleep 0.1; done']"
-    file.write_text(f"{{version: 1, task: {{command: {command}, transform: [{{step: submit, watch: true}}]}}}}")
+    file.write_text(f"{{version: 1, task: {{command: {command}, transform: [{{step: submit, {how}: true}}]}}}}")
     environment = {**os.environ, "FLUX_URI": flux_uri, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen([*JOBSPEC, "run", str(file)], env=environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*flux_jobspec, "run", str(file)], env=environment, stderr=subprocess.PIPE) as process:
         until = time.monotonic() + 20
         while not mark.exists() and time.monotonic() < until:
             time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 128 + signal.SIGTERM
+        process.send_signal(number)
+        assert process.wait(5) == code
+        assert b"the stage is kept" in process.stderr.read()
     job = in_flux("flux", "job", "last").stdout.strip()
     time.sleep(1)  # a signal that was passed on would have ended it by then
     assert in_flux("flux", "jobs", "-no", "{state}", job).stdout.strip() == "RUN"
     in_flux("flux", "cancel", job)
 
 
-def test_the_stage_stays_for_jobs_that_nobody_waited_for(in_flux, examples, private_tmp, monkeypatch):
+def test_the_stage_stays_for_jobs_that_nobody_waited_for(in_flux, flux_jobspec, examples, private_tmp, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(private_tmp))
-    done = in_flux(*JOBSPEC, "run", examples / "hello-world-jobspec.yaml")
+    done = in_flux(*flux_jobspec, "run", examples / "hello-world-jobspec.yaml")
     assert done.returncode == 0
     assert "jobspec: the stage is kept:" in done.stderr
 
 
-def test_stage_reaches_the_other_brokers(in_flux, tmp_path):
+def test_stage_reaches_the_other_brokers(in_flux, flux_jobspec, tmp_path):
     # Both brokers share this host's files: each extracts into the same place, over what is there.
     file = tmp_path / "job.yaml"
     file.write_text(
@@ -123,7 +124,7 @@ def test_stage_reaches_the_other_brokers(in_flux, tmp_path):
         "  transform:\n    - {step: write, filename: job.sh, executable: true}\n    - {step: stage, filename: job.sh}\n"
         "    - {step: submit, filename: job.sh, watch: true}\n"
     )
-    done = in_flux(*JOBSPEC, "run", file)
+    done = in_flux(*flux_jobspec, "run", file)
     assert done.returncode == 0, done.stderr
     assert sorted(line for line in done.stdout.splitlines() if line.startswith("rank")) == ["rank 0", "rank 1"]
     assert "=> step stage OK" in done.stdout

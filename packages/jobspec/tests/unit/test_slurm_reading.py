@@ -89,6 +89,9 @@ def test_lines_that_are_read(line):
         ("#SBATCH --time-min=2:0:0 -t 60", (2, 9), "more than --time"),
         ("#PBS script for x", (2, 6), "'script' is no option"),
         ("#PBS -l select=1:ncpus=4+2:ncpus=8", (2, 6), "--mincpus"),
+        ("#PBS -l select=1:ncpus=8,walltime=1:00:00", (2, 6), "obeys '#PBS -l select=1:ncpus=8,walltime=1:00:00' too"),
+        ("#PBS -l select=2,walltime=1:00:00", (2, 6), "'2,walltime=1' is not a valid node count"),
+        ("#PBS -l naccelerators=2:host=x", (2, 6), "no positive whole number"),
         ("#BSUB -R 'span[hosts=1]'", (2, 7), "no -R"),
         ("#SBATCH --gpus-per-task=1 -N1 -c4", (2, 9), "--ntasks"),
         ("#SBATCH --gpus=3 --gpus-per-node=2", (2, 9), "no multiple"),
@@ -141,6 +144,9 @@ def test_files_that_are_no_batch_scripts(text, place, message):
         ("#SBATCH -n 3\n#PBS -l nodes=2:ppn=4", Nodes(2, 2), 8, 1),
         ("#PBS -l nodes=2:ppn=4+3:ppn=2", Nodes(5, 5), 30, 1),
         ("#BSUB -n 4,8\n#PBS -l nodes=2", None, 8, 1),
+        ("#PBS -l select=2:ncpus=4:mpiprocs=2:mem=8gb", Nodes(2, 2), 4, 2),
+        ("#SBATCH -c 3\n#PBS -l select=2:ncpus=4:mpiprocs=8", Nodes(2, 2), 16, 3),
+        ("#SBATCH -c 3\n#PBS -l walltime=5,select=2:mpiprocs=4:ncpus=9", Nodes(2, 2), 8, 2),
         ("#SBATCH -w n[1-3],n2 -c 2", Nodes(3, None), 3, 2),
         ("#SBATCH -N 2 --sockets-per-node=2 --cores-per-socket=4", Nodes(2, 2), 16, 1),
         ("#SBATCH --gpus=8 --gpus-per-node=4", Nodes(2, 2), 2, 1),
@@ -229,6 +235,19 @@ def test_each_option_is_a_directive_with_its_state():
     assert found.obeyed == {2, 3, 4, 5, 10}
     assert found.jobs[0].account == "--time=5"
     assert found.directives[0].why == "line 5 overrides it"
+
+
+def test_accelerators_of_foreign_lines_are_added():
+    found = reading("#SBATCH --gres=nic:1", "#PBS -l naccelerators=2")
+    assert (found.jobs[0].gres, found.jobs[0].gpus) == ((Gres("nic", "", 1),), (Gpus(2, "node"),))
+    assert [one.state for one in found.directives] == ["obeyed", "obeyed"]
+    job = read("#SBATCH --gres=gpu:1", "#PBS -l nodes=1:gpus=2")
+    assert job.gpus == (Gpus(2, "node"), Gpus(1, "node")), "those of a node are --gpus-per-node"
+
+
+def test_components_have_their_own_mail_besides_that_of_foreign_lines():
+    found = reading("#SBATCH --mail-type=FAIL", "#SBATCH hetjob", "#SBATCH -n 2", "#PBS -m b")
+    assert [job.mail.types for job in found.jobs] == [("BEGIN", "FAIL"), ("BEGIN",)]
 
 
 def test_foreign_lines_are_left_alone_on_request():

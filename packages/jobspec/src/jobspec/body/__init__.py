@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobspec.body.find import Finding, find
-from jobspec.body.shim import array_offset
 from jobspec.body.work import Work
 from jobspec.job import Job
 from jobspec.report import Entry
 
-__all__ = ["Rewritten", "array_offset", "rewrite"]
+__all__ = ["Rewritten", "rewrite"]
 
 
 @dataclass(frozen=True, slots=True)

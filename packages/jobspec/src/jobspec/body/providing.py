@@ -6,8 +6,8 @@ import re
 
 from jobspec.body.find import Finding
 from jobspec.body.notes import Notes
-from jobspec.body.shell import Place
-from jobspec.body.shim import provide
+from jobspec.body.shell import Place, Word
+from jobspec.body.shim import provide, show_hostnames
 from jobspec.body.variables import MEANING, STEERING
 from jobspec.report import APPROXIMATE, DROPPED, EXACT
 from jobspec.systems import SYSTEMS
@@ -15,6 +15,7 @@ from jobspec.systems import SYSTEMS
 _words = str.split
 _ASKS = re.compile(r"(?:environ(?:\.get)?[\[(]|getenv\(|ENV(?:IRON)?[\[{]|printenv )\s?\\?[\"']?\Z")
 _SET_BY = frozenset(_words("setenv set for foreach read"))
+_SHOWS = frozenset({"hostname", "hostnames"})
 _UNSET = frozenset(_words("unset unsetenv"))
 
 
@@ -78,3 +79,27 @@ class Providing(Notes):
         for name, (at, _) in self._assigned.items():
             if name in STEERING and self.source == "slurm" and name != "SRUN_CPUS_PER_TASK":
                 self._report(at, name, DROPPED, "it steers srun; nothing else reads it")
+
+    def _shows_hosts(self, found: list[Word]) -> bool:
+        """Whether it is `scontrol show hostnames`, and can be answered: the function is then at the top."""
+        if self._family != "sh" or [word.raw for word in found[:2]] != ["scontrol", "show"]:
+            return False
+        if len(found) < 3 or found[2].raw not in _SHOWS:
+            return False
+        lines = show_hostnames(self.target)
+        if lines and lines[0] not in self.shim:
+            self.shim += lines
+        return bool(lines)
+
+    def _threads(self) -> None:
+        """PBS Pro gives each job the threads of its chunks (qsub(1B), "ompthreads")."""
+        threads = next((one.value for one in self.job.native if (one.value or "").startswith("ompthreads=")), None)
+        if self.source != "pbspro" or not threads:
+            return
+        count = threads.partition("=")[2]
+        line = f"setenv OMP_NUM_THREADS {count}" if self._family == "csh" else f"export OMP_NUM_THREADS={count}"
+        if self._family == "other":
+            self._report(0, threads, DROPPED, "no shell reads this script: set OMP_NUM_THREADS before it runs")
+            return
+        self.shim.append(line)
+        self._report(0, line, EXACT, "PBS Pro sets it by ompthreads")

@@ -11,7 +11,10 @@ from jobspec.job import Job
 _NUMBER = re.compile(r"[0-9]{1,9}\Z")
 # A number, or a variable that can stand in shell arithmetic.
 _COUNT = re.compile(r"(?:[0-9]{1,9}|\"?\$(?:[A-Za-z_]\w{0,100}|\{[A-Za-z_]\w{0,100}(?::?-[0-9]{1,9})?\})\"?)\Z")
-_HOSTS = re.compile(r"[\w.,\[\]-]{1,500}\Z")
+# Names, or a variable that holds them.
+_HOSTS = re.compile(
+    r"(?:[\w.,\[\]-]{1,500}|\"?\$(?:[A-Za-z_]\w{0,100}|\{[A-Za-z_]\w{0,100}(?:\[\$?\w{1,100}\])?\})\"?)\Z"
+)
 
 
 def say(launch: Launch, target: str, job: Job, source: str) -> tuple[str, list[str]]:

@@ -6,13 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from jobspec.body.targets import BY_PLACE, ENVIRONMENT, FROM_ONE, HERE, NODE_FILE, TARGETS
+from jobspec.body.targets import ENVIRONMENT, HERE, NO_ARRAY, NODE_FILE, ONE_ID, ONE_INDEX, OWN_IDS, TARGETS
 from jobspec.body.variables import LINE_IS_NODE
-from jobspec.job import Array, Job
+from jobspec.job import Job
 from jobspec.report import APPROXIMATE, DROPPED, EXACT, Fate
 
 Family = Literal["sh", "csh", "other"]
-_MOST_ELEMENTS = 2000
 _CONSTANT = re.compile(r"@(\w{1,40})@")
 _ONE_VARIABLE = re.compile(r"\$\{(\w{1,80})-\}\Z")
 _RUNS_ON = (
@@ -31,25 +30,37 @@ class Provided:
     why: str = ""
 
 
-def array_offset(target: str, array: Array | None) -> int:
-    """What is added to every index of the array because the target's start at 1."""
-    if array is None or target not in FROM_ONE or not array.ranges:
-        return 0
-    return 1 if min(first for first, _, _ in array.ranges) < 1 else 0
-
-
 def provide(name: str, meaning: str, target: str, source: str, job: Job, family: Family) -> Provided:
     """The lines that give `name`, a variable of the source that means `meaning`, its value on the target."""
     if meaning in ("node_file", "host_slots_file", "gpu_file"):
         return _file(name, meaning, target, source, job, family)
+    if meaning == "array_index" and job.array is None:
+        return _no_index(name, target, NO_ARRAY.get(source, ""), family)
     value, why = _value(meaning, target, source, job)
     if value is None:
         return Provided((), DROPPED, why)
     fate: Fate = APPROXIMATE if why else EXACT
-    return Provided((_export(name, value, family, guard=meaning == "array_index" and job.array is None),), fate, why)
+    return Provided((_export(name, value, family),), fate, why)
 
 
-def _export(name: str, value: str, family: Family, *, guard: bool = False) -> str:
+def _no_index(name: str, target: str, absent: str, family: Family) -> Provided:
+    """The index where the script asks for no array: who submits it may; absent: what the source has without one."""
+    value = TARGETS[target].get("array_index", ("", ""))[0]
+    if family == "csh" or not value or target == "oar":  # every job of OAR is an array
+        why = "only of an array that the script itself asks for" if value else ""
+        line = (f"setenv {name} {absent}" if family == "csh" else f'export {name}="{absent}"',)
+        return Provided(line if absent else (), APPROXIMATE if why else EXACT, why)
+    if target in NO_ARRAY:
+        first = f' export {name}="{absent}"' if absent else ""
+        line = (f'case "{value}" in ""|{NO_ARRAY[target]}){first} ;; *) export {name}="{value}" ;; esac',)
+    elif absent:
+        line = (f'export {name}="{value[:-2]}:-{absent}}}"',)
+    else:
+        line = (f'[ -z "{value}" ] || export {name}="{value}"',)
+    return Provided(line, EXACT)
+
+
+def _export(name: str, value: str, family: Family) -> str:
     one = _ONE_VARIABLE.match(value)
     if family == "csh":
         if one:
@@ -58,8 +69,7 @@ def _export(name: str, value: str, family: Family, *, guard: bool = False) -> st
             return f"setenv {name} {value}"
         # The text is sh's; csh would take its quotes apart, so the words of what it prints come by a list.
         return f'set jobspec_words = ( `sh -c \'echo "{value}"\'` ); setenv {name} "$jobspec_words"'
-    line = f'export {name}="{value}"'
-    return f'[ -z "{value}" ] || {line}' if guard and one else line
+    return f'export {name}="{value}"'
 
 
 def _value(meaning: str, target: str, source: str, job: Job) -> tuple[str | None, str]:
@@ -67,12 +77,14 @@ def _value(meaning: str, target: str, source: str, job: Job) -> tuple[str | None
     table = TARGETS[target]
     if meaning.startswith("array_"):
         return _array(meaning, target, job)
+    if meaning == "job_id" and job.array and (element := _element_id(source, target)):
+        return element
     if meaning == "environment":
         return ENVIRONMENT.get(source, "BATCH"), ""
     if meaning == "init_dir":
         meaning = "submit_dir"
     found = table.get(meaning)
-    if meaning == "node_index" and target in BY_PLACE and job.array is not None:
+    if meaning == "node_index" and target in ONE_INDEX and job.array is not None:
         found = None  # there the index of a pod is that of the array
     if found is None and meaning in ("hosts_by_slot", "hosts_with_slots", "node_list"):
         return _hosts(meaning, target, job)
@@ -94,6 +106,21 @@ def _value(meaning: str, target: str, source: str, job: Job) -> tuple[str | None
         return text or ""
 
     return _CONSTANT.sub(constant_of, value), why
+
+
+def _element_id(source: str, target: str) -> tuple[str, str] | None:
+    """The id of an element of an array, where the target's means another thing than the source's."""
+    table = TARGETS[target]
+    if source not in OWN_IDS:
+        return None if target in ONE_ID else table.get("array_job_id")
+    if target in ONE_INDEX:
+        return "$HOSTNAME", "the name of the pod, which ends with the number of the element"
+    if target not in ONE_ID:
+        return None
+    number, index = table["job_id"][0], table["array_index"][0]
+    # a number, as scripts reckon with it
+    why = "one number for each element: the id of the array and seven digits for the index"
+    return f"$(({number} * 10000000 + {index}))", why
 
 
 _LABELS = {
@@ -166,17 +193,6 @@ def _constant(meaning: str, job: Job) -> str | None:
     return plain
 
 
-def _indexes(array: Array) -> list[int] | None:
-    """The indexes in order, None where they are too many to be written out."""
-    found: list[int] = []
-    for first, last, step in array.ranges:
-        run = range(first, last + 1, max(step, 1))
-        if len(found) + len(run) > _MOST_ELEMENTS:
-            return None
-        found.extend(run)
-    return found
-
-
 def _array(meaning: str, target: str, job: Job) -> tuple[str | None, str]:
     table, array = TARGETS[target], job.array
     if meaning == "array_job_id":
@@ -184,12 +200,6 @@ def _array(meaning: str, target: str, job: Job) -> tuple[str | None, str]:
         return value, why
     if meaning == "array_index":
         value, why = table.get(meaning, (None, f"{target} has no job arrays"))
-        if value is None or array is None:
-            return value, why or ("" if value is None else "the script asks for no array")
-        if target in BY_PLACE:
-            return _by_place(value, BY_PLACE[target], array)
-        if array_offset(target, array):
-            return f"$(({value[2:-2]} - 1))", ""
         return value, why
     if array is None or not array.ranges:
         return None, "the script asks for no array"
@@ -203,23 +213,23 @@ def _array(meaning: str, target: str, job: Job) -> tuple[str | None, str]:
     return str(numbers[meaning]), ""
 
 
-def _by_place(value: str, start: int, array: Array) -> tuple[str | None, str]:
-    """The index of the element from its place: the target numbers elements from `start` on."""
-    name = value[2:-2] if value.startswith("${") else value
-    if len(array.ranges) == 1:
-        first, _, step = array.ranges[0]
-        step = max(step, 1)
-        if first == start and step == 1:
-            return value, ""
-        factor = f"{step} * " if step > 1 else ""
-        place = f"({name} - {start})" if start else name
-        return f"$(({first} + {factor}{place}))", ""
-    indexes = _indexes(array)
-    if indexes is None:
-        return None, f"more than {_MOST_ELEMENTS} indexes in several ranges"
-    listed = " ".join(map(str, indexes))
-    shift = f"$(({name} - {start}))" if start else f"{value}"
-    return f"$(set -- {listed}; shift {shift}; echo $1)", ""
+def show_hostnames(target: str) -> tuple[str, ...]:
+    """A shell function `scontrol` that knows `show hostnames [LIST]`; none where the target names no nodes."""
+    hosts = TARGETS[target].get("hosts")
+    if hosts is None:
+        return ()
+    # Flux expands brackets; a list that the script got elsewhere has none.
+    listed = 'flux hostlist -e "$3"' if target == "flux" else "printf '%s\\n' \"$3\""
+    return (
+        "scontrol() {",
+        '  case "$1 $2 ${3-}" in',
+        f"    'show hostname '|'show hostnames ') {hosts[0][2:-1]} | tr -s ' ' '\\n' ;;",
+        *(() if target == "flux" else ('    *\\[*) echo "scontrol: no brackets are known here: $3" >&2; return 1 ;;',)),
+        f"    'show hostname '*|'show hostnames '*) {listed} | tr -s ' ,' '\\n' ;;",
+        "    *) echo 'scontrol: only show hostnames is known here' >&2; return 1 ;;",
+        "  esac",
+        "}",
+    )
 
 
 def _hosts(meaning: str, target: str, job: Job) -> tuple[str | None, str]:

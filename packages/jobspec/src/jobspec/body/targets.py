@@ -17,7 +17,7 @@ HERE: dict[str, tuple[str, str]] = {
     "pid": ("$$", ""),
     "rank": ("0", _OWN),
     "local_rank": ("0", _OWN),
-    "node_index": ("0", "that of the batch script"),
+    "node_index": ("0", _OWN),
     "tmp_dir": ("${TMPDIR:-/tmp}", "no directory of the job's own"),
     "job_dir": ("$PWD", "no directory of the job's own"),
     "work_dir": ("$PWD", ""),
@@ -28,6 +28,7 @@ HERE: dict[str, tuple[str, str]] = {
 ENVIRONMENT = dict.fromkeys(("pbspro", "torque", "moab"), "PBS_BATCH")
 _ALONE = "each element is a job of its own"
 # For each target: meaning -> (text between double quotes of sh, what differs). "@x@" is a number of the neutral job.
+# Where the target can't have the array's own indexes, its writer sets its variable right before anything reads it.
 TARGETS: dict[str, dict[str, tuple[str, str]]] = {
     "slurm": {
         "job_id": ("${SLURM_JOB_ID-}", ""),
@@ -159,7 +160,7 @@ TARGETS: dict[str, dict[str, tuple[str, str]]] = {
     "htcondor": {
         "job_id": ('$(awk "\\$1 == \\"ClusterId\\" {print \\$3}" "$_CONDOR_JOB_AD")', ""),
         "array_job_id": ('$(awk "\\$1 == \\"ClusterId\\" {print \\$3}" "$_CONDOR_JOB_AD")', ""),
-        "array_index": ('$(awk "\\$1 == \\"ProcId\\" {print \\$3}" "$_CONDOR_JOB_AD")', ""),
+        "array_index": ("${JOBSPEC_ARRAY_INDEX-}", ""),
         "submit_dir": ("$PWD", "HTCondor starts a job in a directory of its own unless the file system is shared"),
         "tmp_dir": ("${_CONDOR_SCRATCH_DIR:-/tmp}", ""),
     },
@@ -182,10 +183,13 @@ TARGETS: dict[str, dict[str, tuple[str, str]]] = {
     "jobspec": {"submit_dir": ("$PWD", "the directory where the job starts")},
 }  # fmt: skip
 TARGETS["jobset"] = TARGETS["kubernetes"]
-# Targets whose array elements are numbered by their place, from this number on, whatever the indexes were.
-BY_PLACE = {"kubernetes": 0, "jobset": 0, "htcondor": 0, "oar": 1}
-# Targets whose indexes start at 1: an array that has 0 is shifted by one.
-FROM_ONE = frozenset({"lsf", "gridengine"})
+# Targets whose pods have one index: in an array it is that of the element, else that of the node.
+ONE_INDEX = frozenset({"kubernetes", "jobset"})
+# Targets where the id above is that of the whole array; sources where each element has an id of its own.
+ONE_ID = frozenset({"lsf", "gridengine", "htcondor", "hyperqueue", "pbspro", "torque"})
+OWN_IDS = frozenset({"slurm", "flux", "oar", "pbspro", "torque", "moab"})
+# What a job that is none of an array finds as its index, where that is set all the same.
+NO_ARRAY = {"gridengine": "undefined", "lsf": "0", "oar": "1"}
 # Where the file that names the nodes of each slot stands.
 NODE_FILE = {
     "pbspro": "PBS_NODEFILE",

@@ -244,4 +244,4 @@ STEERING = frozenset(
     )
 )
 # A line of the node file of these sources is a node; of the others a slot or task.
-LINE_IS_NODE = frozenset({"cobalt", "loadleveler"})
+LINE_IS_NODE = frozenset({"cobalt"})

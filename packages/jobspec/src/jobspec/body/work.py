@@ -23,12 +23,21 @@ _MPI_RANKS = {
     "rank": "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${PALS_RANKID:-0}}}",
     "local_rank": "${OMPI_COMM_WORLD_LOCAL_RANK:-${MPI_LOCALRANKID:-${PALS_LOCAL_RANKID:-0}}}",
 }
-# How a task of each launcher knows which one it is.
+# How a task of each launcher knows which one it is. flux run fills one node after the other, as evenly as it can.
 _RANKS = {
-    "flux run": {"rank": "$FLUX_TASK_RANK", "local_rank": "$FLUX_TASK_LOCAL_ID"},
-    "srun": {"rank": "$SLURM_PROCID", "local_rank": "$SLURM_LOCALID"},
+    "flux run": {
+        "rank": "$FLUX_TASK_RANK",
+        "local_rank": "$FLUX_TASK_LOCAL_ID",
+        "node_index": "$(((FLUX_TASK_RANK - FLUX_TASK_LOCAL_ID) * FLUX_JOB_NNODES / FLUX_JOB_SIZE))",
+    },
+    "srun": {"rank": "$SLURM_PROCID", "local_rank": "$SLURM_LOCALID", "node_index": "$SLURM_NODEID"},
     "mpiexec": _MPI_RANKS,
     "mpirun": _MPI_RANKS,
+}
+
+_SIZES = {
+    "flux run": {"tasks": "$FLUX_JOB_SIZE", "nodes": "$FLUX_JOB_NNODES"},
+    "srun": {"tasks": "$SLURM_NTASKS", "nodes": "$SLURM_NNODES"},
 }
 
 
@@ -47,6 +56,7 @@ class Work(Providing):
             self._provide()
             self._act(findings, places)
         if self.source != self.target:
+            self._threads()
             self._start()
 
     # what is run
@@ -118,6 +128,9 @@ class Work(Providing):
 
     def _command(self, one: Finding, at: int, found: list[Word], where: str = "") -> None:
         text = " ".join(word.raw for word in found[:12])
+        if one.name == "scontrol" and not where and self._shows_hosts(found):
+            self._report(at, text, EXACT, "a function at the top of the script answers it")
+            return
         if self.source in ALIKE and self.target in ALIKE and one.name in COMMANDS[self.target]:
             return
         if one.name in COMMANDS[self.target]:
@@ -177,9 +190,11 @@ class Work(Providing):
         """A shell before the program that tells each task its own rank under the names that the script reads."""
         table = MEANING.get(self.source, {})
         knows = _RANKS[launcher]
-        given = [f'{name}="{knows[table[name]]}"' for name in self._read if table.get(name) in knows]
-        if not given:
+        if not any(table.get(name) in knows for name in self._read):
             return ""
+        # what tells it how many there are belongs to the launch as well
+        knows = knows | _SIZES.get(launcher, {})
+        given = [f'{name}="{knows[table[name]]}"' for name in self._read if table.get(name) in knows]
         return f' sh -c \'export {" ".join(given)}; exec "$0" "$@"\''
 
     def _kept(self, start: int, asked: dict[str, str]) -> None:

@@ -73,11 +73,20 @@ def read_all(files: Sequence[str], source: str, profile: Profile) -> Iterator[Re
 
 def progress(items: Iterator[Read], count: int) -> Iterator[Read]:
     """The same items, with a progress bar on stderr where a person is looking and there are many."""
-    if count < _MANY or not sys.stderr.isatty():
+    if not _bar(count):
         yield from items
         return
     with click.progressbar(items, length=count, file=sys.stderr, label="scripts") as bar:
         yield from bar
+
+
+def say(text: str, count: int) -> None:
+    """A line on stderr about one of `count` files; it takes the place of the progress bar, which comes again below."""
+    click.echo(f"\r\x1b[K{text}" if _bar(count) else text, err=True)
+
+
+def _bar(count: int) -> bool:
+    return count >= _MANY and sys.stderr.isatty()
 
 
 def problem_text(file: str, problem: Problem, word: str) -> str:

@@ -71,5 +71,6 @@ def _shown(name: str, value: Any) -> str:
             f"{one['option']}={one['value']}" if one["value"] is not None else one["option"] for one in value
         )
     if isinstance(value, dict):
-        return ", ".join(f"{key} {' '.join(part) if isinstance(part, list) else part}" for key, part in value.items())
+        said = {key: " ".join(part) if isinstance(part, list) else part for key, part in value.items()}
+        return ", ".join(f"{key} {part}" for key, part in said.items() if part not in (None, False))
     return str(value) if value is not True else "yes"

@@ -41,8 +41,7 @@ def run(
     from jobspec import runner
 
     made = _plan(name, file, inventory, load(profile_file))
-    for note in made.notes:
-        click.echo(f"jobspec: {made.transformer.name}: {note}", err=True)
+    shown = _notes(made, 0)
     if dry_run:
         result = runner.dry_run(made)
         if not as_json:
@@ -62,6 +61,7 @@ def run(
                 click.echo(f"jobspec: interrupted; jobs that go on: {' '.join(made.running)}", err=True)
             raise
         finally:  # where it was interrupted, too
+            _notes(made, shown)
             if made.left:
                 click.echo(f"jobspec: the stage is kept: {made.left}", err=True)
     if as_json:
@@ -69,6 +69,13 @@ def run(
     if not result:
         click.echo(f"jobspec: {file}: {result.reason}", err=True)
         raise click.exceptions.Exit(1)
+
+
+def _notes(made: Plan, shown: int) -> int:
+    """Tell the notes that were not told yet; how many there are now."""
+    for note in made.notes[shown:]:
+        click.echo(f"jobspec: {made.transformer.name}: {note}", err=True)
+    return len(made.notes)
 
 
 def _plan(name: str | None, file: str, inventory: str | None, profile: Profile) -> Plan:

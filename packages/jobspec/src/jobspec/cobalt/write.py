@@ -79,8 +79,9 @@ def _nodes(say: Saying) -> int:
     gpus = sum(one.count * (job.tasks if one.per == "task" else 1) for one in job.gpus if one.per != "node")
     for_gpus = math.ceil(gpus / profile.gpus_per_node) if profile.gpus_per_node else 1
     if profile.cores_per_node:
-        nodes = max(math.ceil(job.tasks / max(profile.cores_per_node // job.cpus_per_task, 1)), for_gpus)
-        if cpus < nodes * profile.cores_per_node:
+        for_tasks = math.ceil(job.tasks / max(profile.cores_per_node // job.cpus_per_task, 1))
+        nodes = max(for_tasks, math.ceil(cpus / profile.cores_per_node), for_gpus)
+        if cpus != nodes * profile.cores_per_node or nodes > job.tasks:
             say.approximate("tasks", f"{_WHOLE}: {nodes} of {profile.cores_per_node} cores for {cpus} cores")
         return nodes
     if cpus > 1:
@@ -204,6 +205,10 @@ def _others(say: Saying, options: list[tuple[str, str | None]]) -> None:
         elif ids and len(ids) == every and (not wanted.any or every == 1) and all(map(str.isdigit, ids)):
             options.append(("--dependencies", ":".join(ids)))
             say.exact("dependency")
+        elif ids and not wanted.any and all(map(str.isdigit, ids)):
+            options.append(("--dependencies", ":".join(ids)))
+            others = ", ".join(dict.fromkeys(kind for kind, _ in wanted.terms if kind != "afterok"))
+            say.approximate("dependency", f"afterok only, not {others}: a job of Cobalt waits for success")
         else:
             say.drop("dependency", "a job of Cobalt waits for jobs to end with status 0, for all of them, by number")
     if job.mail:

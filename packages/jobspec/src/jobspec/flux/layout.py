@@ -73,6 +73,8 @@ def _cores(say: Saying) -> int:
         why = f"{job.cpus_per_task} hardware threads, {threads} on a core, are {cores} cores: Flux counts cores"
         say.approximate("cpus_per_task", why)
         say.approximate("threads_per_core", why)
+    elif threads > 1:
+        say.approximate("threads_per_core", "Flux counts cores, whichever hardware threads they have")
     say.exact("cpus_per_task", "threads_per_core")
     return cores
 

@@ -68,12 +68,14 @@ def with_shebang(say: Saying, script: Script, *, wrap: bool = False) -> Script:
 def _harmless(script: Script) -> Script:
     """A body without lines that `flux batch` would take for directives, which it refuses behind the first command."""
     body = script.body
-    if not body.isascii():
+    if not (body.isascii() and script.shebang.isascii()):
         try:
+            script.shebang.encode()
             body.encode()
         except UnicodeEncodeError as error:
-            number = body.count("\n", 0, error.start) + 1
-            raise JobspecError(f"line {number} of the body is no UTF-8, which flux batch insists on") from None
+            number = error.object.count("\n", 0, error.start) + 1
+            where = f"line {number} of the body" if error.object is body else "the first line"
+            raise JobspecError(f"{where} is no UTF-8, which flux batch insists on") from None
     if "flux:" not in body and "FLUX:" not in body:
         return script
     lines = body.split("\n")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import PurePosixPath
 
 from jobspec.errors import JobspecError
 from jobspec.gridengine import arrays
 from jobspec.gridengine.derive import NOTIFY_S
-from jobspec.gridengine.words import BOURNE, interpreter, job_name, line, word
+from jobspec.gridengine.words import job_name, line, word
 from jobspec.writing import Saying, Script
 
 _MOST_FILES = 1000
@@ -129,15 +128,15 @@ def _dependency(say: Saying) -> list[str]:
     return lines + ([f"#$ -hold_jid_ad {','.join(by_task)}"] if by_task else [])
 
 
-def array_lines(say: Saying, script: Script) -> list[tuple[list[str], str]]:
-    """For each file the lines, and a line of shell that gives the body its own index."""
+def array_lines(say: Saying, script: Script) -> list[tuple[list[str], Script]]:
+    """For each file the lines, and the script with the index that its body expects."""
     array = say.job.array
     if not array:
-        return [([], "")]
+        return [([], script)]
     say.exact("array")
     throttle = [f"#$ -tc {array.throttle}"] if array.throttle else []
     if say.same:
-        return [([f"#$ -t {array.text}", *throttle], "")]
+        return [([f"#$ -t {array.text}", *throttle], script)]
     cap = (say.profile.array_cap or 2**31) - 1
     pieces = arrays.chunks(arrays.spans(array), cap)
     if len(pieces) > _MOST_FILES:
@@ -149,7 +148,7 @@ def array_lines(say: Saying, script: Script) -> list[tuple[list[str], str]]:
     return [_piece(say, script, piece, cap, throttle) for piece in pieces]
 
 
-def _piece(say: Saying, script: Script, piece: arrays.Span, cap: int, throttle: list[str]) -> tuple[list[str], str]:
+def _piece(say: Saying, script: Script, piece: arrays.Span, cap: int, throttle: list[str]) -> tuple[list[str], Script]:
     first, last, step = piece
     offset = 0
     if first < 1 or last > cap:
@@ -158,10 +157,11 @@ def _piece(say: Saying, script: Script, piece: arrays.Span, cap: int, throttle: 
     text = f"{first}" if first == last else f"{first}-{last}" + (f":{step}" if step > 1 else "")
     lines = [f"#$ -t {text}", *throttle]
     if not offset:
-        return lines, ""
-    if PurePosixPath(interpreter(script)).name in BOURNE:
+        return lines, script
+    say.renumbered()
+    counting = script.counting("SGE_TASK_ID", offset, say.job.shell)
+    if counting:
         say.approximate("array", "shifted indexes, which a line at the top of the script sets right")
-        change = f"+ {offset}" if offset > 0 else f"- {-offset}"
-        return lines, f"SGE_TASK_ID=$((SGE_TASK_ID {change})); export SGE_TASK_ID"
-    say.approximate("array", f"its indexes and {-offset}" if offset < 0 else f"its indexes less {offset}")
-    return lines, ""
+    else:
+        say.drop("array", f"no shell reads this script: it must add {offset} to SGE_TASK_ID itself")
+    return lines, counting or script

@@ -8,7 +8,6 @@ from jobspec.gridengine.options import NOT_IN_NAMES, RESERVED
 from jobspec.writing import Saying, Script
 
 SHELLS = frozenset(("sh", "bash", "dash", "ksh", "zsh", "csh", "tcsh"))
-BOURNE = SHELLS - {"csh", "tcsh"}
 _NOT_IN_NAMES = frozenset(NOT_IN_NAMES + "#'\"")
 
 
@@ -33,9 +32,18 @@ def line(say: Saying, field: str, option: str, value: str | None) -> list[str]:
     return [f"#$ -{option} {said}"]
 
 
+def is_name(text: str) -> bool:
+    """Whether qmaster takes it for an account (sge_types(5), "name")."""
+    return all(_in_names(one) for one in text) and text.lower() not in RESERVED
+
+
+def _in_names(letter: str) -> bool:
+    return "!" <= letter <= "~" and letter not in _NOT_IN_NAMES
+
+
 def job_name(say: Saying, name: str) -> str:
     """A name that qmaster takes (sge_types(5), "name")."""
-    fine = (one if "!" <= one <= "~" and one not in _NOT_IN_NAMES else "_" for one in name[:512])
+    fine = (one if _in_names(one) else "_" for one in name[:512])
     found = "".join(fine)
     if not found or found[0].isdigit() or found.lower() in RESERVED or found.startswith("-"):
         found = f"J{found}"

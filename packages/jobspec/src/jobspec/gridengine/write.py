@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from resources.errors import InputError
 from resources.hostlist import expand
 
 from jobspec.gridengine import shape
 from jobspec.gridengine.derive import native_of
-from jobspec.gridengine.options import MAIL, NATIVE
+from jobspec.gridengine.options import MAIL, NATIVE, NOT_IN_NAMES, RESERVED, SHORTCUTS, TYPES
 from jobspec.gridengine.order import array_lines, limits, order
 from jobspec.gridengine.requests import role
-from jobspec.gridengine.words import interpreter, job_name, line, word
+from jobspec.gridengine.words import interpreter, is_name, job_name, line, word
 from jobspec.systems import SYSTEMS
 from jobspec.writing import File, Saying, Script
 
@@ -57,9 +56,8 @@ def write(say: Saying, script: Script) -> list[File]:
     ]
     files = []
     pieces = array_lines(say, script)
-    for number, (lines, shim) in enumerate(pieces, 1):
+    for number, (lines, one) in enumerate(pieces, 1):
         whole = [*head, *lines]
-        one = replace(script, shim=(shim, *script.shim)) if shim else script
         suffix = SUFFIX if len(pieces) == 1 else f".{number}{SUFFIX}"
         files.append(File(suffix, one.text(whole), len(whole) + bool(script.shebang)))
     return files
@@ -74,7 +72,13 @@ def _identity(say: Saying) -> list[str]:
     project = native_of(job, "P") if say.same else []
     account = say.named("account")
     if account:
-        lines += line(say, "account", "P" if project else "A", account)
+        if not project and not is_name(account):
+            say.drop(
+                "account",
+                f"an account has no blanks, none of {NOT_IN_NAMES} and is none of {', '.join(sorted(RESERVED))}",
+            )
+        else:
+            lines += line(say, "account", "P" if project else "A", account)
     queue, hosts, exclude = say.named("queue"), _hosts(say), _excluded(say)
     at = say.same and len(hosts) == 1 and (exclude or any(role(one) == "hosts" for one in native_of(job, "l")))
     if queue or at:
@@ -149,6 +153,11 @@ def _placing(say: Saying) -> list[str]:
     return lines
 
 
+def _is_resource(name: str) -> bool:
+    """Whether Grid Engine has a resource of this name, which means something else than a feature."""
+    return SHORTCUTS.get(name, name) in TYPES or role(f"{name}=true") != "constraint"
+
+
 def _features(say: Saying) -> list[str]:
     constraint = say.job.constraint
     if not constraint:
@@ -166,6 +175,8 @@ def _features(say: Saying) -> list[str]:
             say.drop("constraint", "the profile drops it")
         elif not _FEATURE.fullmatch(mapped or feature):
             say.drop("constraint", f"{mapped or feature} is no name of a resource")
+        elif mapped is None and "=" not in feature and _is_resource(feature):
+            say.drop("constraint", f"{feature} is a resource of Grid Engine itself, and another one")
         else:
             text = mapped or feature
             lines.append(f"#$ -l {text if '=' in text else text + '=true'}")
@@ -233,6 +244,8 @@ def _mail(say: Saying) -> list[str]:
     lost = [kind for kind in mail.types if kind not in _LETTERS and kind != "NONE"]
     if lost:
         say.approximate("mail", f"no mail on {', '.join(lost)}")
+    if "FAIL" in mail.types and not {"END", "ALL"} & set(mail.types) and not say.same:
+        say.approximate("mail", "-m a is about jobs that are aborted, not those that fail by themselves")
     lines = [f"#$ -m {letters}"] if letters else ["#$ -m n"] if mail.user is None else []
     if mail.user:
         lines += line(say, "mail", "M", mail.user)

@@ -205,7 +205,7 @@ def _array(say: Saying) -> list[str]:
         return []
     say.exact("array")
     if array.throttle:
-        say.drop("array", "HyperQueue can't limit how many tasks of a job run at once")
+        say.approximate("array", "HyperQueue can't limit how many tasks of a job run at once")
     parts = []
     for first, last, step in arrays.spans(array):
         parts.append(f"{first}" if first == last else f"{first}-{last}" + (f":{step}" if step > 1 else ""))

@@ -69,6 +69,8 @@ def _spread(say: Saying, job: Job) -> tuple[int, int]:
         count = max(job.nodes.least, 1)
         if job.nodes.most != job.nodes.least:
             say.approximate("nodes", f"the least of the range: {count}")
+    elif job.tasks_per_node:
+        count = math.ceil(job.tasks / job.tasks_per_node)
     elif cores and job.tasks * job.cpus_per_task > cores:
         count = math.ceil(job.tasks / max(cores // job.cpus_per_task, 1))
     else:

@@ -185,7 +185,9 @@ def _pod(say: Saying, job: Job, pods: Pods, script: Script, config: str, array: 
     if env:
         container["env"] = env
     if pods.resources:
-        container["resources"] = {"requests": dict(pods.resources), "limits": dict(pods.resources)}
+        # Of a node of its own the job may use all CPUs.
+        limits = {name: amount for name, amount in pods.resources.items() if name != "cpu" or not job.exclusive}
+        container["resources"] = {"requests": dict(pods.resources), **({"limits": limits} if limits else {})}
     container["volumeMounts"] = [{"name": "script", "mountPath": FOLDER}]
     pod: dict[str, Any] = {"restartPolicy": "Never", **place(say, job, pods)}
     if job.qos is not None and (say.same or job.qos in say.profile.qos):

@@ -160,15 +160,24 @@ def memory(held: Held) -> None:
 def requirements(held: Held) -> None:
     """The rest of -R."""
     if selects := held.parts.lists.get("select", []):
-        texts = list(dict.fromkeys(part.value for part in selects))
+        texts, excluded = list(dict.fromkeys(part.value for part in selects)), tuple[str, ...]()
+        if not any("||" in text for text in texts):
+            texts, excluded = resreq.without_hosts(texts)
+        if excluded:
+            held.fields["exclude_hosts"] = ",".join(excluded)
+            for one in selects:
+                if resreq.without_hosts([one.value])[1]:
+                    held.hold(one, "exclude_hosts")
         names = tuple(dict.fromkeys(resreq.features(" && ".join(texts))))
         if len(texts) == 1:
             text = texts[0]
         else:
             text = " && ".join(names or (f"({one})" for one in texts))
-        held.fields["constraint"] = Constraint(text, names)
+        if text:
+            held.fields["constraint"] = Constraint(text, names)
         for one in selects:
-            held.hold(one, "constraint")
+            if not excluded or resreq.without_hosts([one.value])[0]:
+                held.hold(one, "constraint")
     for key in _PLACED:
         if part := held.part(key):
             _place(held, part, part.value)

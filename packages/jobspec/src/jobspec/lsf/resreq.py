@@ -6,7 +6,7 @@ Source: Administering IBM Spectrum LSF, "Resource requirement strings" and the p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from resources.units import shown
@@ -14,6 +14,7 @@ from resources.units import shown
 _SECTION = re.compile(r"(select|order|rusage|span|same|cu|affinity)\[", re.ASCII)
 _COMPOUND = re.compile(r"\s*([0-9]{1,9})\s*\*\s*\{", re.ASCII)
 _FEATURE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_NOT_ON = re.compile(r"hname\s{0,9}!=\s{0,9}['\"]?([A-Za-z0-9][A-Za-z0-9._-]{0,254})['\"]?", re.ASCII)
 _USE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*([^\s=,:/]{1,64})(?:/(host|task|job))?\s*", re.ASCII)
 _CORES = re.compile(r"core(?:\(([0-9]{1,9})\))?", re.ASCII)
 _SPAN = re.compile(r"\s*(hosts|ptile|block|stripe)(?:\s*=\s*([^\s,\]]{1,400}))?", re.ASCII)
@@ -115,6 +116,18 @@ def features(text: str) -> tuple[str, ...]:
     """The names of a selection that is a plain list of them; () where it says more."""
     parts = [part.strip() for part in text.split("&&")]
     return tuple(parts) if all(_FEATURE.fullmatch(part) for part in parts) else ()
+
+
+def without_hosts(texts: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Selections without the hosts that they leave out, `hname != HOST`; and those hosts."""
+    kept, hosts = list[str](), dict[str, None]()
+    for text in texts:
+        parts = [part.strip() for part in text.split("&&")]
+        found = [_NOT_ON.fullmatch(part) for part in parts]
+        hosts |= dict.fromkeys(match[1] for match in found if match)
+        if rest := " && ".join(part for part, match in zip(parts, found, strict=True) if not match):
+            kept.append(rest if any(found) else text)
+    return kept, tuple(hosts)
 
 
 def uses(section: Section) -> Iterator[Use]:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from resources.units import shown
 
 from jobspec.job import Array, Begin, Dependency, Environment
+from jobspec.slurm.texts import once
 
 LARGEST = 2**31 - 1
 _MINUTES = re.compile(r"(?:([0-9]{1,9}):)?([0-9]{1,9})(?:/([^\s/]{1,255}))?", re.ASCII)
@@ -93,7 +94,7 @@ def name(text: str) -> tuple[str, Array | None]:
         if not 0 < first <= last or not step:
             raise ValueError(f"{shown(part)} is no index: they start at 1 and go up")
         ranges.append((first, last, step))
-    return match[1], Array(text[len(match[1]) :], tuple(ranges), int(match[3]) if match[3] else None)
+    return match[1], Array(text[len(match[1]) :], once(ranges), int(match[3]) if match[3] else None)
 
 
 def moment(text: str) -> Begin:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+from jobspec.errors import JobspecError, ScriptError
 from jobspec.job import Mail
+from jobspec.lsf.lexer import check_script
 from jobspec.lsf.write_arrays import arrays
 from jobspec.lsf.write_lines import directive
 from jobspec.lsf.write_resources import Asked, resources
 from jobspec.lsf.write_times import times
 from jobspec.names import hosts_of
+from jobspec.templates import is_template
 from jobspec.writing import File, Saying, Script
 
 # Whose output files are appended to where nobody says which.
@@ -54,7 +57,12 @@ def write(say: Saying, script: Script) -> list[File]:
         asked.options.append(("R", text))
     lines = [line for option, value in asked.options if (line := directive(say, option, value))]
     say.drop_all(CANT if not say.same else [])
-    return arrays(say, script, lines)
+    files = arrays(say, script, lines)
+    try:
+        check_script(files[0].text)
+    except ScriptError as error:
+        raise JobspecError(f"bsub would not take the script: {error.message}") from None
+    return files
 
 
 def _identity(say: Saying, own: dict[str, list[str | None]], asked: Asked) -> None:
@@ -67,7 +75,10 @@ def _identity(say: Saying, own: dict[str, list[str | None]], asked: Asked) -> No
                 say.approximate("name", "brackets are the indexes of an array to bsub")
             asked.options.append(("J", name))
     if queue := say.named("queue"):
-        asked.options.append(("q", queue))
+        if is_template(queue):
+            say.drop("queue", f"{queue[:60]!r} is no name of a queue: a template, to be filled in first")
+        else:
+            asked.options.append(("q", queue))
     if account := say.named("account"):
         group = "G" in own and own["G"][0] is None
         asked.options.append(("G" if group else "P", account))

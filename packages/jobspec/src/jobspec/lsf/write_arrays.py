@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
-from jobspec.body import array_offset
 from jobspec.job import Array
 from jobspec.lsf.write_lines import directive
 from jobspec.writing import File, Saying, Script
 
 SUFFIX = ".lsf"
-_SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh"})
 _SHIFTED = "the indexes of LSF start at 1 and end at the site's limit: they are shifted"
 _MOST_SCRIPTS = 1000
 _Ranges = list[tuple[int, int, int]]
@@ -51,14 +48,11 @@ def arrays(say: Saying, script: Script, lines: list[str]) -> list[File]:
 def _shifted(say: Saying, script: Script, shift: int) -> Script:
     """The script with the index in LSB_JOBINDEX that its body expects, before anything that reads it."""
     say.approximate("array", _SHIFTED)
-    shift += 0 if say.same else array_offset("lsf", say.job.array)  # the body's own variables know of this one
-    if not shift:
-        return script
-    if script.shebang and not any(word.split("/")[-1] in _SHELLS for word in script.shebang[2:].split()):
-        say.approximate("array", f"the script must add {shift} to LSB_JOBINDEX itself")
-        return script
-    right = f"export LSB_JOBINDEX=$((LSB_JOBINDEX {'+' if shift > 0 else '-'} {abs(shift)}))"
-    return replace(script, shim=(right, *script.shim))
+    say.renumbered()
+    counting = script.counting("LSB_JOBINDEX", shift)
+    if counting is None:
+        say.drop("array", f"no shell reads this script: it must add {shift} to LSB_JOBINDEX itself")
+    return counting or script
 
 
 def _windows(array: Array, cap: int) -> list[tuple[int, _Ranges]]:

@@ -15,6 +15,11 @@ from jobspec.reading import Directive, Problem
 _TEXTS = {"q": "queue", "n": "name", "project": "account", "O": "output", "E": "error", "d": "workdir"}
 _NATIVE = frozenset(("array-param-file", "k", "e", "i"))
 _EQUAL = re.compile(r"([A-Za-z_]\w{0,60})[ ]{0,20}=[ ]{0,20}'([^']{1,200})'", re.ASCII)
+_HOSTS = re.compile(
+    r"(?:host|network_address) {1,9}(not {1,9})?in {0,9}"
+    r"\(('[A-Za-z0-9._-]{1,255}'(?: {0,9}, {0,9}'[A-Za-z0-9._-]{1,255}'){0,9999})\)",
+    re.ASCII | re.IGNORECASE,
+)
 _AND = re.compile(r"[ ]{1,20}and[ ]{1,20}", re.IGNORECASE)
 _CANONICAL = ("nodes", "gpu", "core")
 _SOCKET = "a cpu is a socket, whose cores are not known"
@@ -145,6 +150,11 @@ def _property(make: _Making, one: Given) -> None:
         make.job["hosts"] = match[2]
         make.native.append(Native("p", one.value))
         make.say(one, "hosts")
+    elif hosts := _HOSTS.fullmatch(one.value):
+        field = "exclude_hosts" if hosts[1] else "hosts"
+        make.job[field] = ",".join(name.strip(" '") for name in hosts[2].split(","))
+        make.native.append(Native("p", one.value))
+        make.say(one, field)
     else:
         terms = [_EQUAL.fullmatch(term) for term in _AND.split(one.value)]
         plain = tuple(term[1] for term in terms if term and term[2] == "YES")

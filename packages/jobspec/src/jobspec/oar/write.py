@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from resources.errors import InputError
 from resources.hostlist import expand
 
+from jobspec.body.commands import family
 from jobspec.gridengine import arrays
 from jobspec.oar.options import DEFAULT_SIGNAL, SHORT, SIGNALS, TAGS
 from jobspec.oar.shape import resources
@@ -189,22 +190,25 @@ def _array(say: Saying, script: Script, shim: list[str]) -> list[str]:
         return []
     say.exact("array")
     if array.throttle:
-        say.drop("array", "OAR can't limit how many of an array run at once")
+        say.approximate("array", f"OAR can't limit how many of an array run at once: not {array.throttle}, but all")
     spans = arrays.spans(array)
     count = sum(map(arrays.size, spans))
     first, _, step = spans[0]
     if (first, step, len(spans)) != (1, 1, 1):
-        if not bourne(script):
-            say.approximate("array", f"the indexes are 1 to {count}")
-        elif len(spans) == 1:
-            say.approximate("array", f"OAR counts from 1 to {count}; a line at the top sets the index right")
-            shim.append(f"OAR_ARRAY_INDEX=$(((OAR_ARRAY_INDEX - 1) * {step} + {first})); export OAR_ARRAY_INDEX")
+        kind = family(script.shebang, None)
+        if kind == "other":
+            say.drop("array", f"no shell reads this script: its indexes are 1 to {count}")
         else:
             say.approximate("array", f"OAR counts from 1 to {count}; a line at the top sets the index right")
-            listed = " ".join(map(str, arrays.indexes(array)))
+        listed = "" if kind == "sh" and len(spans) == 1 else " ".join(map(str, arrays.indexes(array)))
+        if kind == "csh":
+            shim.append(f"set jobspec_all = ( {listed} ); setenv OAR_ARRAY_INDEX $jobspec_all[$OAR_ARRAY_INDEX]")
+        elif kind == "sh" and listed:
             shim.append(
                 f"OAR_ARRAY_INDEX=$(echo {listed} | cut -d ' ' -f \"$OAR_ARRAY_INDEX\"); export OAR_ARRAY_INDEX"
             )
+        elif kind == "sh":
+            shim.append(f"OAR_ARRAY_INDEX=$(((OAR_ARRAY_INDEX - 1) * {step} + {first})); export OAR_ARRAY_INDEX")
     return [f"#OAR --array {count}"]
 
 

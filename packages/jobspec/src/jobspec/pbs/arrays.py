@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from jobspec.errors import JobspecError
 from jobspec.job import Array
-from jobspec.pbs.lines import is_sh
 from jobspec.writing import File, Saying, Script
 
 _LARGEST = 200_000  # indexes that are put in order; more are said range by range
@@ -84,11 +82,13 @@ def shifted(say: Saying, script: Script, variable: str, offset: int) -> Script:
     """The script with the real index in the variable."""
     if not offset:
         return script
-    if not is_sh(script):
-        say.drop("array", f"indexes are {offset} too small: the script is none of a Bourne shell, which could add it")
+    say.renumbered()
+    counting = script.counting(variable, offset, say.job.shell)
+    if counting is None:
+        say.drop("array", f"indexes are {offset} too small: no shell reads this script, which could add it")
         return script
     say.approximate("array", f"indexes above the largest one allowed are made in the script: {variable} + {offset}")
-    return replace(script, shim=(f"export {variable}=$(({variable} + {offset}))", *script.shim))
+    return counting
 
 
 def files(suffix: str, made: list[tuple[list[str], Script]], of: Callable[[Script, list[str]], str]) -> list[File]:

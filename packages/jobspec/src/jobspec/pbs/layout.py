@@ -60,7 +60,7 @@ def _count(say: Saying, job: Job, chunks: bool) -> tuple[int, bool]:
         elif job is say.job:
             say.exact("nodes")
         return max(job.nodes.least, 1), True
-    if job.tasks_per_node and job.tasks > job.tasks_per_node:
+    if job.tasks_per_node and job.tasks > 1:
         return -(-job.tasks // job.tasks_per_node), True
     if job.tasks == 1:
         return 1, False

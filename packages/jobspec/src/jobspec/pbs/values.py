@@ -10,6 +10,7 @@ import re
 from resources.units import shown
 
 from jobspec.job import Array, Begin
+from jobspec.slurm.texts import once
 
 _SIZE = re.compile(r"([0-9]{1,18})([kmgtp]?)([bw]?)", re.ASCII | re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(?:([0-9]{1,9}):)?([0-9]{1,9}):)?([0-9]{1,12})(?:\.([0-9]{0,9}))?", re.ASCII)
@@ -115,7 +116,7 @@ def request(text: str) -> Array:
         if last < first or match[3] == "0":
             raise ValueError(f"{shown(part)} is no range: it goes backwards")
         ranges.append((first, last, int(match[3] or 1)))
-    return Array(text, tuple(ranges), throttle)
+    return Array(text, once(ranges), throttle)
 
 
 _DEPEND = frozenset({"after", "afterok", "afternotok", "afterany"})

@@ -41,6 +41,7 @@ def write(say: Saying, script: Script) -> list[File]:
     asked.who(lines)
     _select(lines)
     _times(lines)
+    _pmem(lines)
     _others(lines)
     script = shared.go_to(lines, script)
     shared.natives(lines)
@@ -196,7 +197,11 @@ def _times(lines: Lines) -> None:
     elif job.walltime_min_s is not None:
         say.drop("walltime_min_s", "min_walltime goes with a max_walltime, and not with job arrays")
     shared.walltime(lines, "PBS Pro then gives what the queue has, or five years")
-    if lines.say.same and job.memory and job.memory.per == "task" and "l mppmem" not in lines.native:
+
+
+def _pmem(lines: Lines) -> None:
+    say, job = lines.say, lines.say.job
+    if say.same and job.memory and job.memory.per == "task" and "l mppmem" not in lines.native:
         lines.resource("pmem", size(job.memory.bytes))
         say.exact("memory")
 

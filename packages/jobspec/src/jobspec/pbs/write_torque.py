@@ -18,6 +18,7 @@ _FIRST = re.compile(r"[A-Za-z]")
 _LONGEST = 230
 _PROPERTY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,254}", re.ASCII)
 _INDEX = "PBS_ARRAYID"
+_KIN = frozenset(("torque", "moab"))  # where a process is one processor of ppn
 _SHAPE = ("nodes", "tasks", "tasks_per_node", "cpus_per_task", "gpus", "hosts", "constraint")
 _CANT = (
     *CANT,
@@ -108,6 +109,8 @@ def _per_task(say: Saying, job: Job) -> None:
             f"ppn and procs count processors: {job.tasks} tasks of {job.cpus_per_task}, each named once in PBS_NODEFILE"
         )
         say.approximate("cpus_per_task", why)
+        if job.tasks > 1:
+            say.approximate("tasks", why)
 
 
 def _properties(say: Saying, job: Job) -> list[str]:
@@ -161,7 +164,7 @@ def _per_process(job: Job) -> bool:
     memory = job.memory
     if not memory or not memory.bytes:
         return False
-    return memory.per in {"cpu", "slot"} or (memory.per == "task" and (job.cpus_per_task == 1 or job.system in FAMILY))
+    return memory.per in {"cpu", "slot"} or (memory.per == "task" and (job.cpus_per_task == 1 or job.system in _KIN))
 
 
 def _total(say: Saying, job: Job) -> int | None:

@@ -20,6 +20,7 @@ CHECKED_LAST = frozenset(
         *("licenses", "nodelist", "prefer"),
     )
 )
+IGNORE = "#SBATCH --ignore-pbs leaves these lines alone"
 
 
 @dataclass(slots=True)
@@ -27,7 +28,7 @@ class Given:
     """An option as it was given; text: its value, None for a flag; value: what it means.
 
     line, column: where it stands; last, at: where its value stands; end: where that ends. source: the word that it
-    comes from. foreign: it is the translation of a line of another system.
+    comes from. foreign: it is the translation of a line of another system. joined: a later one adds to it.
     """
 
     option: Option
@@ -40,6 +41,7 @@ class Given:
     source: str
     value: Any = None
     foreign: str = ""
+    joined: bool = False
 
 
 def read_options(words: Iterable[Word], profile: Profile) -> list[Given]:
@@ -61,6 +63,9 @@ def read_value(given: Given) -> None:
     try:
         given.value = given.option.read(text)
     except ValueError as error:
+        if given.foreign:
+            why = f"sbatch obeys {given.foreign[:60]!r} too, as --{given.option.name}: {error}"
+            raise ScriptError(why, given.last, given.at, meant=IGNORE) from None
         hint = meant.value(given.option.name, text, given.source)
         raise ScriptError(f"--{given.option.name}: {error}", given.last, given.at, meant=hint) from None
 

@@ -11,11 +11,11 @@ from jobspec.writing import Saying
 _MOST_FILES = 1000
 
 
-def split_array(say: Saying) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """(suffix, --array, shell lines) for each file; without an array one, with ""."""
+def split_array(say: Saying) -> Iterator[tuple[str, str, int]]:
+    """(suffix, --array, what is to be added to its indexes) for each file; without an array one, with ""."""
     array = say.job.array
     if array is None:
-        yield "", "", ()
+        yield "", "", 0
         return
     cap = say.profile.array_cap
     last = max((end for _, end, _ in array.ranges), default=0)
@@ -23,15 +23,14 @@ def split_array(say: Saying) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         say.exact("array")
         if cap is not None and last >= cap:
             say.approximate("array", f"index {last} is above the site's largest, {cap - 1}")
-        yield "", _text(array.text if say.same else held_array(array.ranges), array), ()
+        yield "", _text(array.text if say.same else held_array(array.ranges), array), 0
         return
     chunks = [(number, found) for number in range(last // cap + 1) if (found := _chunk(array, number * cap, cap))]
     throttle = f", each with at most {array.throttle} at once" if array.throttle and len(chunks) > 1 else ""
     say.approximate("array", f"the site's largest index is {cap - 1}: {len(chunks)} arrays with offsets{throttle}")
     for position, (number, ranges) in enumerate(chunks, 1):
         suffix = f".{position}" if len(chunks) > 1 else ""
-        shim = (f"export SLURM_ARRAY_TASK_ID=$((SLURM_ARRAY_TASK_ID + {number * cap}))",) if number else ()
-        yield suffix, _text(held_array(ranges), array), shim
+        yield suffix, _text(held_array(ranges), array), number * cap
 
 
 def _text(indexes: str, array: Array) -> str:

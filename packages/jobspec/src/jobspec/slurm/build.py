@@ -37,7 +37,7 @@ def build(last: Mapping[str, Given]) -> Job:
     where = {}
     for given in last.values():
         place = Where(given.last, given.at)
-        for field in given.option.fields:
+        for field in fields_of(given):
             where[field] = place
     placement = [one for one in map(_placement, last.values()) if one]
     return Job(
@@ -84,6 +84,14 @@ def build(last: Mapping[str, Given]) -> Job:
         native=tuple(one for one in map(_native, last.values()) if one),
         where=where,
     )
+
+
+def fields_of(given: Given) -> tuple[str, ...]:
+    """The fields that an option went into: GPUs are generic resources too, with a field of their own."""
+    if given.option.name != "gres":
+        return given.option.fields
+    found = {"gpus" if name == "gpu" else "gres": None for name, _, _ in given.value or ()}
+    return tuple(found) or given.option.fields
 
 
 def _held_tasks(found: Shape) -> int:

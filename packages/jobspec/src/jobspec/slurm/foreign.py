@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator
 
 from jobspec.errors import ScriptError
-from jobspec.slurm.arguments import CHECKED_LAST, Given, read_value
+from jobspec.slurm.arguments import CHECKED_LAST, IGNORE, Given, read_value
 from jobspec.slurm.lexer import Word, line_words
 from jobspec.slurm.options import LONG, VALUE, Option
+from jobspec.slurm.values import whole
 from jobspec.slurm.values import words as any_text
 
 BSUB, PBS = "#BSUB", "#PBS"
@@ -32,9 +33,9 @@ _BECOMES = {
 }  # fmt: skip
 # The keys of `-l`, wherever in the text they stand; those that become None are passed over as a whole.
 _RESOURCES = {
-    "accelerator=": "gres", "cput=": "time", "file=": "tmp", "mem=": "mem", "mpiprocs=": "ntasks-per-node",
-    "ncpus=": "mincpus", "nice=": "nice", "nodes=": "nodes", "proc=": "constraint", "select=": "nodes",
-    "walltime=": "time", "mppmem=": None, "pmem=": None, "pvmem=": None, "vmem=": None,
+    "accelerator=": "gres", "naccelerators=": "gres", "cput=": "time", "file=": "tmp", "mem=": "mem",
+    "mpiprocs=": "ntasks-per-node", "ncpus=": "mincpus", "nice=": "nice", "nodes=": "nodes", "proc=": "constraint",
+    "select=": "nodes", "walltime=": "time", "mppmem=": None, "pmem=": None, "pvmem=": None, "vmem=": None,
 }  # fmt: skip
 _RESOURCE = re.compile("|".join(sorted(_RESOURCES, key=len, reverse=True)))
 _UP_TO_COLON = {"ncpus=", "select=", "mpiprocs="}
@@ -66,7 +67,10 @@ def foreign_options(prefix: str, lines: list[tuple[int, str]]) -> list[Given]:
     found = []
     for letter, value, word in _split(words, prefix):
         text = f"-{letter}" if value is None else f"-{letter} {value}"
-        translated = _bsub(letter, value) if prefix == BSUB else _pbs(letter, value)
+        try:
+            translated = _bsub(letter, value) if prefix == BSUB else _pbs(letter, value)
+        except ValueError as error:
+            raise _refused(word, f"{text[:60]}: {error}") from None
         for name, argument in translated or [("", "")]:
             option = LONG[name] if name else _IGNORED
             given = Given(
@@ -114,7 +118,7 @@ def _split(words: Iterator[Word], prefix: str) -> Iterator[tuple[str, str | None
 
 
 def _refused(word: Word, message: str) -> ScriptError:
-    return ScriptError(message, word.line, word.column, meant="#SBATCH --ignore-pbs leaves these lines alone")
+    return ScriptError(message, word.line, word.column, meant=IGNORE)
 
 
 def _bsub(letter: str, value: str | None) -> list[tuple[str, str | None]]:
@@ -148,24 +152,34 @@ def _pbs(letter: str, value: str | None) -> list[tuple[str, str | None]]:
 
 
 def _resources(text: str) -> Iterator[tuple[str, str | None]]:
-    at = 0
+    at = accelerators = 0
+    chunk: dict[str, str] = {}
     while match := _RESOURCE.search(text, at):
         key = match[0]
-        end = text.find(",", match.end())
+        # sbatch knows no comma behind these: `select=1:ncpus=8,walltime=1:00:00` has `8,walltime=1` CPUs.
+        end = text.find(":" if key in _UP_TO_COLON else ",", match.end())
         end = len(text) if end < 0 else end
-        if key in _UP_TO_COLON and (colon := text.find(":", match.end(), end)) >= 0:
-            end = colon
         value, name = text[match.end() : end], _RESOURCES[key]
         at = end
         if key == "nodes=":
             yield from _nodes(value)
         elif key == "accelerator=":
             if value.lower().startswith("true"):
-                yield "gres", "gpu:1"
+                accelerators = accelerators or 1
+        elif key == "naccelerators=":
+            accelerators = whole(value)
         elif key == "mem=":
             yield "mem", value[:-1] if value[-1:] in {"b", "B"} else value
         elif name:
+            if key in _UP_TO_COLON:
+                chunk[key] = value
             yield name, value
+    if len(chunk) == len(_UP_TO_COLON):
+        each, tasks = whole(chunk["ncpus="]), whole(chunk["mpiprocs="])
+        if each > tasks:
+            yield "cpus-per-task", str(each // tasks)
+    if accelerators:
+        yield "gres", f"gpu:{accelerators}"
 
 
 def _nodes(text: str) -> Iterator[tuple[str, str | None]]:
@@ -178,7 +192,7 @@ def _nodes(text: str) -> Iterator[tuple[str, str | None]]:
         elif match := _LEADING.match(name):
             nodes += int(match[0])
         elif name.startswith("gpus="):
-            yield "gres", f"gpu:{name[5:]}"
+            yield "gpus-per-node", name[5:]
         elif name:
             hosts.append(name)
     if nodes:

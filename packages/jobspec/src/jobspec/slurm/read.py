@@ -11,7 +11,7 @@ from jobspec.errors import ScriptError
 from jobspec.profile import Profile
 from jobspec.reading import Directive, Reading
 from jobspec.slurm.arguments import CHECKED_LAST, Given, read_options, read_value
-from jobspec.slurm.build import build
+from jobspec.slurm.build import build, fields_of
 from jobspec.slurm.foreign import foreign_lines, foreign_options
 from jobspec.slurm.lexer import PREFIXES, check_script, components, header
 from jobspec.slurm.warn import warnings
@@ -52,7 +52,8 @@ def read(text: str, profile: Profile) -> Reading:
     last: dict[str, Given] = {}
     for given in parts:
         last = {key: one for key, one in last.items() if key in CARRIED}
-        for one in (*given, *translated):
+        again = [replace(one) for one in translated]  # merging changes them, and each component has its own
+        for one in (*given, *again):
             _merge(last, one)
         for one in last.values():
             if one.value is None and one.option.name in CHECKED_LAST:
@@ -60,7 +61,7 @@ def read(text: str, profile: Profile) -> Reading:
         _check(last, profile, len(parts) > 1)
         jobs.append(build(last))
         # Every component obeys the foreign lines; they are told of once.
-        directives += _directives(given if directives else [*given, *translated], last, lines)
+        directives += _directives(given if directives else [*given, *again], last, lines)
     aside = list(_ignored(text, obeyed))
     if buffers:
         jobs[0] = replace(jobs[0], burst_buffer=(*jobs[0].burst_buffer, *buffers.values()))
@@ -77,6 +78,9 @@ def _merge(last: dict[str, Given], given: Given) -> None:
     before = last.pop(key, None)  # so that the order is that of the last occurrences
     if before is not None and key == "mail-type":
         given.value = given.value | before.value
+    elif before is not None and key == "gres" and given.foreign:  # the accelerators of a `#PBS -l` are added
+        given.text = f"{before.text},{given.text}" if before.text else given.text
+        before.joined = True
     last[key] = given
 
 
@@ -118,10 +122,10 @@ def _directive(given: Given, last: Mapping[str, Given], lines: Mapping[int, str]
     if option.inert:
         return Directive(given.line, given.column, text, option.name, (), "inert", option.inert)
     winner = last[option.key]
-    if winner is not given and option.key != "mail-type":
+    if winner is not given and not given.joined and option.key != "mail-type":
         why = f"line {winner.line} overrides it"
         return Directive(given.line, given.column, text, option.name, option.fields, "overridden", why)
-    return Directive(given.line, given.column, text, option.name, option.fields)
+    return Directive(given.line, given.column, text, option.name, fields_of(given))
 
 
 def _ignored(text: str, obeyed: set[int]) -> Iterator[Directive]:

@@ -65,6 +65,13 @@ def merge(ranges: Sequence[tuple[int, int, int]]) -> tuple[tuple[int, int, int],
     return tuple(found)
 
 
+def once(ranges: Sequence[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
+    """The ranges as they are; merged where an index is in more than one of them."""
+    merged = merge(ranges)
+    sizes = (sum((last - first) // step + 1 for first, last, step in some) for some in (ranges, merged))
+    return tuple(ranges) if next(sizes) == next(sizes) else merged
+
+
 def held_array(ranges: Sequence[tuple[int, int, int]]) -> str:
     """The indexes as Slurm shows them: a range with steps only where it is long."""
     parts = []

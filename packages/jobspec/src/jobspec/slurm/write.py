@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from jobspec.errors import JobspecError
 from jobspec.job import Job
 from jobspec.slurm import sizes, words
 from jobspec.slurm.arrays import split_array
@@ -28,7 +29,7 @@ CANT = (
 
 def write(say: Saying, script: Script) -> list[File]:
     """One batch script; several where an array must be split. A heterogeneous job keeps its components."""
-    script = _with_interpreter(say, script)
+    script = _acceptable(say, _with_interpreter(say, script))
     options = list(_options(say))
     more: list[str] = []
     before = say.job
@@ -36,9 +37,16 @@ def write(say: Saying, script: Script) -> list[File]:
         more += ["#SBATCH hetjob", *_lines(say, _new(component, before, say))]
         before = component
     files = []
-    for suffix, array, shim in split_array(say):
+    for suffix, array, offset in split_array(say):
         lines = [*_lines(say, [*options, *([("array", array)] if array else [])]), *more]
-        body = script.with_shim(*shim) if shim else script
+        body = script
+        if offset:
+            say.renumbered()
+            counting = script.counting("SLURM_ARRAY_TASK_ID", offset)
+            if counting is None:
+                why = f"no shell reads this script: it must add {offset} to SLURM_ARRAY_TASK_ID itself"
+                say.drop("array", why)
+            body = counting or script
         text = body.text(lines)
         if foreign_lines(text)[1]:
             # sbatch would obey them, over its own.
@@ -46,6 +54,17 @@ def write(say: Saying, script: Script) -> list[File]:
             text = body.text(lines)
         files.append(File(f"{suffix}{SUFFIX}", text, 1 + len(lines)))
     return files
+
+
+def _acceptable(say: Saying, script: Script) -> Script:
+    """sbatch looks at the whole file, bodies included. Raises JobspecError for what can't be mended."""
+    text = script.shebang + script.body
+    if "\0" in text:
+        raise JobspecError("the script holds a NUL character, and sbatch takes no file with one: take it out first")
+    if "\r" not in text or "\r\n" not in script.text():
+        return script
+    say.remark("its DOS line breaks are made plain ones: sbatch takes no script with any")
+    return replace(script, shebang=script.shebang.rstrip("\r"), body=script.body.replace("\r\n", "\n"))
 
 
 def _with_interpreter(say: Saying, script: Script) -> Script:

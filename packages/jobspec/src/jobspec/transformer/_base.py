@@ -52,6 +52,10 @@ class TransformerBase:
         """Why it can't work on this machine now; "" where it can."""
         return ""
 
+    def remarks(self) -> list[str]:
+        """What a user should know of how it will work here. Asked once, when it is known that it can."""
+        return []
+
     def refuse(self, job: Job) -> str:
         """Why it can't run this job at all; "" where it can. Asked before anything runs."""
         return ""

@@ -1,4 +1,8 @@
-"""Flux, by its command line: flux-submit(1), flux-batch(1), flux-job(1), flux-archive(1)."""
+"""Flux: flux-submit(1), flux-batch(1), flux-job(1), flux-archive(1).
+
+These commands say what is done, and `--dry-run` shows them. Where the Python bindings of this Flux are installed,
+submitting, waiting and asking go through them instead (`_flux_bindings`), with the same jobs.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ import shlex
 import shutil
 import uuid
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TextIO
 
 from resources.machine import hostname
 
@@ -22,6 +27,7 @@ from jobspec.transformer._base import ASKING, TransformerBase, call
 
 if TYPE_CHECKING:
     from jobspec.runner import Run
+    from jobspec.transformer._flux_bindings import Bindings
 
 
 _PAIR = re.compile(r"\{(?=\{)")
@@ -41,6 +47,21 @@ class Transformer(TransformerBase):
             return f"no Flux instance is reachable ({error})"
         return ""
 
+    @cached_property
+    def _connected(self) -> tuple[Bindings | None, str]:
+        """Flux's bindings; or why they are not used."""
+        from jobspec.transformer._flux_bindings import connect
+
+        return connect()
+
+    @property
+    def _bindings(self) -> Bindings | None:
+        return self._connected[0]
+
+    def remarks(self) -> list[str]:
+        why = self._connected[1]
+        return [f"its command line is used, since its Python bindings {why}"] if why else []
+
     def refuse(self, job: Job) -> str:
         return "exclusive needs a number of nodes" if job.exclusive and not job.nodes else ""
 
@@ -53,13 +74,15 @@ class Transformer(TransformerBase):
         options = [*_options(launch), *(f"--dependency=afterok:{job}" for job in launch.after)]
         if launch.cwd:
             options.append(f"--cwd={launch.cwd}")
-        if launch.batch and launch.watch:
+        if not launch.batch:
+            return CommandAction(("flux", "submit", *options, "--", *_words(launch)), environment=launch.environment)
+        if launch.watch:
             options.append("--output=kvs")  # a batch job's output goes to a file unless it is told otherwise
-        argv = ("flux", "batch" if launch.batch else "submit", *options, "--", *_plain(launch.argv))
-        return CommandAction(argv, environment=launch.environment)
+        # No "--" here: flux-batch(1) would take that for the script's name, and the script for its argument.
+        return CommandAction(("flux", "batch", *options, *_words(launch)), environment=launch.environment)
 
     def within(self, launch: Launch) -> list[CommandAction]:
-        return [CommandAction(("flux", "run", *_options(launch), "--", *_plain(launch.argv)))]
+        return [CommandAction(("flux", "run", *_options(launch), "--", *_words(launch)))]
 
     def nest(self, launch: Launch, script: str) -> str:
         # An instance of its own, from stdin; attaching shows its output and ends with its exit code.
@@ -74,12 +97,21 @@ class Transformer(TransformerBase):
     def follow(self, job: str, *, watch: bool) -> CommandAction:
         return CommandAction(("flux", "job", "attach" if watch else "status", job))
 
+    def submit(self, launch: Launch) -> str:
+        return (self._bindings and self._bindings.submit(launch, _words(launch))) or super().submit(launch)
+
+    def wait(self, job: str, output: TextIO | None) -> int:
+        return self._bindings.wait(job, output) if self._bindings else super().wait(job, output)
+
     def where(self) -> str:
         uri = os.environ.get("FLUX_URI")
         try:
-            return f"{hostname()} {uri or call(CommandAction(('flux', 'getattr', 'local-uri'))).strip()}"
+            return f"{hostname()} {uri or self._attribute('local-uri')}"
         except StepFailed:
             return ""
+
+    def _attribute(self, name: str) -> str:
+        return self._bindings.attribute(name) if self._bindings else _attribute(name)
 
     def ended(self, where: str, jobs: list[str]) -> bool:
         if where != self.where():
@@ -88,6 +120,8 @@ class Transformer(TransformerBase):
             return (
                 host == hostname() and uri.startswith("local:///") and not Path(uri.removeprefix("local://")).exists()
             )
+        if self._bindings:
+            return self._bindings.ended(jobs)
         for job in jobs:
             try:
                 if call(CommandAction(("flux", "jobs", "-n", "-o", "{state}", job))).strip() != "INACTIVE":
@@ -98,7 +132,7 @@ class Transformer(TransformerBase):
         return True
 
     def clear(self, stage: str) -> None:
-        call(CommandAction(("flux", "exec", "-r", "all", "-x", _rank(), "rm", "-rf", "--", stage)))
+        call(CommandAction(("flux", "exec", "-r", "all", "-x", _attribute("rank"), "rm", "-rf", "--", stage)))
 
 
 def _options(launch: Launch) -> list[str]:
@@ -117,16 +151,17 @@ def _options(launch: Launch) -> list[str]:
     return options + [f"--requires={tag}" for tag in (job.constraint.all_of if job.constraint else ())]
 
 
-def _plain(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Arguments that reach the program as they stand.
+def _words(launch: Launch) -> tuple[str, ...]:
+    """The program and its arguments, so that they reach it as they stand.
 
     The job shell replaces `{{id}}` and the like in them (flux-submit(1), "MUSTACHE TEMPLATES"), and nothing
-    escapes that: where braces come in pairs, a shell puts them together again.
+    escapes that: where braces come in pairs, a shell puts them together again. The name of a batch script is not
+    among them.
     """
-    if not any("{{" in word for word in argv):
-        return argv
+    if launch.batch or not any("{{" in word for word in launch.argv):
+        return launch.argv
     # Words with braces are always in single quotes, and `''` between them ends and opens these.
-    return ("/bin/sh", "-c", f"exec {_PAIR.sub(chr(123) + chr(39) * 2, shlex.join(argv))}")
+    return ("/bin/sh", "-c", f"exec {_PAIR.sub(chr(123) + chr(39) * 2, shlex.join(launch.argv))}")
 
 
 class StageStep(steps.StepBase):
@@ -154,16 +189,16 @@ class StageStep(steps.StepBase):
         return [] if run.settings["sharedfs"] else [*self._commands(run, "RANK", "ARCHIVE")]
 
     def run(self, run: Run) -> str:
-        if run.settings["sharedfs"] or call(CommandAction(("flux", "getattr", "size"))).strip() == "1":
+        if run.settings["sharedfs"] or _attribute("size") == "1":
             return ""
-        for command in self._commands(run, _rank(), f"jobspec-{uuid.uuid4().hex}"):
+        for command in self._commands(run, _attribute("rank"), f"jobspec-{uuid.uuid4().hex}"):
             call(command)
         run.transformer.spread = True
         return ""
 
 
-def _rank() -> str:
-    return call(CommandAction(("flux", "getattr", "rank"))).strip()
+def _attribute(name: str) -> str:
+    return call(CommandAction(("flux", "getattr", name))).strip()
 
 
 for _step in (
