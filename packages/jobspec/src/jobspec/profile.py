@@ -1,6 +1,6 @@
 """A site's profile: what a script can't tell, and how names change on the way from one site to another.
 
-A file of YAML; every key may be left out. README.md documents each.
+A file of YAML; every key may be left out. docs/converting.md documents each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Profile:
 
     Names, old to new: queues, accounts, qos, constraints, gpu_types, nodes, modules, parallel_environments
     (from "mpi", "smp" or a source's own name to the target's). A name that maps to "" is dropped, and reported.
-    Of the target's nodes, None where not known: cores_per_node, threads_per_core, gpus_per_node, memory_per_node
+    Of the target's nodes, None where not known: cores_per_node, gpus_per_node, memory_per_node
     (bytes).
     memory_units: for a system the unit of its bare numbers; memory_per: what they are counted by.
     options: for a system the options that site plug-ins add (Slurm's SPANK), so that readers accept them.
@@ -42,7 +42,6 @@ class Profile:
     default_queue: str = ""
     default_account: str = ""
     cores_per_node: int | None = None
-    threads_per_core: int | None = None
     gpus_per_node: int | None = None
     memory_per_node: int | None = None
     memory_units: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +56,7 @@ class Profile:
 DEFAULT = Profile()
 _KEYS = {one.name for one in fields(Profile)}
 _WORDS = {"default_queue", "default_account", "image"}
-_COUNTS = {"cores_per_node", "threads_per_core", "gpus_per_node", "array_cap"}
+_COUNTS = {"cores_per_node", "gpus_per_node", "array_cap"}
 
 
 def load_profile(text: str) -> Profile:

@@ -117,7 +117,7 @@ def request(job: Job) -> tuple[Resource, list[Note]]:
         leaves.append(Licenses(licenses))
     for field, why in _UNSAID.items():
         if getattr(job, field):
-            note(field, f"{field.replace('_', ' ')}: {why}")
+            note(field, why)
     notes.sort(key=lambda entry: (entry.where.line, entry.where.column))
     return combine(leaves), notes
 

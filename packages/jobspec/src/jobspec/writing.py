@@ -10,6 +10,7 @@ from jobspec import patterns
 from jobspec.body.commands import family
 from jobspec.job import Job
 from jobspec.profile import DEFAULT, Profile
+from jobspec.renaming import RENAMED, renamed
 from jobspec.report import APPROXIMATE, DROPPED, EXACT, Fate
 from jobspec.systems import SYSTEMS
 
@@ -90,6 +91,15 @@ class Saying:
         self.fates: dict[str, tuple[Fate, str]] = {}
         self.options: dict[str, tuple[Fate, str]] = {}
         self.remarks: list[str] = []
+        if self.same and target in RENAMED and (profile.constraints or profile.nodes):
+            self._rename()
+
+    def _rename(self) -> None:
+        self.job, lost = renamed(self.job, self.profile)
+        self.components = tuple(renamed(one, self.profile)[0] for one in self.components)
+        for field, why in lost:
+            self.drop(field, why)
+        self.profile = replace(self.profile, constraints={}, nodes={})
 
     def asked(self, field: str) -> bool:
         """Whether the job has a value for the field that is not what it would have anyhow."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from jobspec import readers
 from jobspec.convert import convert
+from jobspec.errors import JobspecError
 from jobspec.profile import Profile
 
 PROFILE = Profile(memory_units={"lsf": "MB"}, memory_per={"lsf": "task"})
@@ -172,7 +173,12 @@ def test_mutations(system, data):
     reading = readers.read(text, system)
     if reading.accepted:
         for target in ("lsf", "cobalt"):
-            for file in convert(text, reading, target).files:
+            try:
+                files = convert(text, reading, target).files
+            except JobspecError as error:  # such as a NUL, which bsub takes in no script
+                assert "\n" not in str(error)
+                continue
+            for file in files:
                 readers.read(file.text, target)
     else:
         [error] = reading.errors

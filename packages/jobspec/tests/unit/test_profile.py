@@ -21,7 +21,6 @@ parallel_environments: {mpi: orte, smp: smp}
 default_queue: normal
 default_account: me
 cores_per_node: 64
-threads_per_core: 2
 gpus_per_node: 4
 memory_per_node: 256GB
 memory_units: {lsf: MB}
@@ -48,7 +47,6 @@ def test_every_key():
         default_queue="normal",
         default_account="me",
         cores_per_node=64,
-        threads_per_core=2,
         gpus_per_node=4,
         memory_per_node=2**38,
         memory_units={"lsf": "MB"},

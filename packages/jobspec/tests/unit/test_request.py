@@ -55,7 +55,7 @@ def test_exact(line, expected):
         ("--mem=0", "cores=1", "all of the node's memory"),
         ("-t UNLIMITED", "cores=1", "no walltime"),
         ("--exclusive", "cores=1", "whole nodes"),
-        ("-p gpu", "cores=1", "queue: a request names no queue"),
+        ("-p gpu", "cores=1", "a request names no queue"),
         ("-a 1-10", "cores=1", "one element"),
     ],
 )
@@ -72,7 +72,7 @@ def test_nothing_is_said_of_what_shapes_no_resource():
 def test_the_command(jobspec, examples):
     result = jobspec("request", examples / "batch-script.sh")
     assert result.stdout == "nodes=2 tasks=8 cores=8 memory=16GB walltime=2:30:00\n"
-    assert result.stderr == f"{examples}/batch-script.sh:8:9: note: queue: a request names no queue\n"
+    assert result.stderr == f"{examples}/batch-script.sh:8:9: note: --partition=compute: a request names no queue\n"
     document = json.loads(jobspec("request", "--json", examples / "batch-script.sh").stdout)
     assert load_request(document) == load_request(result.stdout)
     assert load_request(json.dumps(document)) == load_request(result.stdout)

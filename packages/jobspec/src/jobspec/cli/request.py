@@ -30,7 +30,12 @@ def request(file: str, source: str, profile_file: str | None, as_json: bool) -> 
         raise JobspecError(problem_text(file, problem, "error"))
     job, approximate = merged(item.reading.jobs)
     need, notes = request_of(job)
-    said = [Problem(note.where.line, note.where.column, note.text) for note in notes]
+    asked = {(one.line, one.column): f"{' '.join(one.text.split())}: " for one in item.reading.directives}
+    said = [
+        Problem(line, column, asked.get((line, column), "") + note.text)
+        for note in notes
+        for line, column in [(note.where.line, note.where.column)]
+    ]
     said += [
         Problem(one.line, one.column, f"{' '.join(one.text.split())}: a request has no word for it")
         for one in item.reading.directives

@@ -132,7 +132,8 @@ def _gpus(asked: Mapping[str, Any], found: Shape) -> tuple[Gpus, ...]:
     ]
     gpus += [Gpus(count, "node", kind) for name, kind, count in asked.get("gres") or () if name == "gpu"]
     gpus += [Gpus(count * (found.sockets or 1), "node", kind) for _, kind, count in asked.get("gpus-per-socket") or ()]
-    return tuple(gpus)
+    # In one order, whichever of the options said it.
+    return tuple(sorted(gpus, key=lambda one: ("job", "node", "task").index(one.per)))
 
 
 def _placement(given: Given) -> str:
