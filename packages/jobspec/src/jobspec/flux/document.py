@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,7 +65,18 @@ def _json(text: str) -> Any:
             raise ScriptError(f"nested deeper than {DEEPEST} levels")
         level = [inner for outer in level for inner in _inside(outer)]
         depth += 1
+    if "\\ud" in text.lower():
+        _check_characters(value)
     return value
+
+
+def _check_characters(value: Any) -> None:
+    """JSON can write half of a pair of surrogates, which no file can hold. Raises ScriptError."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode(errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise ScriptError(f"\\u{ord(half):04x} is half of a pair of surrogates, and no character") from None
 
 
 class _Refused(Exception):
@@ -80,8 +92,7 @@ def _inside(value: object) -> list[Any]:
 def _unique(pairs: list[_Pair]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise _Refused(f"the key {twice[:60]!r} occurs twice")
     return found
 

@@ -26,14 +26,11 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """kinds: in order. on_nodes: each is a node of its own, not a chunk that may share one."""
+    """kinds: in order. count: of all nodes (or chunks). on_nodes: each is a node of its own, not a chunk on one."""
 
     kinds: tuple[Kind, ...]
+    count: int
     on_nodes: bool
-
-    @property
-    def count(self) -> int:
-        return sum(kind.count for kind in self.kinds)
 
 
 def layout(say: Saying, job: Job, *, chunks: bool) -> Layout:
@@ -49,7 +46,7 @@ def layout(say: Saying, job: Job, *, chunks: bool) -> Layout:
             gpus = base + (at < rest) + each[0] + each[1] * tasks
             kinds.append(Kind(end - at, tasks, gpus))
             at = end
-    return Layout(tuple(_on_hosts(say, job, kinds)), on_nodes)
+    return Layout(tuple(_on_hosts(say, job, kinds)), count, on_nodes)
 
 
 def _count(say: Saying, job: Job, chunks: bool) -> tuple[int, bool]:
