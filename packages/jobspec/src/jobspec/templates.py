@@ -26,6 +26,7 @@ def is_template(text: str) -> bool:
 _PLAIN = frozenset(
     {"name", "queue", "account", "qos", "reservation", "constraint", "hosts", "exclude_hosts", "dependency", "licenses"}
 )
+_MOST = 4000  # characters of a directive that are looked at
 _SIGNS = frozenset("$`{@<%!")
 
 
@@ -39,7 +40,7 @@ def unfilled(reading: Reading) -> Reading:
         and one.state == "obeyed"
         and one.line not in known
         and not _PLAIN.isdisjoint(one.fields)
-        and is_template(one.text)
+        and is_template(one.text[:_MOST])
     ]
     if reading.system == "gridengine":  # @ begins a group of hosts
         found = [problem for problem in found if is_template(problem.message.replace("@", " "))]
