@@ -84,7 +84,8 @@ class SettingAction:
     value: str | bool | None
 
     def text(self) -> str:
-        return f"unset {self.key}" if self.value is None else f"set {self.key} = {self.value}"
+        value = str(self.value).lower() if isinstance(self.value, bool) else self.value
+        return f"unset {self.key}" if value is None else f"set {self.key} = {value}"
 
     def as_dict(self) -> dict[str, Any]:
         return {"kind": "setting", "key": self.key, "value": self.value}

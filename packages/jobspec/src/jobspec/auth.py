@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,18 +31,25 @@ class AuthStep(StepBase):
     options: ClassVar[Mapping[str, str]] = {"check": TEXT, "name": TEXT, "path": TEXT, "command": ANY}
     required = ("check",)
 
+    def check_options(self) -> None:
+        with _untold():
+            super().check_options()
+
     def check(self, staged: dict[str, bool]) -> None:
         place, kind = self.spec.place, self.option("check")
         if kind not in CHECKS:
-            raise DocumentError(f"no check {kind[:60]!r}; there are: {', '.join(CHECKS)}", f"{place}.check")
+            raise DocumentError(f"no check of that name; there are: {', '.join(CHECKS)}", f"{place}.check")
         needed = CHECKS[kind]
         for key in self.spec.options:
             if key not in ("check", needed):
                 raise DocumentError(f"the check {kind} takes {needed} only", f"{place}.{key}")
         if needed not in self.spec.options:
             raise DocumentError(f"the check {kind} needs {needed}", place)
-        if kind == "command" and not command_of(self.option("command"), f"{place}.command"):
-            raise DocumentError("the check has no command", f"{place}.command")
+        if kind == "command":
+            with _untold():
+                words = command_of(self.option("command"), f"{place}.command")
+            if not words:
+                raise DocumentError("the check has no command", f"{place}.command")
 
     def what(self) -> str:
         """What must hold, in words. A command's arguments may be secret: they are not told."""
@@ -99,3 +107,12 @@ class AuthStep(StepBase):
         except ValueError:
             return "it can't be started"
         return f"exit code {done.returncode}" if done.returncode else ""
+
+
+@contextmanager
+def _untold() -> Iterator[None]:
+    """A refusal says what an option must be, and not what it is: a secret may stand in the wrong place, too."""
+    try:
+        yield
+    except DocumentError as error:
+        raise DocumentError(error.message.partition(", not ")[0], error.place) from None

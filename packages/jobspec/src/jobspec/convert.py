@@ -9,9 +9,10 @@ from jobspec.body import rewrite
 from jobspec.job import SHAPING, Job
 from jobspec.merge import merged
 from jobspec.profile import DEFAULT, Profile
-from jobspec.reading import Directive, Reading
+from jobspec.reading import Directive, Problem, Reading
 from jobspec.report import APPROXIMATE, DROPPED, EXACT, IGNORED, WORST, Entry, Fate
 from jobspec.systems import SYSTEMS, writer
+from jobspec.templates import FILL_IN
 from jobspec.writing import File, Saying, Script
 
 # What is told of a field that no directive asked for stands with those that it follows from, the nearest first.
@@ -122,7 +123,19 @@ def _unasked(reading: Reading, say: Saying) -> list[Entry]:
 
 def _entries(reading: Reading, say: Saying) -> list[Entry]:
     """One line of the report for each directive: the worst that became of what it asked for."""
-    return [_entry(directive, say) for directive in reading.directives]
+    doubts = [one for one in reading.warnings if one.meant == FILL_IN or one.message.startswith("ambiguous")]
+    if not doubts or say.same:  # there the text is as it was
+        return [_entry(directive, say) for directive in reading.directives]
+    return [_doubted(_entry(directive, say), directive, doubts) for directive in reading.directives]
+
+
+def _doubted(entry: Entry, directive: Directive, doubts: list[Problem]) -> Entry:
+    """The entry with what was assumed in reading its directive."""
+    end = directive.column + len(directive.text)
+    told = [one.message for one in doubts if one.line == directive.line and directive.column <= one.column <= end]
+    if not told or entry.fate not in (EXACT, APPROXIMATE):
+        return entry
+    return replace(entry, fate=APPROXIMATE, why="; ".join(filter(None, (entry.why, *told))))
 
 
 def _entry(directive: Directive, say: Saying) -> Entry:

@@ -27,6 +27,8 @@ _NESTED_ATTRIBUTES = {"duration", "cwd", "environment", "watch"}
 
 def load(text: str) -> Jobspec:
     """Read a jobspec file (YAML or JSON) of either form. Raises DocumentError with the dotted path of what is wrong."""
+    if text.startswith("#!"):
+        raise DocumentError("a batch script, and no jobspec: `jobspec convert --to jobspec FILE` makes one of it")
     top = mapping_of(load_yaml(text), "")
     version = top.get("version")
     if version != 1 or isinstance(version, bool):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from jobspec.actions import Action, CommandAction, FileAction, Launch
+from jobspec.interrupt import whole
 from jobspec.spec import StepSpec, Task
 from jobspec.steps import BatchStep, SubmitStep
 
@@ -73,8 +74,10 @@ class HereStep(SubmitStep):
         return run.here.actions(self.launch(run), follow=True)
 
     def run(self, run: Run) -> str:
-        job = run.here.submit(self.launch(run))
-        run.started(self.task, job, run.here)
+        launch = self.launch(run)
+        with whole():
+            job = run.here.submit(launch)
+            run.started(self.task, job, run.here)
         run.wait(job, watch=self.watch)
         return ""
 

@@ -31,7 +31,10 @@ class Unit:
 
 @dataclass(slots=True)
 class Plan:
-    """A jobspec whose every step was checked for one transformer. `left` is where an interrupted run left its stage."""
+    """A jobspec whose every step was checked for one transformer.
+
+    left: where an interrupted run left its stage; running: the ids of the jobs that it left, nobody waits for them.
+    """
 
     document: Jobspec
     transformer: TransformerBase
@@ -39,6 +42,7 @@ class Plan:
     jobs: dict[tuple[str, int | None], Job] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     left: str = ""
+    running: tuple[str, ...] = ()
 
     @property
     def steps(self) -> list[StepBase]:

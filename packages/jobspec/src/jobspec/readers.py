@@ -15,6 +15,7 @@ from jobspec.profile import DEFAULT, Profile
 from jobspec.reading import Reading, refused
 from jobspec.systems import SEVERAL, SYSTEMS, reader
 from jobspec.systems import system as system_of
+from jobspec.templates import unfilled
 
 LARGEST_SCRIPT = 8 * 1024 * 1024  # bytes; slurmctld itself takes 4 MB unless told otherwise
 # How a directive line starts -> the system; LoadLeveler's lines are told by their keywords instead.
@@ -102,7 +103,7 @@ def read(text: str, system: str = "", profile: Profile = DEFAULT) -> Reading:
         system = _pbs(text).system
     module = reader(system)
     try:
-        return module.read(text, profile)
+        return unfilled(module.read(text, profile))
     except ScriptError as error:
         return refused(system, error)
 

@@ -101,8 +101,10 @@ def request(job: Job) -> tuple[Resource, list[Note]]:
     elif layout.tasks > 1 or layout.nodes not in {None, 1}:
         leaves += [Nodes(layout.nodes)] if layout.nodes else []
         leaves.append(Tasks(layout.tasks))
-        if layout.nodes != 1 and any(amount.per == "job" for amount in amounts):
-            note("gpus", f"GPUs of the whole job are shared out evenly to its {layout.tasks} tasks")
+        for amount in amounts:
+            if layout.nodes != 1 and amount.per == "job":
+                text = f"{_what(amount)} of the whole job: shared out evenly to its {layout.tasks} tasks"
+                note(amount.field, text)
     leaves += _leaves(amounts, [share or 0 for share in shares])
     if job.walltime_s == UNLIMITED:
         note("walltime_s", "unlimited time: the request has no walltime")
@@ -160,7 +162,7 @@ def _note_per_node(layout: _Layout, amounts: list[_Amount], shares: list[int | N
     for amount, share in zip(amounts, shares, strict=True):
         if share is not None:
             continue
-        what = amount.key.partition(":")[0]
+        what = _what(amount)
         if layout.nodes is None:
             text = f"{what} per {amount.per} and no number of nodes: read as all {layout.tasks} tasks on one node"
             note(amount.field, text)
@@ -170,6 +172,11 @@ def _note_per_node(layout: _Layout, amounts: list[_Amount], shares: list[int | N
     if layout.nodes and layout.tasks % layout.nodes:
         text = f"{layout.tasks} tasks on {layout.nodes} nodes: each node is asked for what the fullest needs"
         note("tasks", text)
+
+
+def _what(amount: _Amount) -> str:
+    kind = amount.key.partition(":")[0]
+    return "GPUs" if kind == "gpus" else kind
 
 
 def _leaves(amounts: list[_Amount], counts: list[int]) -> list[Resource]:

@@ -156,7 +156,7 @@ def run(
     """Do the steps. `report` gets each result at once; `output` gets what watched jobs print.
 
     Raises TransformerUnavailable before anything is done. A step that fails makes a false Result. Where it is
-    interrupted, `made.left` says where the stage was left.
+    interrupted, `made.left` says where the stage was left, and `made.running` for which jobs.
     """
     transformer = made.transformer
     with guarded(transformer):
@@ -179,6 +179,7 @@ def run(
     finally:
         if not free:
             free = transformer.abandon(run_.pending)
+            made.running = () if free else tuple(run_.pending)
         if run_.here is not transformer:
             run_.here.abandon([])
         made.left = str(_leave(run_, keep=keep, free=free) or "")

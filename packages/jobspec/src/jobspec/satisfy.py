@@ -9,10 +9,11 @@ from typing import Any
 from resources.answer import Answer, Verdict
 from resources.documents import Group, Inventory
 from resources.fitting import fit
-from resources.resource import Resource
+from resources.resource import ZERO, Resource
 
 from jobspec.facts import TAG, Fact, met
 from jobspec.job import Job
+from jobspec.merge import merged
 from jobspec.request import Note
 from jobspec.request import request as request_of
 from jobspec.shape import fits_in, job_of
@@ -26,7 +27,8 @@ VERDICTS: tuple[Verdict, ...] = ("READY", "BUSY", "UNKNOWN", "INCOMPATIBLE")
 class Wanted:
     """One thing to place: what it is called in the file, what it needs, the facts that each of its hosts must have.
 
-    never: why it can't run wherever it is placed, or "". notes: what a request can't say of it.
+    never: why it can't run wherever it is placed, or "". notes: what a request can't say of it. whole: only hosts
+    of which nothing is taken will do. parts: the components of a heterogeneous job, which `need` is large enough for.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Wanted:
     facts: tuple[Fact, ...] = ()
     never: str = ""
     notes: tuple[Note, ...] = ()
+    whole: bool = False
+    parts: tuple[Wanted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,19 @@ def wanted_of_document(document: Jobspec) -> Iterator[Wanted]:
 def wanted_of_job(job: Job, name: str = "") -> Wanted:
     """What one job asks for. The features of its constraint are tags that its hosts must have."""
     tags = job.constraint.all_of if job.constraint else ()
-    need, notes = request_of(replace(job, constraint=None) if tags else job)
-    return Wanted(name, need, tuple(Fact(TAG, tag, "") for tag in tags), notes=tuple(notes))
+    need, notes = request_of(replace(job, constraint=None if tags else job.constraint, exclusive=False))
+    facts = tuple(Fact(TAG, tag, "") for tag in tags)
+    return Wanted(name, need, facts, notes=tuple(notes), whole=bool(job.exclusive))
+
+
+def wanted_of_jobs(jobs: tuple[Job, ...]) -> Wanted:
+    """What a script asks for: one job, or the components of a heterogeneous one, which start together."""
+    job, _ = merged(jobs)
+    made = wanted_of_job(job, job.name or "")
+    if len(jobs) == 1:
+        return made
+    parts = tuple(wanted_of_job(one, f"component {number}") for number, one in enumerate(jobs))
+    return replace(made, facts=_distinct(fact for part in parts for fact in part.facts), parts=parts)
 
 
 def _facts(task: Task) -> Iterator[Fact]:
@@ -99,6 +114,10 @@ def satisfy(wanted: Wanted, inventory: Inventory) -> Satisfied:
     """Whether the inventory can take it now, later, never, or does not say."""
     if wanted.never:
         return Satisfied(wanted, Answer("INCOMPATIBLE", wanted.never))
+    if wanted.whole:
+        return _satisfy_whole(wanted, inventory)
+    if wanted.parts:
+        return _satisfy_parts(wanted, inventory)
     if not wanted.facts:
         return Satisfied(wanted, fit(wanted.need, inventory))
     sure: list[Group] = []
@@ -130,6 +149,36 @@ def satisfy(wanted: Wanted, inventory: Inventory) -> Satisfied:
         without = ", ".join(f"{count} hosts are without {text}" for text, count in lacking.items())
         answer = answer._replace(reason=f"{answer.reason}; {without}")
     return Satisfied(wanted, answer, told)
+
+
+def _satisfy_whole(wanted: Wanted, inventory: Inventory) -> Satisfied:
+    """Hosts of which something is taken hold nothing for a job that shares them with nobody."""
+    groups = [replace(group, free=ZERO) if _in_use(group) else group for group in inventory.groups]
+    found = satisfy(replace(wanted, whole=False), replace(inventory, groups=tuple(groups)))
+    taken = sum(len(new.hosts) for new, old in zip(groups, inventory.groups, strict=True) if new is not old)
+    answer = found.answer
+    if taken and answer.verdict == "BUSY":
+        answer = answer._replace(reason=f"{answer.reason}; whole hosts are asked for, and {taken} are in use")
+    return Satisfied(wanted, answer, found.unknown)
+
+
+def _in_use(group: Group) -> bool:
+    # Memory tells nothing: the system has some of it where nobody else has any.
+    free = group.free
+    return free is not None and any(free.get(kind) != group.total.get(kind) for kind in ("cores", "threads", "gpus"))
+
+
+def _satisfy_parts(wanted: Wanted, inventory: Inventory) -> Satisfied:
+    """Room for one job that is large enough is room for all components; without it, each of them has its own answer."""
+    together = satisfy(replace(wanted, parts=()), inventory)
+    if together.answer:
+        return replace(together, wanted=wanted)
+    found = [satisfy(part, inventory) for part in wanted.parts]
+    last = max(found, key=lambda one: VERDICTS.index(one.answer.verdict))
+    if not last.answer:
+        return Satisfied(wanted, last.answer._replace(reason=f"{last.wanted.name}: {last.answer.reason}"), last.unknown)
+    reason = "each component fits now by itself; whether all do at once is not known"
+    return Satisfied(wanted, last.answer._replace(verdict="UNKNOWN", reason=reason, placement=()))
 
 
 def _fit(need: Resource, inventory: Inventory, groups: list[Group]) -> Answer:

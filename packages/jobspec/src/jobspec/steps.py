@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from jobspec.actions import Action, FileAction, Launch, SettingAction
 from jobspec.errors import DocumentError, StepFailed
+from jobspec.interrupt import whole
 from jobspec.spec import StepSpec, Task
 from jobspec.stage import check_name
 from jobspec.values import flag_of, text_of
@@ -231,8 +232,10 @@ class SubmitStep(StepBase):
         return run.transformer.actions(self.launch(run), follow=follow)
 
     def run(self, run: Run) -> str:
-        job = run.transformer.submit(self.launch(run))
-        run.started(self.task, job)
+        launch = self.launch(run)
+        with whole():
+            job = run.transformer.submit(launch)
+            run.started(self.task, job)
         if self.option("wait", False) or self.option("watch", False):
             run.wait(job, watch=self.option("watch", False))
         return job

@@ -4,7 +4,7 @@
     check_transformer(Transformer)
 
 Raises AssertionError with what is wrong. Where the transformer works on this machine and can write
-and submit, two tiny jobs run for real.
+and submit, two or three tiny jobs run for real.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ task:
     - {step: write, filename: job.sh, executable: true}
     - {step: submit, filename: job.sh, wait: true}
 """
+_BATCH = """
+version: 1
+task:
+  scripts: [{name: job.sh, content: "#!/bin/sh\\nexit %d\\n"}]
+  transform:
+    - {step: write, filename: job.sh}
+    - {step: batch, filename: job.sh, wait: true}
+"""
 
 
 def check_transformer(transformer: type[TransformerBase]) -> None:
@@ -41,6 +49,8 @@ def check_transformer(transformer: type[TransformerBase]) -> None:
         if not transformer().why_not():
             _must(bool(_run(transformer, 0)), "a job that succeeds fails the run")
             _must(not _run(transformer, 3), "a job that fails does not fail the run")
+            if "batch" in transformer.steps:
+                _must(bool(_run(transformer, 0, _BATCH)), "a batch script that is not executable does not run")
 
 
 def _must(condition: bool, message: str) -> None:
@@ -65,8 +75,8 @@ def _check_dry_run(transformer: type[TransformerBase]) -> None:
     _must(all(step.actions for step in result.steps), "a dry run does not say what a step would do")
 
 
-def _run(transformer: type[TransformerBase], code: int) -> runner.Result:
-    made = runner.plan(document.load(_SPEC % code), transformer())
+def _run(transformer: type[TransformerBase], code: int, text: str = _SPEC) -> runner.Result:
+    made = runner.plan(document.load(text % code), transformer())
     result = runner.run(made, output=io.StringIO())
     _must(not result.stage, "the stage is left behind")
     return result

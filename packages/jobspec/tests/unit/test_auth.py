@@ -77,3 +77,21 @@ def test_no_secret_is_told(jobspec, monkeypatch):
             result = jobspec("run", "-t", "local", *arguments, "-", stdin=spec(options))
             assert "hunter2" not in result.stdout + result.stderr
             assert result.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "check: command, command: login --token hunter2",
+        "check: command, command: [login, {token: hunter2}]",
+        'check: command, command: [login, "hunter2\\0"]',
+        "check: hunter2",
+        'check: environment, name: "hunter2\\0"',
+        "check: file, path: [hunter2]",
+    ],
+)
+def test_a_refusal_tells_no_value(options):
+    with pytest.raises(DocumentError) as error:
+        runner.plan(document.load(spec(options)), Transformer())
+    assert "hunter2" not in str(error.value)
+    assert error.value.place.startswith("task.transform[0].")

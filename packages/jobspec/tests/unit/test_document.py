@@ -124,3 +124,8 @@ def test_the_file_of_the_readme_is_one():
     [job] = made.jobs.values()
     assert (job.nodes, job.tasks, job.cpus_per_task) == (Nodes(2, 2), 8, 2)
     assert [step.spec.name for step in made.steps] == ["auth", "set", "write", "submit", "submit"]
+
+
+def test_a_batch_script_is_no_jobspec():
+    with pytest.raises(DocumentError, match="`jobspec convert --to jobspec FILE` makes one of it"):
+        load("#!/bin/sh\n#SBATCH -N 2\nsrun hostname\n")

@@ -149,6 +149,31 @@ def test_a_batch_script_is_answered_too(jobspec, examples, tmp_path):
     assert result.stdout.startswith("INCOMPATIBLE lattice-boltzmann: ")
 
 
+@pytest.mark.parametrize(
+    ("options", "verdict", "reason"),
+    [
+        # Two of the four cores of n[0-3] are taken: an exclusive job does not get them.
+        (["-N 4 -c 2"], "READY", "fits now on 4 hosts"),
+        (["-N 4 -c 2 --exclusive"], "BUSY", "whole hosts are asked for, and 4 are in use"),
+        (["-N 3 -c 2 --exclusive"], "READY", "fits now on 3 hosts, n4 first"),
+        (["-N 1 -c 9 --exclusive"], "INCOMPATIBLE", "cores short by 1"),
+        # A heterogeneous job: as one it has room, or each component by itself, or one of them never.
+        (["-c 2", "-c 4"], "READY", "fits now on 2 hosts"),
+        (["-c 8 --mem=60G", "-N 2 -c 4 --mem=1G"], "UNKNOWN", "each component fits now by itself"),
+        (["-c 2", "-c 9"], "INCOMPATIBLE", "component 1: can never fit: cores short by 1"),
+        (["-c 2", "-N 4 -c 4"], "BUSY", "component 1: does not fit now"),
+    ],
+)
+def test_whole_hosts_and_components(jobspec, tmp_path, options, verdict, reason):
+    inventory = tmp_path / "inventory.txt"
+    inventory.write_text(INVENTORY)
+    script = "#!/bin/sh\n" + "#SBATCH hetjob\n".join(f"#SBATCH {one}\n" for one in options) + "true\n"
+    result = jobspec("satisfy", "-", "--inventory", inventory, stdin=script)
+    assert result.stdout.startswith(f"{verdict}: ")
+    assert reason in result.stdout
+    assert result.exit_code == (verdict != "READY")
+
+
 def test_bad_arguments(jobspec, tmp_path):
     assert jobspec("satisfy", "-").exit_code == 2
     assert jobspec("satisfy", "-", "--inventory", "-").exit_code == 2

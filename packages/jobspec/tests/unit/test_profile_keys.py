@@ -12,6 +12,7 @@ from jobspec.convert import convert
 from jobspec.errors import JobspecError
 from jobspec.profile import Profile, load_profile
 from jobspec.readers import read
+from jobspec.report import Entry
 
 # key, value, source, directives and body, target, what is written with it only
 EFFECTS = [
@@ -107,3 +108,43 @@ def test_no_key_is_without_an_effect_or_undocumented() -> None:
         pytest.skip("the documents are not beside this package")
     text = manual.read_text()
     assert not [key for key in keys if f"`{key}`" not in text]
+
+
+def test_what_was_assumed_in_reading_is_in_the_report() -> None:
+    script = "#!/bin/sh\n#BSUB -n 2\n#BSUB -M 2000\n:\n"
+
+    def told(profile: Profile) -> Entry:
+        entries = convert(script, read(script, "lsf", profile), "slurm", profile).entries
+        (entry,) = (one for one in entries if one.text == "-M 2000")
+        return entry
+
+    assert told(Profile()).fate == "approximate"
+    assert "2000 read as 2000 KB" in told(Profile()).why
+    assert "ambiguous" not in told(Profile(memory_units={"lsf": "MB"}, memory_per={"lsf": "task"})).why
+
+
+@pytest.mark.parametrize(
+    ("system", "line", "text"),
+    [
+        ("slurm", "#SBATCH -J @@NAME@@", "-J @@NAME@@"),
+        ("slurm", "#SBATCH -p $QUEUE", "-p $QUEUE"),
+        ("gridengine", "#$ -N {name}", "-N {name}"),
+        ("oar", "#OAR -n {name}", "-n {name}"),
+        ("flux", "# flux: -n1 -q $Q", "-q $Q"),
+        ("pbspro", "#PBS -q $Q", "-q $Q"),
+    ],
+)
+def test_templates_are_reported_as_such(system: str, line: str, text: str) -> None:
+    script = f"#!/bin/sh\n{line}\n:\n"
+    reading = read(script, system)
+    assert [problem.meant for problem in reading.warnings] == ["a template: fill it in first"]
+    for target in {"slurm", "torque"} - {system}:
+        (entry,) = (one for one in convert(script, reading, target).entries if one.text == text)
+        assert entry.fate == "approximate"
+        assert "as it stands" in entry.why
+
+
+def test_patterns_and_groups_of_hosts_are_no_templates() -> None:
+    fine = (("slurm", "#SBATCH -o %x.%j"), ("gridengine", "#$ -q all.q@@big"), ("gridengine", "#$ -q *@@big"))
+    for system, line in fine:
+        assert not read(f"#!/bin/sh\n{line}\n:\n", system).warnings

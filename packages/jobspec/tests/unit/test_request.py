@@ -98,3 +98,10 @@ def test_no_such_file(jobspec):
         1,
         "jobspec: /no/such: error: can't read '/no/such': No such file or directory\n",
     )
+
+
+def test_a_note_names_the_kind_that_it_is_about():
+    script = "#!/bin/sh\n#PBS -l nodes=2:ppn=4,mem=4gb\ntrue\n"
+    _, notes = request(read_script(script))
+    assert [note.text for note in notes] == ["memory of the whole job: shared out evenly to its 8 tasks"]
+    assert notes[0].where.line == 2

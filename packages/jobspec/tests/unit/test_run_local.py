@@ -223,7 +223,7 @@ def test_a_link_in_the_stage_is_replaced_and_not_followed(tmp_path):
     assert (folder / "job.sh").read_text() == "new"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_ends_its_jobs_and_removes_its_stage(tmp_path, number):
     file, mark = tmp_path / "job.yaml", tmp_path / "pid"
     file.write_text(spec(f"echo $$ > {mark}.new; mv {mark}.new {mark}; sleep 60"))

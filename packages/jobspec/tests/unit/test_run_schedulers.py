@@ -416,3 +416,36 @@ def test_the_script_that_starts_processes(body, code):
     )
     assert sorted(done.stdout.split()) == ["0/3", "1/3", "2/3"]
     assert done.returncode == code
+
+
+def test_slurm_says_why_a_job_was_not_launched():
+    # A real scontrol 22.05 of a job whose working directory is not on the node, cut.
+    answer = "JobId=1 JobState=FAILED Reason=JobLaunchFailure ExitCode=0:53 NodeList=n1 WorkDir=/nosuch StdErr=/x\n"
+    ended = made("slurm").read_look("1", answer)
+    assert ended.code == 1
+    assert ended.why == "Slurm can't launch it on n1: is /nosuch there?"
+    assert made("slurm").read_look("1", answer.replace("FAILED", "PENDING")) is None
+
+
+class Silent:
+    """Answers of a scheduler that is away for a while."""
+
+    def __init__(self, times):
+        self.times = times
+
+    def __call__(self, command, timeout=None):
+        self.times -= 1
+        if self.times >= 0:
+            raise StepFailed("scontrol show: Unable to contact slurm controller")
+        return "JobState=COMPLETED ExitCode=0:0"
+
+
+def test_a_scheduler_that_restarts_is_waited_for(monkeypatch):
+    monkeypatch.setattr("jobspec.transformer._scheduler.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("jobspec.transformer._scheduler.call", Silent(5))
+    assert made("slurm").wait("7", None) == 0
+    monkeypatch.setattr("jobspec.transformer._scheduler.PATIENCE", 0.01)
+    monkeypatch.setattr("jobspec.transformer._scheduler.call", Silent(1000))
+    with pytest.raises(StepFailed, match="job 7 is not waited for any more, and may go on: scontrol show") as error:
+        made("slurm").wait("7", None)
+    assert error.value.job == "7"

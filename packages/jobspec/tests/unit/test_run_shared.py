@@ -14,6 +14,7 @@ import pytest
 
 from jobspec import document, leftover, runner
 from jobspec.errors import StepFailed, TransformerUnavailable
+from jobspec.interrupt import whole
 from jobspec.stage import Stage
 from jobspec.transformer import TransformerBase
 from jobspec.transformer.local import Transformer as Local
@@ -176,7 +177,50 @@ def test_an_interrupted_run_on_flux_says_where_its_stage_is(flux_uri, in_flux, t
         _, said = process.communicate(timeout=10)
     [stage] = private_tmp.glob("jobspec-*")
     assert f"jobspec: the stage is kept: {stage}" in said
+    running = in_flux("flux", "jobs", "-n", "-o", "{id.f58}").stdout.split()
+    assert f"jobspec: interrupted; jobs that go on: {' '.join(running)}" in said
     in_flux("flux", "cancel", "--all")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_does_not_cut_a_submission_in_two(number):
+    class Slow(Local):
+        name = "slow"
+
+        def submit(self, launch):
+            signal.raise_signal(number)
+            return "77"
+
+        def abandon(self, pending):
+            return not pending
+
+    def end(number, frame):
+        raise SystemExit(128 + number)
+
+    before = signal.signal(number, end)
+    try:
+        plan = runner.plan(document.load(ONE), Slow())
+        with pytest.raises(SystemExit):
+            runner.run(plan)
+        assert signal.getsignal(number) is end
+    finally:
+        signal.signal(number, before)
+    assert plan.running == ("77",)
+    assert Path(plan.left).is_dir()
+
+
+def test_a_second_signal_does_not_wait():
+    reached = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), whole():
+            signal.raise_signal(signal.SIGINT)
+            reached.append(1)
+            signal.raise_signal(signal.SIGINT)
+            reached.append(2)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert reached == [1]
 
 
 HOOKS = {

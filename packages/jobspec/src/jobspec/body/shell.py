@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 _words = str.split
+# Groups are never possessive here: Python 3.11 before .5 matches those wrongly (gh-106052). Classes may be.
 
 Context = Literal["code", "single", "double", "comment", "here", "quoted here"]
 
 # Whole lines without anything that reaches beyond its line: plain commands, and comments.
 _PLAIN = re.compile(
     r"""(?:[ \t]*+(?:\#[^\n]*+|(?:[^'\n"`\\<()]++|'[^'\n]*+'|\([^()\n'"`\\<]*+\)
-    |"(?:[^"\\`\n(]++|\([^()"\n'`\\<]*+\))*+")*+)\n)++""",
+    |"(?:[^"\\`\n(]++|\([^()"\n'`\\<]*+\))*")*)\n)+""",
     re.VERBOSE,
 )
 _TOKEN = re.compile(
-    r"""(?P<blank>(?:[ \t\r\f\v\0]|\\\r?\n)++)
-    |(?P<word>(?:[^\s'"`\\$&|;()<>\0]++|\$\{[^}\n"'`]{0,300}+\}|\$(?![(])|[\x1c-\x1f\x85\xa0])++)
+    r"""(?P<blank>(?:[ \t\r\f\v\0]|\\\r?\n)+)
+    |(?P<word>(?:[^\s'"`\\$&|;()<>\0]++|\$\{[^}\n"'`]{0,300}+\}|\$(?![(])|[\x1c-\x1f\x85\xa0])+)
     |(?P<newline>\n)
     |(?P<here><<-?(?!<)[ \t]*+(?:'[^'\n]{1,200}+'|"[^"\n]{1,200}+"|\\?[\w.+-]{1,200}+))
     |(?P<redirect><<<|&?>>?[&|]?|<[&>]?)
@@ -38,7 +39,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _DOUBLE = re.compile(
-    r"(?P<text>(?:[^\"\\`$]++|\\.|\$(?!\())++)|(?P<open>\$\(\(?)|(?P<tick>`)|(?P<end>\")|(?P<other>.)", re.DOTALL
+    r"(?P<text>(?:[^\"\\`$]++|\\.|\$(?!\())+)|(?P<open>\$\(\(?)|(?P<tick>`)|(?P<end>\")|(?P<other>.)", re.DOTALL
 )
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,200}(?:\[[^\]]{0,100}\])?\+?=")
 RESERVED = frozenset(_words("if then else elif do while until ! { } fi done esac time"))
@@ -257,11 +258,11 @@ def _here_end(text: str, at: int, delimiter: str, tabs: bool) -> int:
 
 
 _WORD = re.compile(
-    r"""(?:[^\s'"`\\$&|;()<>\0]++|'[^']{0,4000}+'|"(?:[^"\\]|\\.){0,4000}+"|\\[^\n]|\$\{[^}\n]{0,300}+\}
-    |\$\((?:[^()\n]|\([^()\n]{0,500}+\)){0,1000}+\)|`[^`\n]{0,1000}+`|\$(?!\()){1,200}+""",
+    r"""(?:[^\s'"`\\$&|;()<>\0]++|'[^']{0,4000}+'|"(?:[^"\\]|\\.){0,4000}"|\\[^\n]|\$\{[^}\n]{0,300}+\}
+    |\$\((?:[^()\n]|\([^()\n]{0,500}+\)){0,1000}\)|`[^`\n]{0,1000}+`|\$(?!\()){1,200}+""",
     re.VERBOSE | re.DOTALL,
 )
-_GAP = re.compile(r"(?:[ \t]|\\\r?\n)*+")
+_GAP = re.compile(r"(?:[ \t]|\\\r?\n)*")
 MOST_WORDS = 120
 
 

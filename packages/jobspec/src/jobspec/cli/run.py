@@ -48,7 +48,7 @@ def run(
             for step in result.steps:
                 click.echo(step.text())
     else:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, _terminated)
         # Beside JSON on stdout the output of jobs is for people.
@@ -56,6 +56,10 @@ def run(
         report = None if as_json else (lambda step: click.echo(step.text()))
         try:
             result = runner.run(made, keep=keep, report=report, output=output)
+        except (SystemExit, BrokenPipeError):
+            if made.running:  # a step that waits has not told its id yet
+                click.echo(f"jobspec: interrupted; jobs that go on: {' '.join(made.running)}", err=True)
+            raise
         finally:  # where it was interrupted, too
             _notes(made, shown)
             if made.left:

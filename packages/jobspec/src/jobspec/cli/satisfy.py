@@ -52,8 +52,7 @@ def _wanted(file: str, source: str, profile: Profile) -> Iterable[Wanted]:
     """What the file asks for: a script where it has a shebang or directives, else a jobspec."""
     from jobspec import document, readers
     from jobspec.errors import DocumentError, JobspecError
-    from jobspec.merge import merged
-    from jobspec.satisfy import wanted_of_document, wanted_of_job
+    from jobspec.satisfy import wanted_of_document, wanted_of_jobs
 
     text = read_argument(file, "jobspec")
     evidence = [] if source else readers.detect(text)
@@ -66,5 +65,4 @@ def _wanted(file: str, source: str, profile: Profile) -> Iterable[Wanted]:
     reading = readers.read(text, readers.source_system(source) if source else "", profile)
     for problem in reading.errors:
         raise JobspecError(problem_text(file, problem, "error"))
-    job, _ = merged(reading.jobs)
-    return [wanted_of_job(job, job.name or "")]
+    return [wanted_of_jobs(reading.jobs)]

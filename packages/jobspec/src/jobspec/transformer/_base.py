@@ -173,6 +173,7 @@ def call(command: CommandAction, *, timeout: float | None = None) -> str:
             cwd=command.cwd or None,
             text=True,
             errors="replace",
+            start_new_session=True,  # Ctrl-C at the terminal is for us
             timeout=timeout,
             check=False,
         )

@@ -26,6 +26,7 @@ from jobspec.stage import PRIVATE, write_file
 from jobspec.transformer._base import ASKING, TransformerBase, call
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between two looks at a job
+PATIENCE = 120.0  # seconds without an answer: a scheduler that restarts is back by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +133,21 @@ class Scheduler(TransformerBase):
 
     def wait(self, job: str, output: TextIO | None) -> int:
         tail = _Tail(self._outputs.get(job), output)
-        pause = FIRST_PAUSE
-        while (ended := self._looked(job)) is None:
+        pause, silent = FIRST_PAUSE, 0.0  # silent: since when it does not answer
+        while True:
+            try:
+                ended = self._looked(job)
+                silent = 0.0
+            except JobEnded:
+                raise
+            except StepFailed as error:
+                now = time.monotonic()
+                silent = silent or now
+                if now - silent >= PATIENCE:
+                    raise StepFailed(f"job {job} is not waited for any more, and may go on: {error}", job) from None
+                ended = None
+            if ended is not None:
+                break
             tail.copy()
             time.sleep(pause)
             pause = min(pause * 1.3, LONGEST_PAUSE)

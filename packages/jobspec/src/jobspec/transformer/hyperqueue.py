@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from jobspec.actions import CommandAction, Launch
 from jobspec.errors import JobEnded, StepFailed
 from jobspec.job import Job
+from jobspec.stage import PRIVATE
 from jobspec.transformer._base import ASKING, call
 from jobspec.transformer._scheduler import Ended, gpus_per_task, name_of, offer_steps, task_variables
 from jobspec.transformer._written import Written
@@ -70,6 +71,8 @@ class Transformer(Written):
         return None
 
     def submit(self, launch: Launch) -> str:
+        if launch.batch:
+            Path(launch.argv[0]).chmod(PRIVATE)  # it is started as a program
         count = 1 if launch.batch else launch.job.tasks
         files = [Path(f"{launch.stage}/{name_of(launch)}.out.{number}") for number in range(count)]
         job = super().submit(launch) if shutil.which("hq") else self._submit(launch, files)

@@ -42,6 +42,10 @@ class Transformer(Written):
 
     def read_look(self, job: str, answer: str) -> Ended | None:
         words = dict(word.partition("=")[::2] for word in answer.split() if "=" in word)
+        if (words.get("JobState"), words.get("Reason")) == ("FAILED", "JobLaunchFailure"):
+            # Its exit code is an error number of Slurm's own.
+            where = words.get("WorkDir", "its working directory")
+            return Ended(1, f"Slurm can't launch it on {words.get('NodeList', 'its node')}: is {where} there?")
         return _ended(job, words.get("JobState", ""), words.get("ExitCode", ""))
 
     def forgotten(self, job: str) -> Ended:
