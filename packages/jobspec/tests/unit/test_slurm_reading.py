@@ -92,6 +92,7 @@ def test_lines_that_are_read(line):
         ("#PBS -l select=1:ncpus=8,walltime=1:00:00", (2, 6), "obeys '#PBS -l select=1:ncpus=8,walltime=1:00:00' too"),
         ("#PBS -l select=2,walltime=1:00:00", (2, 6), "'2,walltime=1' is not a valid node count"),
         ("#PBS -l naccelerators=2:host=x", (2, 6), "no positive whole number"),
+        ("#BSUB -x\n#BSUB -cwd /tmp", (3, 12), "'/tmp' is no option"),
         ("#BSUB -R 'span[hosts=1]'", (2, 7), "no -R"),
         ("#SBATCH --gpus-per-task=1 -N1 -c4", (2, 9), "--ntasks"),
         ("#SBATCH --gpus=3 --gpus-per-node=2", (2, 9), "no multiple"),
@@ -243,6 +244,14 @@ def test_accelerators_of_foreign_lines_are_added():
     assert [one.state for one in found.directives] == ["obeyed", "obeyed"]
     job = read("#SBATCH --gres=gpu:1", "#PBS -l nodes=1:gpus=2")
     assert job.gpus == (Gpus(2, "node"), Gpus(1, "node")), "those of a node are --gpus-per-node"
+
+
+def test_what_sbatch_makes_of_the_order_of_foreign_words():
+    assert read("#BSUB -q a", "#BSUB -cwd /tmp").workdir == "/tmp"
+    assert read("#BSUB -x", "#BSUB -qa -cwd /tmp").workdir == "/tmp"
+    assert read("#BSUB -c 60").workdir == "60"
+    job = read("#PBS -l walltime=5,proc=a100,nodes=2,accelerator=true,mem=1gb")
+    assert (job.walltime_s, job.constraint.text, job.nodes, job.gpus) == (300, "a100", None, (Gpus(1, "node"),))
 
 
 def test_components_have_their_own_mail_besides_that_of_foreign_lines():

@@ -174,8 +174,9 @@ def _replace(path: str, text: str) -> None:
 
 
 def _write(path: str, data: bytes) -> None:
-    with open(path, "wb") as file:  # noqa: PTH123
-        file.write(data)
+    with open(path, "wb", buffering=0) as file:  # noqa: PTH123
+        while data:
+            data = data[file.write(data) :]
 
 
 def _head(item: Read, target: str) -> dict[str, Any]:

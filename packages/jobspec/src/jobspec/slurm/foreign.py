@@ -24,7 +24,8 @@ _NO_EFFECT = "sbatch reads it and does nothing about it"
 _IGNORED = Option("", "", VALUE, "", (), any_text, _NO_EFFECT)
 _BECOMES = {
     BSUB: {
-        "cwd": "chdir", "e": "error", "J": "job-name", "m": "nodelist", "o": "output", "q": "partition", "W": "time",
+        "c": "chdir", "cwd": "chdir", "e": "error", "J": "job-name", "m": "nodelist", "o": "output", "q": "partition",
+        "W": "time",
     },
     PBS: {
         "a": "begin", "A": "account", "e": "error", "J": "array", "M": "mail-user", "N": "job-name", "o": "output",
@@ -92,7 +93,8 @@ def foreign_options(prefix: str, lines: list[tuple[int, str]]) -> list[Given]:
 
 def _split(words: Iterator[Word], prefix: str) -> Iterator[tuple[str, str | None, Word]]:
     """GNU getopt with short options only. Raises ScriptError."""
-    for word in words:
+    numbered = enumerate(words, 1)
+    for number, word in numbered:
         text = word.text
         if text[0] != "-" or text == "-":
             raise _refused(word, f"{text[:60]!r} is no option, and sbatch obeys {prefix} lines too")
@@ -105,10 +107,11 @@ def _split(words: Iterator[Word], prefix: str) -> Iterator[tuple[str, str | None
             if letter not in _WITH_VALUE[prefix]:
                 raise _refused(word, f"sbatch reads {prefix} lines too, and knows no -{letter} in them")
             value = text[at + 1 :]
-            if (prefix, letter, value) == (BSUB, "c", "wd"):
+            # sbatch looks for it in each second word only; elsewhere it is `-c` with the value `wd`.
+            if prefix == BSUB and text == "-cwd" and number % 2:
                 letter, value = "cwd", ""
             if not value:
-                following = next(words, None)
+                _, following = next(numbered, (0, None))
                 if following is None:
                     raise _refused(word, f"{prefix} -{letter} needs a value")
                 value = following.text
@@ -174,6 +177,9 @@ def _resources(text: str) -> Iterator[tuple[str, str | None]]:
             if key in _UP_TO_COLON:
                 chunk[key] = value
             yield name, value
+            if key == "proc=":  # sbatch steps over what comes behind it
+                following = text.find(",", end + 1)
+                at = len(text) if following < 0 else following
     if len(chunk) == len(_UP_TO_COLON):
         each, tasks = whole(chunk["ncpus="]), whole(chunk["mpiprocs="])
         if each > tasks:
