@@ -62,6 +62,7 @@ scripts = st.lists(st.lists(option(), min_size=1, max_size=3).map(" ".join), max
 @example("#!/bin/sh\n#SBATCH -N 3 --nodelist=n[1-3] --ntasks=1\nhostname\n", False)
 @example("#!/bin/sh\n#SBATCH --extra-node-info=2 --threads-per-core=1\nhostname\n", False)
 @example("#!/bin/sh\n#SBATCH --gpus-per-task=1 --gres=gpu:2 -n 2\nhostname\n", False)
+@example("#!/bin/sh\n#SBATCH --gpus-per-node=0 --gres=gpu:2\nhostname\n", False)
 def test_there_and_back(text, heterogeneous):
     if heterogeneous:
         text = text.replace("hostname", "#SBATCH hetjob\n#SBATCH -N 2 --mem=3G\nhostname")

@@ -9,6 +9,7 @@ from resources.units import shown
 
 from jobspec.job import UNLIMITED, Dependency, Environment
 
+_VARIABLE = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
 _PAIRS = re.compile(r":(?=[A-Za-z0-9_]{1,255}=)", re.ASCII)
 _GEOMETRY = re.compile(r"[0-9]{1,4}(?:x[0-9]{1,4}){2,4}", re.ASCII)
 _OCTAL = re.compile(r"[0-7]{1,6}", re.ASCII)
@@ -60,7 +61,7 @@ def environment(text: str) -> Environment:
     # The escapes as characters that no line of text holds, so that they split nothing.
     for one in _PAIRS.split(text.replace("\\:", "\1").replace("\\=", "\2")):
         name, equals, value = one.partition("=")
-        if not equals or not name:
+        if not equals or not _VARIABLE.fullmatch(name):
             raise ValueError(f"{shown(one)} is no NAME=value")
         pairs.append((name, value.replace("\1", ":").replace("\2", "=")))
     return Environment(text, all=False, values=tuple(dict(pairs).items()))

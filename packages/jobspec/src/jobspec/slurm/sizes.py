@@ -100,13 +100,15 @@ def gpus(say: Saying) -> Iterator[tuple[str, str]]:
     found = [Gpus(one.count, one.per, say.gpu_type(one.type)) for one in job.gpus]
     say.exact("gpus", "gres")
     native = {one.option: one.value or "" for one in job.native} if keeps_words(say) else {}
-    # Those that are written as they were are the last ones.
+    # What is written as it was: of one scope the option's own come first, then those of --gres, then of a socket.
     if "gpus-per-socket" in native:
-        del found[len(found) - len(values.gpus(native["gpus-per-socket"])) :]
+        found = _without(found, "node", len(values.gpus(native["gpus-per-socket"])), last=True)
     if "gres" in native:
-        del found[len(found) - sum(name == "gpu" for name, _, _ in values.gres(native["gres"])) :]
-    kept = {per for option, per in _PER if option not in native}
-    found = [one for one in found if one.per in kept]
+        of_gres = sum(name == "gpu" for name, _, _ in values.gres(native["gres"]))
+        found = _without(found, "node", of_gres, last=True)
+    for option, per in _PER:
+        if option in native:
+            found = _without(found, per, len(values.gpus(native[option])))
     per_node = [one for one in found if one.per == "node"]
     others = [one for one in found if one.per != "node"]
     if say.profile.gpus_as == "gres" and others:
@@ -114,7 +116,7 @@ def gpus(say: Saying) -> Iterator[tuple[str, str]]:
         others = []
     gres = [_counted("gpu", one.type, one.count) for one in per_node]
     extra = [_counted(one.name, one.type, one.count) for one in job.gres] if "gres" not in native else []
-    if gres and not extra and say.profile.gpus_as == "gpus":
+    if gres and not extra and say.profile.gpus_as == "gpus" and "gpus-per-node" not in native:
         yield "gpus-per-node", _gpu_counts(per_node)
     elif gres or extra:
         yield "gres", ",".join(gres + extra)
@@ -122,6 +124,13 @@ def gpus(say: Saying) -> Iterator[tuple[str, str]]:
         counts = [one for one in others if one.per == per]
         if counts:
             yield option, _gpu_counts(counts)
+
+
+def _without(found: list[Gpus], per: str, count: int, *, last: bool = False) -> list[Gpus]:
+    """All but the first (or last) so many of a scope."""
+    ours = [index for index, one in enumerate(found) if one.per == per]
+    gone = set(ours[len(ours) - count :] if last else ours[:count])
+    return [one for index, one in enumerate(found) if index not in gone]
 
 
 def _gpu_counts(found: Iterable[Gpus]) -> str:
