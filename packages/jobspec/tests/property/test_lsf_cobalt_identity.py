@@ -16,6 +16,7 @@ PROFILE = Profile(memory_units={"lsf": "MB"}, memory_per={"lsf": "task"})
 few = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 number = st.integers(1, 5000)
+variable = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 word = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,8}", fullmatch=True)
 path = st.from_regex(r"[a-z/%][a-z/._%JI ]{0,10}[a-z]", fullmatch=True)
 size = st.builds("{}{}".format, number, st.sampled_from(["", "K", "KB", "MB", "M", "G", "GB", "TB"]))
@@ -110,7 +111,7 @@ COBALT = st.one_of(
     st.builds("--proccount {}".format, number),
     *(option(name, word) for name in ("A", "q", "O", "o", "e", "i", "M")),
     *(st.builds(f"--{name}={{}}".format, word) for name in ("jobname", "cwd", "kernel", "run_users", "debuglog")),
-    st.lists(st.builds("{}={}".format, word, word | st.just(r"x\=1\:y")), min_size=1, max_size=3).map(
+    st.lists(st.builds("{}={}".format, variable, word | st.just(r"x\=1\:y")), min_size=1, max_size=3).map(
         lambda pairs: "--env " + ":".join(pairs)
     ),
     st.lists(number.map(str), min_size=1, max_size=3).map(lambda ids: "--dependencies " + ":".join(ids)),

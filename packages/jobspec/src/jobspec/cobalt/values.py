@@ -62,7 +62,8 @@ def environment(text: str) -> Environment:
     for one in _PAIRS.split(text.replace("\\:", "\1").replace("\\=", "\2")):
         name, equals, value = one.partition("=")
         if not equals or not _VARIABLE.fullmatch(name):
-            raise ValueError(f"{shown(one)} is no NAME=value")
+            written = one.replace("\1", "\\:").replace("\2", "\\=")
+            raise ValueError(f"{shown(written)} is no NAME=value")
         pairs.append((name, value.replace("\1", ":").replace("\2", "=")))
     return Environment(text, all=False, values=tuple(dict(pairs).items()))
 
