@@ -35,10 +35,10 @@ def unfilled(reading: Reading) -> Reading:
     found = [
         Problem(one.line, one.column, f"{one.text[:80]}: it is taken as it stands", FILL_IN)
         for one in reading.directives
-        if not _SIGNS.isdisjoint(one.text)
-        and one.state == "obeyed"
-        and one.line not in known
+        if one.state == "obeyed"  # the text comes last: each flag of a long cluster has all of it
         and not _PLAIN.isdisjoint(one.fields)
+        and one.line not in known
+        and not _SIGNS.isdisjoint(one.text)
         and is_template(one.text)
     ]
     if reading.system == "gridengine":  # @ begins a group of hosts
