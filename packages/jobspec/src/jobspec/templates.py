@@ -26,6 +26,7 @@ def is_template(text: str) -> bool:
 _PLAIN = frozenset(
     {"name", "queue", "account", "qos", "reservation", "constraint", "hosts", "exclude_hosts", "dependency", "licenses"}
 )
+_MOST = 4000  # characters of a directive that are looked at
 _SIGNS = frozenset("$`{@<%!")
 
 
@@ -35,11 +36,11 @@ def unfilled(reading: Reading) -> Reading:
     found = [
         Problem(one.line, one.column, f"{one.text[:80]}: it is taken as it stands", FILL_IN)
         for one in reading.directives
-        if one.state == "obeyed"  # the text comes last: each flag of a long cluster has all of it
+        if one.state == "obeyed"
         and not _PLAIN.isdisjoint(one.fields)
+        and not _SIGNS.isdisjoint(one.text[:_MOST])
         and one.line not in known
-        and not _SIGNS.isdisjoint(one.text)
-        and is_template(one.text)
+        and is_template(one.text[:_MOST])
     ]
     if reading.system == "gridengine":  # @ begins a group of hosts
         found = [problem for problem in found if is_template(problem.message.replace("@", " "))]

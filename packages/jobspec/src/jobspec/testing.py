@@ -30,7 +30,7 @@ task:
   scripts: [{name: job.sh, content: "#!/bin/sh\\nexit %d\\n"}]
   transform:
     - {step: write, filename: job.sh}
-    - {step: batch, filename: job.sh, wait: true}
+    - {step: batch, filename: job.sh, watch: true}
 """
 
 

@@ -96,7 +96,7 @@ def test_a_node_of_its_own_has_all_its_cpus():
 
 
 def test_hosts_that_a_selection_of_lsf_leaves_out():
-    select = "-R \"select[hname!='n1' && big && hname != n2]\""
+    select = "-R \"select[hname!='n1' && big && hname != n2] rusage[mem=1GB/host]\""
     text, told = said("lsf", "slurm", [select, "-R select[hname!=n3]"])
     assert "#SBATCH --exclude=n1,n2,n3\n" in text
     assert "#SBATCH --constraint=big\n" in text
