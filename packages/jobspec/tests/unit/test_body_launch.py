@@ -186,3 +186,13 @@ def test_srun_cpus_per_task_of_the_script() -> None:
     body = "export SRUN_CPUS_PER_TASK=4\nsrun -n 1 ./a\n"
     done = rewrite(body, source="slurm", target="flux", job=JOB)
     assert done.text.endswith('flux run -n 1 -c "$SRUN_CPUS_PER_TASK" ./a\n')
+
+
+def test_a_launcher_that_may_be_absent_is_told_of():
+    script = "#!/bin/bash\nsrun ./a\n"
+    for target, fate in (("kubernetes", "approximate"), ("jobspec", "approximate"), ("pbspro", "exact")):
+        [entry] = [
+            one for one in rewrite(script, source="slurm", target=target, job=Job("slurm", tasks=2)).entries
+            if one.text.startswith("srun")
+        ]  # fmt: skip
+        assert entry.fate == fate, entry

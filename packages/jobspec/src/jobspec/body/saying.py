@@ -15,6 +15,8 @@ _COUNT = re.compile(r"(?:[0-9]{1,9}|\"?\$(?:[A-Za-z_]\w{0,100}|\{[A-Za-z_]\w{0,1
 _HOSTS = re.compile(
     r"(?:[\w.,\[\]-]{1,500}|\"?\$(?:[A-Za-z_]\w{0,100}|\{[A-Za-z_]\w{0,100}(?:\[\$?\w{1,100}\])?\})\"?)\Z"
 )
+# Where no scheduler starts the tasks, and no site's MPI is to be expected.
+_WITHOUT_MPI = frozenset({"jobspec", "kubernetes", "jobset", "hyperqueue", "htcondor"})
 
 
 def say(launch: Launch, target: str, job: Job, source: str) -> tuple[str, list[str]]:
@@ -45,6 +47,8 @@ def say(launch: Launch, target: str, job: Job, source: str) -> tuple[str, list[s
         parts += [says["env"].format(value) for value in launch.env]
     elif launch.env:
         differs.append(f"the environment {', '.join(launch.env)[:100]} is not set")
+    if target in _WITHOUT_MPI and launcher in MPI and launch.launcher not in MPI:
+        differs.append(f"{launcher} and the MPI of the program must be where the script runs")
     lost = [f"{meaning.replace('_', ' ')} {value}".rstrip() for meaning, value in asked.items()]
     if launcher in MPI:
         lost = [one for one in lost if one != "cpus 1"]
