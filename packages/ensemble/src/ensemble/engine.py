@@ -33,7 +33,7 @@ from ensemble.timers import Timers
 _PLACES = {name: place for place, name in enumerate(COURSE, 1)}
 _SUBMIT, _ALLOC, _START, _FINISH, _CLEAN = _PLACES.values()
 _NO_COMMANDS: list[Command] = []
-_AGES_EVERY = 10.0  # seconds between two looks at how long jobs have been pending, where a rule asks for that
+_LOOK_EVERY = 10.0  # seconds between two looks at what changes with time alone: ages, rates, windows of time
 _SUSPICIOUS = ("node-lost", "boot")  # exceptions that speak against a host
 
 
@@ -164,8 +164,8 @@ class Engine:
                 self._timers.set(event.time + slot.rule.interval, "every", str(slot.number))
         if self.document.heartbeat:
             self._timers.set(event.time + self.document.heartbeat, "heartbeat")
-        if any(key.endswith("-age") for key in self._rules.watches):
-            self._timers.set(event.time + _AGES_EVERY, "ages")
+        if self._rules.timed:
+            self._timers.set(event.time + _LOOK_EVERY, "look")
         self._fire_on("start", event, out)
 
     def _tick(self, event: Event, out: list[Command]) -> None:
@@ -180,26 +180,28 @@ class Engine:
                         self._fire_if(slot, event, out)
                 case "heartbeat":
                     self._timers.set(event.time + self.document.heartbeat, kind)
-                    self._ages(event, out)
+                    self._look(event, out)
                     self._fire_on("heartbeat", event, out)
-                case "ages":
-                    self._timers.set(event.time + _AGES_EVERY, kind)
-                    self._ages(event, out)
+                case "look":
+                    self._timers.set(event.time + _LOOK_EVERY, kind)
+                    self._look(event, out)
                 case "timeout":
                     self._time_out(key, out)
                 case "avoided":
                     self.suspects.avoided.pop(key, None)
 
-    def _ages(self, event: Event, out: list[Command]) -> None:
-        wanted = {key.removesuffix("-age") for key in self._rules.watches if key.endswith("-age")}
-        for group in wanted:
-            ages = [
-                event.time - job.submitted
-                for job in self.jobs.values()
-                if job.group == group and job.submitted is not None and job.started is None and not job.ended
-            ]
-            self.metrics.ages(group, ages)
-            self._updated(f"{group}-age", event, out)
+    def _look(self, event: Event, out: list[Command]) -> None:
+        """Take in what changes with time alone, where a rule asks for it."""
+        self.metrics.advance(event.time)
+        for key, name in self._rules.timed.items():
+            if name.series == "age":
+                ages = [
+                    event.time - job.submitted
+                    for job in self.jobs.values()
+                    if job.group == name.group and job.submitted is not None and job.started is None and not job.ended
+                ]
+                self.metrics.ages(name.group, ages, event.time)
+            self._updated(key, event, out)
 
     def _request(self, event: Event, out: list[Command]) -> None:
         if "stop" in event.context:

@@ -125,6 +125,7 @@ class Rules:
         self.on: dict[str, list[Slot]] = {}
         self.per_job: dict[str, list[Slot]] = {}  # series key -> rules about each job's own
         self.watches: dict[str, _Watch] = {}
+        self.timed: dict[str, MetricName] = {}  # what changes with time alone, by key
         self._metrics = metrics
         self._variables = variables
         self._job = ""  # whose metrics are looked at
@@ -209,6 +210,9 @@ class Rules:
         if rule.when:
             keys += [name.key for name in rule.when.metrics]
             keys += [f"var.{name}" for name in rule.when.variables]
+        for name in (rule.metric, *(rule.when.metrics if rule.when else ())):
+            if name and (name.series == "age" or name.window.endswith("s")):
+                self.timed[name.key] = name
         for key in dict.fromkeys(keys):
             self.watches.setdefault(key, _Watch()).others.append(slot)
 
