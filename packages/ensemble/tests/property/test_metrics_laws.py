@@ -128,6 +128,13 @@ def test_the_error_of_the_sketch_is_what_it_states(
     assert order.error == pytest.approx(ERROR)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_distance_that_no_double_holds(sign: int) -> None:
+    values = [sign * value for value in (-1.7e308, -1.6e308, -1.0, 0.0, 1e308)]
+    for percent in (1, 10, 26, 60, 99):
+        check_bounds(Sketch(sign * 1.6e308, values), values, percent)
+
+
 @settings(max_examples=24, deadline=None)
 @given(st.sampled_from(sorted(SHAPES)), st.integers(0, 999), st.integers(EXACT, 3 * EXACT), st.integers(1, 99))
 def test_the_error_beyond_exact(shape: str, seed: int, count: int, percent: int) -> None:
@@ -142,6 +149,10 @@ def test_the_error_beyond_exact(shape: str, seed: int, count: int, percent: int)
     check_bounds(series.order, values, percent)
     assert series.get("mean") == float(sum(map(Fraction, values)) / count)
     iqr, ordered = series.get("iqr"), sorted(values)
+    for at in range(1, 100):
+        found = series.get(f"p{at}")
+        assert found is not None
+        assert ordered[0] <= found <= ordered[-1]
     low, high = (exact_quantile(ordered, at) for at in (25, 75))
     centre = Fraction(statistics.median(values[:EXACT]))
     assert iqr is not None
@@ -209,8 +220,9 @@ def test_windows_are_a_recount(happened: list[tuple[float, float, str]], size: i
     for step, value, group in happened:
         now += step
         told.append((now, value, group))
-        metrics.add(group, "x", value, now)
-        metrics.increment(group, "success", now - 1)  # told late: it counts as of now
+        metrics.advance(now)
+        metrics.add(group, "x", value, now - 1)  # told late: it counts as of now
+        metrics.increment(group, "success", now - 1)
         for one in "ab":
             of = [(time, value) for time, value, which in told if which == one]
             within = [value for time, value in of if time > now - seconds]

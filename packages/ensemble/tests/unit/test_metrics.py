@@ -263,6 +263,8 @@ def test_a_time_window_is_bounded_and_a_rate_still_counts_all() -> None:
     assert metrics.get("count[1d].a-x") == WINDOW_VALUES
     assert metrics.get("min[1d].a-x") == many - WINDOW_VALUES
     assert metrics.get("rate[1d].a-x") == many / 86400
+    metrics.advance(1e6)
+    assert metrics.get("rate[1d].a-x") == 0
 
 
 def test_a_getter_is_made_before_there_is_anything_and_lives_through_a_restore() -> None:
