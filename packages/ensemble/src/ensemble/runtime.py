@@ -123,16 +123,7 @@ class Runtime:
             self._tell_size()
         while not self.engine.done:
             await self._wait()
-            batch = list(self._events)
-            self._events.clear()
-            due = self.engine.next_timer
-            if due is not None and time.time() >= due:
-                batch.append(Event("tick", time.time()))
-            self._take(batch)
-            for taken in self._taken:
-                if not taken.done():
-                    taken.set_result(None)
-            self._taken.clear()
+            self._turn()
             await asyncio.sleep(0)  # the others' turn, however fast the events come
         await self._tails.finish()
 
@@ -145,11 +136,24 @@ class Runtime:
         adoption = asyncio.create_task(self._dispatcher.adopt())
         while not adoption.done():
             await asyncio.wait([adoption], timeout=0.01)
-            self._take(list(self._drain()))
+            self._turn()
         await adoption
         for call in list(self.engine.calls.values()):
             self._caller.call(call)
         self._tell_size()
+
+    def _turn(self) -> None:
+        """Take in all that has come, and the tick if it is due."""
+        batch = list(self._drain())
+        due = self.engine.next_timer
+        if due is not None and time.time() >= due:
+            batch.append(Event("tick", time.time()))
+        if batch:
+            self._take(batch)
+        for taken in self._taken:
+            if not taken.done():
+                taken.set_result(None)
+        self._taken.clear()
 
     def _drain(self) -> Iterator[Event]:
         while self._events:

@@ -114,7 +114,7 @@ def test_an_adoption_that_fails_is_tried_again():
     queue = Queue()
     queue.submit_faults.append(("after", 2))
     queue.adopt_faults += ["no answer", "no answer"]
-    queue.open_faults += ["refused"]
+    queue.open_faults += ["", "refused"]
     result, _ = run(start(FIVE, queue))
     assert result.met
     assert once(queue)

@@ -105,8 +105,8 @@ class FakeMember(Member):
             self.emit(event)
 
     async def open(self, emit, lost) -> None:
-        if self.queue.open_faults:
-            raise Unreachable("fake", self.queue.open_faults.popleft())
+        if self.queue.open_faults and (fault := self.queue.open_faults.popleft()):
+            raise Unreachable("fake", fault)
         self.emit, self.lost, self.queue.member = emit, lost, self
 
     async def submit(self, jobs: Sequence[Job]) -> None:
@@ -136,6 +136,8 @@ class FakeMember(Member):
             for event in events:
                 if event.name not in COURSE or COURSE.index(event.name) > last:
                     self.tell(event)
+            if events[-1].name == "submit":  # its turn came while nobody was there
+                asyncio.get_running_loop().call_soon(self.queue.run, one.job)
         return absent
 
     async def cancel(self, names: Sequence[str]) -> None:
