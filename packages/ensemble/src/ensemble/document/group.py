@@ -46,8 +46,8 @@ class JobGroup:
     """`count` jobs of one command for each point of its parameters.
 
     Units and the meaning of the amounts are those of ensemble.job.Spec: cores, gpus and memory are for each task; with
-    tasks and no nodes, `nodes` is 0 and they are placed freely. timeout: seconds of running after which the ensemble ends the
-    job, 0 for never. depends_on: a group -> what of it is waited for: `success` (of all of its jobs) or `finished`.
+    tasks and no nodes, `nodes` is 0 and they are placed freely. timeout: seconds of running after which the ensemble
+    ends the job, 0 for never. depends_on: a group -> what of all its jobs is waited for: `success` or `finished`.
     """
 
     name: str
@@ -159,7 +159,8 @@ class JobGroup:
         """What one attempt of one job runs.
 
         name: the job's. index: which job of its submission, from 0; jobs n apart, where there are n points, have
-        the same point. attempt: 0 is the first. escalation: how many times the amounts have grown, where that is not `attempt`.
+        the same point. attempt: 0 is the first. escalation: how many times the amounts have grown, where that
+        is not `attempt`.
         """
         group = self.overridden(overrides)
         point = group.parameters.point(index % group.parameters.size)

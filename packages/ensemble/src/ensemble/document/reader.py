@@ -26,8 +26,8 @@ _STEP = re.compile(
 class Reader:
     """One metric of a group. kind: one of KINDS; source: the expression, the path, or PLUGIN.READER.
 
-    stream: `out` or `err`. file: read instead of the output, empty for none; parameters are filled in, and it is relative
-    to the job's working directory.
+    stream: `out` or `err`. file: read instead of the output, empty for none; parameters are filled in; it is
+    relative to the job's working directory.
     """
 
     name: str
