@@ -46,7 +46,10 @@ class Checker:
         self.problems: list[Problem] = list(places.duplicates)
         self._plugins = plugins
         self.complete = True  # whether every group and rule could be read
-        self.fields = Fields(data if isinstance(data, Mapping) else {}, "the file", KEYS)
+        given = data if isinstance(data, Mapping) else {}
+        # Keys that start with x- are left alone: a place for what anchors name.
+        given = {key: value for key, value in given.items() if not key.startswith("x-")}
+        self.fields = Fields(given, "the file", KEYS)
         if not isinstance(data, Mapping):
             self.wrong((), f"an ensemble file is a mapping with {', '.join(KEYS)}")
 
@@ -117,7 +120,7 @@ class Checker:
         for index, entry in enumerate(self._list("jobs")):
             path: Path = ("jobs", index)
             try:
-                group = JobGroup(_entry(entry), default_seed=seed)
+                group = JobGroup({} if entry is None else entry, default_seed=seed)
             except SpecError as error:
                 self.take(path, error)
                 self.complete = False
@@ -138,7 +141,7 @@ class Checker:
                 placed += self._packaged(path, entry)
                 continue
             try:
-                placed.append(Placed(Rule(_entry(entry)), path))
+                placed.append(Placed(Rule({} if entry is None else entry), path))
             except SpecError as error:
                 self.take(path, error)
                 self.complete = False
@@ -175,7 +178,9 @@ class Checker:
         for number, rule in enumerate(made if not fields.faults else (), 1):
             of = f"rule {number} of {label}"
             try:
-                placed.append(Placed(rule if isinstance(rule, Rule) else Rule(_entry(rule)), (*path, "use"), of))
+                placed.append(
+                    Placed(rule if isinstance(rule, Rule) else Rule({} if rule is None else rule), (*path, "use"), of)
+                )
             except SpecError as error:
                 self.take((*path, "use"), error, of)
                 self.complete = False
@@ -347,9 +352,9 @@ def _consequences(
         document.jobs,
         document.rules,
         document.heartbeat > 0 or any(problem.message.startswith("heartbeat is") for problem in checker.problems),
-        open=not (checker.complete and known),
+        open=not (checker.complete and known) or bool(document.settings.get("foreign")),
     )
-    if checker.complete and not any(placed.rule.trigger in START for placed in rules):
+    if not reach.open and not any(placed.rule.trigger in START for placed in rules):
         checker.wrong(("rules",), "no rule has the trigger start, so nothing would ever run")
         return
     reach.explore()
@@ -396,10 +401,6 @@ def as_number(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
-
-
-def _entry(entry: Any) -> Any:
-    return "nothing" if entry is None else entry  # an empty entry of a list is no mapping
 
 
 def _functions(checker: Checker, document: Document) -> set[str] | None:

@@ -4,8 +4,8 @@ A module has one or more of
 - MEMBER: a subclass of ensemble.member.Member; used as `member: NAME`.
 - ACTIONS: a mapping of names to functions; used as `{name: custom, label: NAME.ACTION}`.
 - READERS: a mapping of names to readers of application metrics; used as `metrics: {t: {reader: NAME.READER}}`.
-  A reader is a function `line -> float | None`, or, where it keeps state, a class whose objects have such a method `feed`:
-  one object is made, without arguments, for each attempt of a job.
+  A reader is a function `line -> float | None`, or, where it keeps state, a class whose objects have such a method
+  `feed`: one object is made, without arguments, for each attempt of a job.
 - RULES: a mapping of names to functions that return a list of rules, as mappings or ensemble.document.Rule; used in the
   list of rules as `{use: NAME.RULES, with: {...}}`: `with` are the keyword arguments.
 """

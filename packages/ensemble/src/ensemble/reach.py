@@ -59,7 +59,8 @@ class Reach:
         jobs = self.submitted(metric.group)
         attempts = INFINITE if self.open else self.attempts.get(metric.group, 0)
         if metric.what and metric.statistic == "count":
-            most = {"success": jobs, "requeued": INFINITE if jobs else 0}.get(metric.what, attempts)
+            # Each job counts once, however many attempts it has.
+            most = {"retried": attempts, "requeued": INFINITE if jobs else 0}.get(metric.what, jobs)
             return Range(0, most, whole=True)
         if not jobs and metric.series:
             return Range(0, 0, whole=True) if metric.statistic == "count" else None
@@ -82,7 +83,8 @@ class Reach:
                 bound = self.bounds(rule, metric)
                 if bound and metric.what and math.isfinite(bound.high):
                     known.append(f"{metric.statistic}.{metric.group}.{metric.what} is at most {bound.high:g}")
-            return ("when",), "; ".join([f"it can never fire: {rule.when} can't hold", *dict.fromkeys(known)])
+            held = f"{rule.name} {rule.when}" if rule.name and rule.when.simple else rule.when
+            return ("when",), "; ".join([f"it can never fire: {held} can't hold", *dict.fromkeys(known)])
         if rule.trigger == "job-retry" and rule.name:
             return ("trigger",), f"it can never fire: {rule.name} has no retries"
         return ("trigger",), "it can never fire: no rule that can fire submits a job"
