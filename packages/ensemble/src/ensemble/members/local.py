@@ -5,14 +5,19 @@ goes on when the run is killed, and a resume learns how it ended. It starts when
 a minute after its last job and its last client.
 
 Jobs start first come, first served; one that does not fit now is overtaken by others for a minute at most.
-Each has a process group of its own, told what it was given (`resources.current()`), and limits of its duration: SIGTERM,
-two seconds later SIGKILL. A job with several tasks is so many processes in one group; its status is their largest.
+Each has a process group of its own and is told what it was given (`resources.current()`). One that runs longer than
+its duration gets SIGTERM, and SIGKILL two seconds later. A job with several tasks is so many processes in one group;
+its status is their largest. What a job leaves running in its group is ended with it.
+
 Where Spec.output has no place for it, output goes to out/ in the folder of the member: the first 200 jobs have files
 of their own, later ones share some (`Member.read` finds theirs). `workdir` is, where it is empty, the directory of
 the run's start; `stdin` and `output` are relative to it, and stderr is beside `output` with `.err` behind its name.
 
-Settings: `bind` (false): whether jobs are bound to the cores that they were granted. Two runs on one machine
-don't know of each other, and would bind to the same ones.
+Settings:
+- `bind` (false): whether jobs are bound to the cores that they were granted. Two runs on one machine don't know of
+  each other, and would bind to the same ones.
+- `grace` (2): seconds from SIGTERM to SIGKILL.
+- `linger` (60): seconds that the supervisor stays without a job and without a client.
 """
 
 from __future__ import annotations
@@ -42,7 +47,8 @@ from ensemble.supervisor.lines import VERSION, line
 from ensemble.supervisor.output import Outputs
 
 PATIENCE = 10.0  # seconds for the supervisor to come up, or to answer
-PARTING = 4.0  # seconds for jobs to end when the run is closed: more than the supervisor's grace
+PARTING = 2.0  # seconds, on top of the grace, for jobs to end when the run is closed
+SETTINGS: dict[str, bool | float] = {"bind": False, "grace": 2.0, "linger": 60.0}
 BATCH = 1000  # jobs in one message
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 RANK = {name: rank for rank, name in enumerate(COURSE, 1)}
@@ -72,7 +78,7 @@ class LocalMember(Member):
     async def open(self, emit: Emit, lost: Lost) -> None:
         self._emit, self._lost = emit, lost
         self._hosts = [hostname()]
-        bind = self._settings()
+        settings = self._settings()
         folder = self._make_folder()
         self._outputs = Outputs(folder)
         try:
@@ -85,8 +91,8 @@ class LocalMember(Member):
                 "version": VERSION,
                 "cores": self.options.cores,
                 "environment": dict(os.environ),
-                "workdir": os.getcwd(),
-                "bind": bind,
+                "workdir": str(Path.cwd()),
+                **settings,
             },
         )
         deadline = time.monotonic() + PATIENCE
@@ -106,14 +112,18 @@ class LocalMember(Member):
         self._told.clear()
         self._link = link
 
-    def _settings(self) -> bool:
-        unknown = sorted(set(self.options.settings) - {"bind"})
-        if unknown:
-            raise MemberError(self.name, f"it has no setting {unknown[0]!r}; there is: bind")
-        bind = self.options.settings.get("bind", False)
-        if not isinstance(bind, bool):
-            raise MemberError(self.name, f"bind is true or false, not {bind!r}")
-        return bind
+    def _settings(self) -> dict[str, Any]:
+        made: dict[str, Any] = dict(SETTINGS)
+        for key, value in self.options.settings.items():
+            if key not in SETTINGS:
+                raise MemberError(self.name, f"it has no setting {key!r}; there are: {', '.join(SETTINGS)}")
+            if key == "bind":
+                if not isinstance(value, bool):
+                    raise MemberError(self.name, f"bind is true or false, not {value!r}")
+            elif isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 86400:
+                raise MemberError(self.name, f"{key} is a number of seconds, at most a day, not {value!r}")
+            made[key] = value
+        return made
 
     def _make_folder(self) -> Path:
         try:
@@ -247,7 +257,7 @@ class LocalMember(Member):
         else:
             link.write(line("stop"))
         with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(link.closed), PARTING)
+            await asyncio.wait_for(asyncio.shield(link.closed), min(self._settings()["grace"], 2.0) + PARTING)
         link.abort()
         await link.closed
         if self._outputs is not None:

@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     if os.fork():
         # The one that was asked passes on the answer; the supervisor itself is nobody's child.
         os.close(writing)
-        with open(reading, "rb") as answers:
+        with os.fdopen(reading, "rb") as answers:
             sys.stdout.buffer.write(answers.read() or b"it ended without a word\n")
         return 0
     os.setsid()
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
         meeting.write_record(folder)
         listener.listen(16)
         listener.setblocking(False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         answer(f"{type(error).__name__}: {error}")
         return code
     answer("ready")

@@ -4,6 +4,8 @@ The first jobs of a folder have files of their own, for people to look at; what 
 at their end, unless it is large. So 100,000 jobs make fewer than 1,000 files.
 """
 
+# System calls once a job: a Path costs more than the call that it is for.
+# ruff: noqa: PTH104, PTH108, PTH110, PTH116, PTH123
 from __future__ import annotations
 
 import os
@@ -31,7 +33,8 @@ class Keeper:
     def __init__(self, folder: Path, taken: int) -> None:
         self.folder, self._taken, self._large = folder, taken, 0
         self.out = folder / "out"
-        (self.out / "live").mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.out.mkdir(mode=0o700, exist_ok=True)
+        (self.out / "live").mkdir(mode=0o700, exist_ok=True)
         self._prefix = str(folder) + "/"
         self._pack, self._fd, self._end = 0, -1, 0
         self._copied: list[str] = []
@@ -85,8 +88,8 @@ class Keeper:
             if self._fd >= 0:
                 os.close(self._fd)
                 self._pack += 1
-            path = pack_path(self.folder, self._pack)
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            pack = pack_path(self.folder, self._pack)
+            self._fd = os.open(pack, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._end = os.fstat(self._fd).st_size
         place: list[Any] = [self._pack, self._end]
         end = self._end

@@ -27,7 +27,7 @@ def key(folder: Path) -> str:
     if not path.exists():
         new = folder / f"{KEY}.{os.getpid()}.{secrets.token_hex(4)}"
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(fd, "w", encoding="ascii") as file:
+        with os.fdopen(fd, "w", encoding="ascii") as file:
             file.write(secrets.token_hex(16))
         with suppress(FileExistsError):  # another process was first: its key counts
             os.link(new, path)
@@ -64,7 +64,7 @@ def started(pid: int) -> float | None:
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        with open("/proc/stat", encoding="ascii") as file:
+        with Path("/proc/stat").open(encoding="ascii") as file:
             since = next(int(row.split()[1]) for row in file if row.startswith("btime "))
     except (OSError, StopIteration):
         return None
@@ -84,6 +84,6 @@ def write_record(folder: Path) -> None:
     """Say that this process is the supervisor. Raises OSError."""
     new = folder / f"{RECORD}.new"
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "w", encoding="utf-8") as file:
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
         json.dump({"host": socket.gethostname(), "boot": boot(), "pid": os.getpid()}, file)
     new.replace(folder / RECORD)

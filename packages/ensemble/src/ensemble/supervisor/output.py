@@ -18,7 +18,7 @@ def pack_path(folder: Path, number: int) -> Path:
 
 
 class Outputs:
-    """Where the output of each job is. It follows events.jsonl as that grows; nothing is read before it is asked for."""
+    """Where the output of each job is. It follows events.jsonl as that grows, from the first question on."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,7 +66,11 @@ class Outputs:
         if len(place) == 2:
             path, start, size = self.folder / place[which], 0, None
         else:
-            path, start, size = pack_path(self.folder, place[0]), place[1] + (place[2] if which else 0), place[2 + which]
+            path, start, size = (
+                pack_path(self.folder, place[0]),
+                place[1] + (place[2] if which else 0),
+                place[2 + which],
+            )
         with suppress(FileNotFoundError), path.open("rb") as file:
             length = os.fstat(file.fileno()).st_size if size is None else size
             first = max(0, length + offset) if offset < 0 else min(offset, length)

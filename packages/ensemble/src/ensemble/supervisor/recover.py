@@ -27,7 +27,7 @@ SLACK = 2.0  # seconds by which the clocks of the file and of /proc may differ
 class Found:
     """tasks: that have not ended, in the order in which they came. ended: name -> offset of its line "F".
 
-    number, specs: the last ones given. started: how many jobs. time: of the last line.
+    number, specs: the last ones given. started: how many jobs. time, last: of the last line, and its offset.
     """
 
     tasks: list[Task] = field(default_factory=list)
@@ -36,52 +36,76 @@ class Found:
     specs: int = 0
     started: int = 0
     time: float = 0.0
+    last: int = -1
 
 
 def recover(log: Log, key: str) -> Found:
-    """Raises OSError, and ValueError where the file was spoilt."""
-    found, specs, live = Found(), dict[int, Spec](), dict[str, Task]()
+    """Raises OSError, and ValueError or LookupError where the file was spoilt."""
+    found, specs, live = Found(), dict[int, int](), dict[str, Task]()
+    # Most jobs have ended, most often: their lines are counted and not read.
+    last = {b"A": -1, b"S": -1, b"H": -1}
+    for at, text in log.read():
+        kind = text[2:3]
+        if kind == b"F":
+            found.ended[name_in(text)] = at
+        elif kind == b"I":
+            found.started += 1
+        elif kind == b"S":
+            specs[int(text[5 : text.index(b",", 5)])] = at
+        if kind in last:
+            last[kind] = at
+        found.last = at
+    if last[b"A"] >= 0:
+        found.number = int(log.at(last[b"A"])[3])
+    if last[b"S"] >= 0:
+        found.specs = int(log.at(last[b"S"])[1])
+    alive = last[b"H"] >= 0 and log.at(last[b"H"])[3] == boot()
     pids: dict[str, tuple[float, list[int]]] = {}
-    here, alive = boot(), False
-    for at, row in log.read():
-        kind = row[0]
-        if kind == "A":
-            _, name, token, number, time, spec = row
-            found.number = int(number)
-            live[name] = Task(found.number, name, token, specs[spec], time)
-        elif kind == "F":
-            found.ended[row[1]] = at
-            live.pop(row[1], None)
-            time = row[8]
-        elif kind == "S":
-            found.specs = row[1]
-            specs[row[1]] = Spec(**{**row[2], "argv": tuple(row[2]["argv"])})
+    known: dict[int, Spec] = {}
+    for at, text in log.read():
+        if text[2:3] in b"SHF" or name_in(text) in found.ended:
+            if at == found.last:
+                found.time = max(found.time, time_of(log.at(at)))
             continue
-        elif kind == "H":
-            time, alive = row[4], row[3] == here
-        else:
-            time = row[2]
-            task = live[row[1]]
-            if kind == "I":
-                task.state, task.allocated, task.place = RUNNING, time, row[3]
-                found.started += 1
-            elif kind == "P":
-                task.started = task.allocated
-                pids[task.name] = (time, row[3])
-            elif kind == "X":
-                task.exceptions.append(row[2:])
-        found.time = max(found.time, time)
+        kind, name, *row = log.at(at)
+        found.time = max(found.time, time_of([kind, name, *row]))
+        if kind == "A":
+            token, number, time, spec = row
+            if spec not in known:
+                fields = log.at(specs[spec])[2]
+                known[spec] = Spec(**{**fields, "argv": tuple(fields["argv"])})
+            live[name] = Task(int(number), name, token, known[spec], time)
+            continue
+        task = live[name]
+        if kind == "I":
+            task.state, task.allocated, task.place = RUNNING, row[0], row[1]
+        elif kind == "P":
+            task.started = task.allocated
+            pids[name] = (row[0], row[1])
+        elif kind == "X":
+            task.exceptions.append(row)
     found.tasks = list(live.values())
     running = [task for task in found.tasks if task.state == RUNNING]
     if alive:
         lost = {mark(key, task): task for task in running if task.name not in pids}
         marked = find_marked(lost) if lost else {}
         for task in running:
-            time, known = pids.get(task.name, (found.time, marked.get(task.name, [])))
-            watch(task, known, time if task.name in pids else None)
+            until, processes = pids.get(task.name, (None, marked.get(task.name, [])))
+            watch(task, processes, until)
             if task.watched:
                 task.started = task.allocated
     return found
+
+
+def name_in(text: bytes) -> str:
+    """The job that a line is about."""
+    return text[6 : text.index(b'"', 6)].decode()
+
+
+def time_of(row: list[Any]) -> float:
+    """When a line was written."""
+    at = {"A": 4, "F": 8, "H": 4, "S": None}.get(row[0], 2)
+    return 0.0 if at is None else float(row[at])
 
 
 def watch(task: Task, pids: list[int], until: float | None) -> None:
@@ -124,5 +148,3 @@ def mark_in(environment: bytes) -> str:
         if entry.startswith(start):
             return entry[len(start) :].decode(errors="replace")
     return ""
-
-

@@ -1,5 +1,7 @@
 """The supervisor's loop: clients on one side, processes on the other, events.jsonl in between."""
 
+# System calls once a job: a Path costs more than the call that it is for.
+# ruff: noqa: PTH116, PTH118
 from __future__ import annotations
 
 import json
@@ -36,6 +38,7 @@ AGAIN = 1.0  # seconds until what could not be written is tried again
 MOST_INPUT = 1 << 26  # bytes of one message
 MOST_OUTPUT = 1 << 26  # bytes that wait for one client
 RECEIVE = 1 << 18
+NOWHERE = Home({}, "/")
 SPECS = 1000  # texts of specs that are remembered, to be referred to
 
 
@@ -55,6 +58,7 @@ class Supervisor:
     def __init__(self, folder: Path, listener: socket.socket, key: str, say: Callable[[str], None]) -> None:
         self.folder, self.say = folder, say
         self.listener = listener
+        self.grace, self.linger = GRACE, LINGER
         self.log = Log(folder / FILE)
         self.pool: Pool | None = None
         self._cores: int | None = None
@@ -137,7 +141,7 @@ class Supervisor:
         if self._stuck:
             due.append(self._stuck + AGAIN)
         if not self.clients and not self.tasks:
-            due.append(self._alone_since + LINGER)
+            due.append(self._alone_since + self.linger)
         return max(0.0, min(due) - now) if due else -1
 
     def _ring(self) -> None:
@@ -152,7 +156,7 @@ class Supervisor:
                 signal_task(task, signal.SIGKILL)
             else:
                 self._end(task, "timeout", f"it ran longer than {task.spec.duration} s")
-        if not self.clients and not self.tasks and now - self._alone_since > LINGER:
+        if not self.clients and not self.tasks and now - self._alone_since > self.linger:
             self._over = True
 
     def _remind(self, seconds: float, task: Task | None, what: str) -> None:
@@ -270,7 +274,7 @@ class Supervisor:
             task.state, task.granted = RUNNING, granted
             task.allocated = self._now()
             if task.spec.output:
-                folder = task.spec.workdir or (task.home or self.home or Home({}, "")).workdir
+                folder = os.path.join((task.home or self.home or NOWHERE).workdir, task.spec.workdir)
                 task.place = [os.path.join(folder, task.spec.output), os.path.join(folder, f"{task.spec.output}.err")]
             else:
                 task.place = self.keeper.place(task.name)
@@ -283,7 +287,7 @@ class Supervisor:
         if task.ending:  # cancelled in this very moment
             self._finish(task)
             return
-        home = task.home or self.home or Home({}, "/")
+        home = task.home or self.home or NOWHERE
         try:
             self.spawner.start(task, home)
         except (OSError, ValueError, OverflowError) as error:
@@ -381,7 +385,7 @@ class Supervisor:
             self._except(task, kind, note)
             signal_task(task, signal.SIGTERM)
             signal_task(task, signal.SIGCONT)  # a stopped process would not hear of it
-            self._remind(GRACE, task, "kill")
+            self._remind(self.grace, task, "kill")
 
     # The pool
 
@@ -420,7 +424,7 @@ class Supervisor:
             elif task.exceptions:
                 task.ending = True
                 signal_task(task, signal.SIGTERM)
-                self._remind(GRACE, task, "kill")
+                self._remind(self.grace, task, "kill")
             elif task.spec.duration and task.started is not None:
                 self._remind(max(0.0, task.started + task.spec.duration - self._now()), task, "limit")
 
@@ -502,7 +506,7 @@ class Supervisor:
             client.unsent += line("no", f"it is of version {VERSION}, not {asked['version']}")
             return
         client.home = self.home = Home(asked["environment"], asked["workdir"])
-        self.spawner.bind = asked["bind"]
+        self.spawner.bind, self.grace, self.linger = asked["bind"], asked["grace"], asked["linger"]
         try:
             self._set_pool(asked["cores"])
         except ResourcesError as error:
