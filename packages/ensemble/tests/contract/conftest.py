@@ -120,13 +120,11 @@ def make(
             if bad and len(kept) < tails:
                 err = f"step {rng.randrange(9999)}\nERROR: Lost atoms: original 4000 current {rng.randrange(4000)}\n"
                 kept.append((full, "Setting up run ...\n" * 3, err * 4))
-            for series, value in (("duration", took), ("pending", began - submitted), ("temperature", rng.gauss(300, 9))):
-                if series == "temperature" and group != "sweep":
+            for what, value in (("duration", took), ("pending", began - submitted), ("temperature", rng.gauss(300, 9))):
+                if what == "temperature" and group != "sweep":
                     continue
-                key = f"{group}-{series}"
-                count, total = sums.get(key, (0, 0.0))
-                sums[key] = (count + 1, total + value)
-                points.append((key, count + 1, ended, value, (total + value) / (count + 1)))
+                key = f"{group}-{what}"
+                points.append((key, 0, ended, value, 0.0))
             if bad and how != "cancelled" and attempt < 1 and rng.random() < 0.5:
                 attempt += 1
                 submitted = ended
@@ -153,8 +151,13 @@ def make(
         moved.append(tuple(row))
     db.executemany(f"INSERT INTO jobs VALUES ({','.join('?' * 14)})", [*moved, *(rows or [])])
     points.sort(key=lambda point: point[2])
-    for key in sums:
-        mine = [point for point in points if point[0] == key and point[2] + shift <= now]
+    series: dict[str, list[tuple[Any, ...]]] = {}
+    for key, _, when, value, _ in points:
+        count, total = sums.get(key, (0, 0.0))
+        sums[key] = (count + 1, total + value)
+        series.setdefault(key, []).append((key, count + 1, when, value, (total + value) / (count + 1)))
+    for all_of in series.values():
+        mine = [point for point in all_of if point[2] + shift <= now]
         step = max(1, len(mine) // 2000)
         db.executemany(
             "INSERT INTO points VALUES (?,?,?,?,?)", [(s, n, t + shift, v, m) for s, n, t, v, m in mine[::step][:2000]]

@@ -14,7 +14,9 @@ from ensemble.errors import EnsembleError, FileError
 from ensemble.load import load
 from ensemble.member import Options
 from ensemble.plugins import choose, registry, why_no_action
-from ensemble.report import JsonReport, LiveReport, TextReport
+from ensemble.reporting.json import JsonReport
+from ensemble.reporting.live import LiveReport
+from ensemble.reporting.text import TextReport
 from ensemble.runtime import Runtime
 
 

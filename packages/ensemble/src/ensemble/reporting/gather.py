@@ -300,8 +300,8 @@ def _series(run: RunDir, start: float) -> list[dict[str, Any]]:
     most = max(40, POINTS // max(1, min(len(names), SERIES)))
     found = []
     for name in names[:SERIES]:
-        rows = run.rows("SELECT time, value, mean, n FROM points WHERE series = ? ORDER BY n", name)
-        total = rows[-1][3] if rows else 0
+        rows = run.rows("SELECT time, value, mean, n FROM points WHERE series = ? ORDER BY time, n", name)
+        total = max((row[3] for row in rows), default=0)
         if len(rows) > most:
             step = (len(rows) - 1) / (most - 1)
             rows = [rows[round(n * step)] for n in range(most)]

@@ -16,7 +16,7 @@
       else if (key === "color") made.style.setProperty("--c", value);
       else made.setAttribute(key, value === true ? "" : value);
     }
-    made.append(...inside.flat().filter((one) => one !== null && one !== undefined && one !== ""));
+    made.append(...inside.flat(9).filter((one) => one !== null && one !== undefined && one !== ""));
     return made;
   }
   const pad = (n, to = 2) => String(n).padStart(to, "0");
@@ -36,9 +36,9 @@
     if (s < 1) return `${+(s * 1e3).toPrecision(3)} ms`;
     if (s < 60) return `${+s.toPrecision(3)} s`;
     const whole = Math.round(s);
-    if (whole < 3600) return `${Math.floor(whole / 60)} min ${pad(whole % 60)} s`;
-    if (whole < 86400) return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
-    return `${Math.floor(whole / 86400)} d ${pad(Math.floor((whole % 86400) / 3600))} h`;
+    if (whole < 3600) return `${Math.floor(whole / 60)}m ${pad(whole % 60)}s`;
+    if (whole < 86400) return `${Math.floor(whole / 3600)}h ${pad(Math.floor((whole % 3600) / 60))}m`;
+    return `${Math.floor(whole / 86400)}d ${pad(Math.floor((whole % 86400) / 3600))}h`;
   }
   const since = (s) => (s === null || s === undefined ? "–" : "+" + lasts(s));
   function clock(epoch, fine) {
@@ -128,7 +128,7 @@
 
   function tile(value, text, href, name) {
     const inside = [el("b", {}, value), el("span", {}, text)];
-    $("tiles").append(el("li", { class: name }, href ? el("a", { href }, el("b", {}, value), el("br"), el("span", {}, text)) : inside));
+    $("tiles").append(el("li", { class: name }, href ? el("a", { href }, inside) : inside));
   }
   tile(num(total.jobs || 0), "jobs");
   tile(num(total.success || 0), "succeeded");
@@ -151,11 +151,11 @@
   };
   const spread = (three) => (three ? [lasts(three[0]), lasts(three[1])] : ["–", "–"]);
   $("groups").append(D.groups.length ? table("Groups of jobs",
-    [["group"], ["jobs", "n"], ...columns.map((key) => [key, "n"]), ["waited, median", "n"], ["95 %", "n"], ["ran, median", "n"], ["95 %", "n"], ["core-hours", "n"], ["command"]],
+    [["group"], ["jobs", "n"], ...columns.map((key) => [key, "n"]), ["waited, median", "n"], ["95 %", "n"], ["ran, median", "n"], ["95 %", "n"], ["core-h", "n"]],
     D.groups, (group) => [
-      group.name, [num(group.counts.jobs || 0), "n"], ...columns.map((key) => count(group, key)),
+      [[group.name, group.command ? el("div", { class: "mono command", title: group.command }, group.command) : ""], "w"], [num(group.counts.jobs || 0), "n"], ...columns.map((key) => count(group, key)),
       ...spread(group.wait).map((text) => [text, "n"]), ...spread(group.took).map((text) => [text, "n"]),
-      [num(+(group.busy / 3600).toPrecision(3)), "n"], [group.command, "mono soft"],
+      [num(+(group.busy / 3600).toPrecision(3)), "n"],
     ]) : none("No job has been submitted yet."));
 
   // --- time: one window for all pictures
@@ -203,9 +203,9 @@
     if (step < 1) return `${+s.toFixed(Math.max(0, -Math.floor(Math.log10(step))))} s`;
     s = Math.round(s);
     const d = Math.floor(s / 86400), h = Math.floor((s % 86400) / 3600), m = Math.floor((s % 3600) / 60), r = s % 60;
-    if (view.t1 < 120 && s < 120) return `${s} s`;
-    if (d) return `${d} d${h ? ` ${h} h` : ""}${m ? ` ${pad(m)}` : ""}`;
-    return h ? `${h}:${pad(m)}${r ? ":" + pad(r) : ""} h` : `${m}:${pad(r)} min`;
+    if (d) return [`${d}d`, h || m ? `${h}h` : "", m ? `${pad(m)}m` : ""].filter(Boolean).join(" ");
+    if (h) return [`${h}h`, m || r ? `${pad(m)}m` : "", r ? `${pad(r)}s` : ""].filter(Boolean).join(" ");
+    return r ? `${m ? `${m}m ` : ""}${m ? pad(r) : r}s` : `${m}m`;
   }
   const xOf = (t, w) => LEFT + ((t - view.t0) / (view.t1 - view.t0)) * (w - LEFT - RIGHT);
   const tOf = (x, w) => view.t0 + ((x - LEFT) / (w - LEFT - RIGHT)) * (view.t1 - view.t0);
@@ -493,7 +493,7 @@
     chosen = i;
     if (i < 0) { $("chosen").replaceChildren(); redraw(); return; }
     if (go) {
-      const span = Math.min(SPAN, Math.max((fin[i] - sub[i]) * 3, Math.min(view.t1 - view.t0, SPAN / 4)));
+      const span = Math.min(SPAN, Math.max((fin[i] - sub[i]) * 2, (fin[i] - beg[i]) * 8, SPAN * 1e-4));
       const rows = Math.min(Math.max(1, N), Math.max(24, Math.min(view.r1 - view.r0, 40)));
       const mid = (sub[i] + fin[i]) / 2;
       Object.assign(view, { t0: mid - span / 2, t1: mid + span / 2, r0: row[i] + 0.5 - rows / 2, r1: row[i] + 0.5 + rows / 2 });
@@ -640,7 +640,7 @@
   const use = $("use"), U = D.use;
   function paintUse() {
     const { g, w, h } = ready(use);
-    const top = 14, bottom = h - 22, right = w - RIGHT;
+    const top = 26, bottom = h - 22, right = w - RIGHT;
     const from = Math.max(0, Math.floor(view.t0 / U.width)), to = Math.min(U.busy.length, Math.ceil(view.t1 / U.width));
     let most = D.cores || 0, queue = 0;
     for (let k = 0; k < U.busy.length; k++) { if (!D.cores || U.busy[k] > most) most = Math.max(most, U.busy[k]); }
@@ -671,13 +671,12 @@
     g.restore();
     firings(g, w, top, bottom, false);
     g.textAlign = "left"; g.textBaseline = "top";
-    tag(g, LEFT + 6, top + 3, [[C.running, D.cores ? `cores at work, of ${num(D.cores)}` : "cores at work"], ...(queue > 0 ? [[C.timeout, `jobs that wait (at most ${num(+queue.toPrecision(3))} here)`]] : [])]);
+    tag(g, LEFT, 3, [[C.running, D.cores ? `cores at work, of ${num(D.cores)}` : "cores at work"], ...(queue > 0 ? [[C.timeout, `jobs that wait (at most ${num(+queue.toPrecision(3))} here)`]] : [])]);
     use.setAttribute("aria-label", `Cores at work over time${D.cores ? `, of ${num(D.cores)}` : ""}, and the jobs that wait`);
   }
   function tag(g, x, y, entries) {
     for (const [ink, text] of entries) {
       const wide = g.measureText(text).width;
-      g.fillStyle = C.card; g.globalAlpha = 0.82; g.fillRect(x - 3, y - 2, wide + 22, 16); g.globalAlpha = 1;
       g.fillStyle = ink; g.fillRect(x, y + 4, 10, 3);
       g.fillStyle = C.soft; g.fillText(text, x + 15, y);
       x += wide + 32;
@@ -716,7 +715,7 @@
     const floor = low >= 0 && low - margin < (high - low) * 0.35 ? 0 : low - margin;
     low = low >= 0 ? Math.max(0, floor) : floor; high += margin;
     const y = (v) => bottom - ((v - low) / (high - low)) * (bottom - top);
-    const step = niceStep((high - low) / 3.2);
+    const step = one.time ? timeStep(high - low, 3.2) : niceStep((high - low) / 3.2);
     g.textAlign = "right"; g.textBaseline = "middle";
     for (let k = Math.ceil(low / step); k * step <= high; k++) {
       const v = k * step;
