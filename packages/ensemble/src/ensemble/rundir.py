@@ -6,6 +6,7 @@ system). What can't be read raises RunDirError in one line that says what to do;
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from urllib.parse import quote
 from ensemble.errors import RunDirError
 
 DATABASE = "run.sqlite"
-REQUESTS = "requests"
+LOCK = "lock"
 FORMAT = "1"
 BUSY_SECONDS = 5.0
 MAGIC = b"SQLite format 3\x00"  # https://www.sqlite.org/fileformat.html, section 1.3
@@ -209,6 +210,8 @@ class RunDir:
             return State("elsewhere", f"runs on {host} as process {pid}, by what it wrote {ago} ago")
         if _alive(pid, _number(owner.get("since"))):
             return State("running", f"runs as process {pid}")
+        if _locked(self.path / LOCK):
+            return State("running", "runs, by the lock that its process holds")
         return State("dead", f"its process {pid} is gone and it had not ended, its jobs may still run; {resume}")
 
     def last_write(self) -> float:
@@ -463,6 +466,21 @@ def _cut(path: Path) -> str:
     page = int.from_bytes(head[16:18], "big")
     whole = (65536 if page == 1 else page) * int.from_bytes(head[28:32], "big")
     return f", {size} of {whole} bytes are there" if size < whole else ""
+
+
+def _locked(path: Path) -> bool:
+    """Whether somebody holds the lock of a run's directory; asked only where its owner seems gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _alive(pid: int, since: float | None) -> bool:

@@ -165,12 +165,16 @@ def make(
     db.executemany("INSERT INTO tails VALUES (?,?,?)", kept)
     third = (last - start) / 3
     fired = [
+        (0.0, 0, "start", "trigger", "start", {}),
         (0.0, 0, "start", "submit", "sweep", {"jobs": 200}),
+        (third, 1, "count.sweep.finished", "trigger", "count.sweep.finished", {}),
         (third, 1, "count.sweep.finished", "submit", "analyse", {"jobs": 20}),
+        (third * 1.4, 1, "count.sweep.finished", "trigger", "count.sweep.finished", {}),
         (third * 1.4, 1, "count.sweep.finished", "submit", "analyse", {"jobs": 20}),
+        (third * 1.7, 2, "count.analyse.success", "trigger", "count.analyse.success", {}),
         (third * 1.7, 2, "count.analyse.success", "submit", "plot", {"jobs": 1}),
         (third * 1.8, -1, "", "message", "the plot is made", {}),
-    ] + [(last * 0 + third * 3 * n / max(1, rules), 1, "count.sweep.finished", "submit", "analyse", {}) for n in range(rules)]
+    ] + [(third * 3 * n / max(1, rules), 1, "count.sweep.finished", "trigger", "count.sweep.finished", {}) for n in range(rules)]
     db.executemany(
         "INSERT INTO decisions VALUES (?,?,?,?,?,?,?)",
         [

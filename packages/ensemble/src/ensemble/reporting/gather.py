@@ -71,6 +71,7 @@ def gather(run: RunDir, now: float | None = None) -> dict[str, Any]:
         "rules": rules_of(document, decisions, run.result),
         "decisions": _decisions(decisions, start),
         "calls": loads(run.meta.get("calls"), {}),
+        "forgotten": int(run.number("forgotten") or 0),
         "errors": [str(text)[:2000] for text in run.result.get("errors", [])[:100]],
         "text": run.value("text")[:TEXT_CHARS],
     }
@@ -305,7 +306,8 @@ def _series(run: RunDir, start: float) -> list[dict[str, Any]]:
         if len(rows) > most:
             step = (len(rows) - 1) / (most - 1)
             rows = [rows[round(n * step)] for n in range(most)]
-        rows = [row for row in rows if all(isinstance(x, (int, float)) and isfinite(x) for x in row[:3])]
+        rows = [(t, v, v if m is None else m) for t, v, m, _ in rows]
+        rows = [row for row in rows if all(isinstance(x, (int, float)) and isfinite(x) for x in row)]
         found.append(
             {
                 "name": name[:200],
@@ -322,7 +324,10 @@ def _decisions(decisions: Iterable[Any], start: float) -> dict[str, Any]:
     shown, actions, labels = _Words(), _Words(), _Words()
     rows = []
     room = DETAIL_BYTES
-    for one in decisions:
+    listed = list(decisions)
+    for one, after in zip(listed, [*listed[1:], None], strict=True):
+        if one.action == "trigger" and after and (after.rule, after.time) == (one.rule, one.time):
+            continue  # what it did follows, and names it
         detail = one.detail if len(one.detail) <= 300 else f"{one.detail[:299]}…"
         detail = "" if detail in ("{}", "null") else detail
         room -= len(embedded(detail))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ensemble.reporting.text import context_of, end_counts
 
 if TYPE_CHECKING:
     from ensemble.document import Document
-    from ensemble.engine import Command, Engine, Result
+    from ensemble.engine import Engine
     from ensemble.errors import CustomError
     from ensemble.events import Event
     from ensemble.member import Member
+    from ensemble.results import Command, Result
 
 
 class JsonReport:
     """One JSON object a line. `type`: event, trigger, the kinds of commands (submit, cancel, terminate, custom, retry,
-    resize, message, set, avoid), metric, limit, error, stopping, end.
+    resize, message, set, avoid), metric, limit, lost and found (the member), error, stopped, end.
     """
 
     def __init__(self, document: Document, engine: Engine) -> None:
@@ -29,17 +31,16 @@ class JsonReport:
         if command.kind == "trigger":
             write("trigger", name=command.label, rule=command.rule.as_dict() if command.rule else None)
         else:
-            more = {key: value for key, value in context_of(command).items() if key not in ("type", "label", "jobs")}
-            write(command.kind, label=command.label, jobs=list(command.jobs), **more)
+            write(command.kind, label=command.label, jobs=list(command.jobs), **context_of(command))
 
     def custom_failed(self, error: CustomError) -> None:
         write("error", file=error.file, line=error.line, message=error.message)
 
-    def limit(self, why: str) -> None:
-        write("limit", why=why)
+    def say(self, kind: str, text: str) -> None:
+        write(kind, why=text)
 
-    def stopping(self, why: str) -> None:
-        write("stopping", why=why)
+    def stopped(self, why: str, result: Result, folder: Path) -> None:
+        write("stopped", why=why, running=self.engine.running, failed=result.failed, directory=str(folder))
 
     def end(self, result: Result, member: Member) -> None:
         write("end", **end_of(result, self.engine, member))
@@ -57,12 +58,9 @@ def end_of(result: Result, engine: Engine, member: Member) -> dict[str, Any]:
         "failures": [{**failure, "where": member.where(failure["job"]) or None} for failure in result.failures],
         "never_met": [rule.as_dict() for rule in result.never_met],
         "errors": list(result.errors),
-        "lost": _plain(getattr(result, "lost", [])),
+        "lost": result.lost,
+        "left": result.left,
     }
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, (int, str)) else list(value)
 
 
 def write(kind: str, **fields: Any) -> None:

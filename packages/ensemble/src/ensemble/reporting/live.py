@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ensemble.reporting.look import Group, Look, of_engine
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from ensemble.document import Document
-    from ensemble.engine import Command, Engine, Result
+    from ensemble.engine import Engine
     from ensemble.events import Event
     from ensemble.member import Member
+    from ensemble.results import Command, Result
 
 PER_SECOND = 4
 RATE_SECONDS = 10.0
@@ -161,8 +163,14 @@ class LiveReport(TextReport):
     def command(self, command: Command) -> None:
         if command.kind == "trigger":
             self._fired += 1
+        elif command.kind == "message":
+            self._recent.append(command.label)
         super().command(command)
         self._schedule()
+
+    def say(self, kind: str, text: str) -> None:
+        super().say(kind, text)
+        self._recent.append(text)
 
     def event(self, event: Event) -> None:
         if self.document.debug:
@@ -174,6 +182,10 @@ class LiveReport(TextReport):
         self.close()
         super().end(result, member)
 
+    def stopped(self, why: str, result: Result, folder: Path) -> None:
+        self.close()
+        super().stopped(why, result, folder)
+
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -181,7 +193,7 @@ class LiveReport(TextReport):
         self._view.close()
 
     def _look(self) -> Look:
-        return of_engine(self.engine, self._fired)
+        return of_engine(self.engine, self._fired, tuple(self._recent))
 
     def _schedule(self) -> None:
         """Draw from now on, from the loop's own timer: in the thread that owns the engine, whatever its events do."""

@@ -45,7 +45,7 @@ class Look:
         return Group("all", *sums)
 
 
-def of_engine(engine: Engine, fired: int = 0) -> Look:
+def of_engine(engine: Engine, fired: int = 0, messages: tuple[str, ...] = ()) -> Look:
     """From an engine's own state, when somebody looks: nothing has to be counted at each event for it."""
     live = engine.running
     started = _started(engine)
@@ -55,7 +55,7 @@ def of_engine(engine: Engine, fired: int = 0) -> Look:
         active = live.get(name, 0)
         running = min(active, started.get(name, 0))
         groups.append(Group(name, jobs, active - running, running, good, max(0, jobs - active - good)))
-    return Look(tuple(groups), fired)
+    return Look(tuple(groups), fired, messages)
 
 
 def _started(engine: Engine) -> Counter[str]:
@@ -75,5 +75,5 @@ def of_rundir(run: RunDir) -> Look:
         )
         for name, counts in run.counts().items()
     )
-    fired = run.rows("SELECT count(*) FROM (SELECT DISTINCT rule, time FROM decisions WHERE rule >= 0)")[0][0]
+    fired = run.rows("SELECT count(*) FROM decisions WHERE action = 'trigger'")[0][0]
     return Look(groups, fired)

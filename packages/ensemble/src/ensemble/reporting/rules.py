@@ -19,11 +19,16 @@ def rules_of(document: Mapping[str, Any], decisions: Iterable[Decision], result:
     fired: Counter[int] = Counter()
     shown: dict[int, str] = {}
     times: dict[int, list[float]] = {}
-    for one in decisions:
+    decided = list(decisions)
+    told = any(one.action == "trigger" for one in decided)
+    for one in decided:
         if one.rule < 0:
             continue
+        if one.action != "trigger":
+            shown.setdefault(one.rule, f"{one.shown} → {one.action} {one.label}".strip())
+            if told:
+                continue
         fired[one.rule] += 1
-        shown.setdefault(one.rule, f"{one.shown}: {one.action} {one.label}".strip())
         times.setdefault(one.rule, [one.time, one.time])[1] = one.time
     listed = document.get("rules")
     rules = [rule for rule in listed if isinstance(rule, dict)] if isinstance(listed, list) else []
@@ -36,7 +41,7 @@ def rules_of(document: Mapping[str, Any], decisions: Iterable[Decision], result:
         found.append(
             {
                 "index": index,
-                "text": _text(rule) if rule is not None else shown[index],
+                "text": _text(rule) if rule is not None else shown.get(index, ""),
                 "fired": fired[index],
                 "of": of,
                 "first": times.get(index, [None])[0],

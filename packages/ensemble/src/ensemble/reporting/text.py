@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from ensemble.document import Document
-    from ensemble.engine import Command, Engine, Result
+    from ensemble.engine import Engine
     from ensemble.errors import CustomError
     from ensemble.events import Event
     from ensemble.member import Member
+    from ensemble.results import Command, Result
 
 SHOWN_FAILURES = 10
 STYLES = {"trigger": "bold green", "submit": "cyan", "custom": "magenta", "message": "bold", "retry": "yellow"}
 STYLES |= {"cancel": "yellow", "terminate": "yellow", "avoid": "yellow", "resize": "blue", "set": "blue"}
-_OMITTED = {"label", "kind", "jobs", "nodes", "why", "message"}  # of a decision's detail: told otherwise
 
 
 class TextReport:
@@ -49,12 +50,16 @@ class TextReport:
     def custom_failed(self, error: CustomError) -> None:
         self.note(str(error))
 
-    def limit(self, why: str) -> None:
-        """The queue takes no more jobs now."""
-        self.note(f"the queue takes no more jobs now ({why}); submission goes on when it does")
+    def say(self, kind: str, text: str) -> None:
+        """What the runtime has to tell: `limit` (the queue takes no more now), `lost` and `found` (the member)."""
+        said = {"limit": "submission waits: ", "lost": "the member can't be reached: "}.get(kind, "")
+        self.note(f"{said}{text}")
 
-    def stopping(self, why: str) -> None:
-        self.note(f"stopping ({why}): {sum(self.engine.running.values())} jobs are cancelled")
+    def stopped(self, why: str, result: Result, folder: Path) -> None:
+        """The run was stopped before its end."""
+        left = sum(self.engine.running.values())
+        still = f"{left} jobs are left to their queue" if left else "nothing runs"
+        self.note(f"stopped ({why}): {still}; go on with: ensemble run --resume {folder}")
 
     def end(self, result: Result, member: Member) -> None:
         """The summary on stdout; what went wrong, and how much was done, on stderr."""
@@ -65,8 +70,10 @@ class TextReport:
             self.note(failure_line(failure, place))
         if result.failed > SHOWN_FAILURES:
             self.note(f"and {result.failed - SHOWN_FAILURES} more that did not succeed")
-        for job in list(getattr(result, "lost", ()) or ())[:SHOWN_FAILURES]:
-            self.note(f"lost: {job}")
+        if result.lost:
+            self.note(f"lost: nobody knows the end of {result.lost} jobs")
+        if result.left:
+            self.note(f"left running: {result.left} jobs")
         for rule in result.never_met:
             wanted = f"{rule.shown} {rule.when or ''}".strip()
             self.note(f"never met: {wanted} -> {rule.action.name} {rule.action.label}")
@@ -76,10 +83,12 @@ class TextReport:
             self.note(f"output of the jobs: {member.output}")
 
 
-def context_of(command: Command) -> Mapping[str, Any]:
+def context_of(command: Command) -> dict[str, Any]:
     """What more a command says, as plain data."""
-    found = getattr(command, "context", None)
-    return found if isinstance(found, Mapping) else {}
+    more: dict[str, Any] = {"nodes": command.nodes} if command.kind == "resize" else {}
+    if command.kind == "terminate":
+        more["leave"] = command.leave
+    return more | ({"reason": command.reason} if command.reason else {})
 
 
 def command_line(
@@ -89,27 +98,28 @@ def command_line(
 
     group: the fields of the group that is submitted, where they are known.
     """
-    names = list(jobs) or detail.get("jobs") or []
-    number = len(names) if isinstance(names, (list, tuple)) else names
+    names = list(jobs)
+    number = len(names) or detail.get("jobs", 0)
     match kind:
         case "trigger":
             return f"=> trigger {label}"
         case "submit":
-            return f"   submit {label} {group_fields(label, {**(group or {}), **_shown(detail)}, number)}".rstrip()
+            return f"   submit {label} {group_fields(label, group or {}, number)}".rstrip()
         case "cancel" | "terminate":
-            return f"   {f'{kind} {label}'.strip()} (jobs:{number if number != [] else 0})"
+            return f"   {f'{kind} {label}'.strip()} (jobs:{number})" + (" (left running)" if detail.get("leave") else "")
+        case "retry":
+            return f"   retry {', '.join(map(str, names)) or label}{_because(detail)}"
         case "resize":
             nodes = detail.get("nodes")
             return f"   resize {label}".rstrip() + (f" (nodes:{nodes})" if nodes is not None else "")
         case "message":
-            return f"   message {detail.get('message') or label}"
+            return f"   message {label}"
         case _:
-            more = ",".join(f"({key}:{value})" for key, value in _shown(detail).items())
-            return f"   {kind} {label} {more}".rstrip()
+            return f"   {kind} {label}{_because(detail)}".rstrip()
 
 
-def _shown(detail: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in detail.items() if key not in _OMITTED}
+def _because(detail: Mapping[str, Any]) -> str:
+    return f" ({detail['reason']})" if detail.get("reason") else ""
 
 
 def group_fields(name: str, group: Mapping[str, Any], number: object = 0) -> str:

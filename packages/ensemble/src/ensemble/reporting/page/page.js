@@ -633,6 +633,7 @@
   if (N && !there.has(D.outcomes.indexOf("pending"))) $("legend").append(el("span", { class: "key", color: "var(--pending)" }, "waiting"));
   if (FIRED.length) $("legend").append(el("span", { class: "key mark" }, "a rule fired (its number)"));
   if (J.n < J.of) $("legend").before(el("p", { class: "note" }, `${num(J.n)} of ${num(J.of)} attempts are drawn: what did not succeed first, and an even sample of the rest. All figures count all of them.`));
+  if (D.forgotten) $("legend").before(el("p", { class: "note" }, `${num(D.forgotten)} older attempts, which had ended, are no longer kept one by one: nothing here but the metrics counts them.`));
   $("s-time").hidden = !N;
 
   // --- use of the cores
