@@ -228,7 +228,11 @@ class RunDir:
         """The attempts of jobs, as they were recorded; `where` and `order` are SQL of ours."""
         sql = f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs {where} ORDER BY {order}"  # noqa: S608 - never a user's text
         for row in self.each(sql, *values):
-            yield JobRow(*(("" if column is None and JOB_COLUMNS[n] in _TEXTS else column) for n, column in enumerate(row)))
+            job = JobRow._make(row)
+            if None in row:
+                texts: dict[str, Any] = {key: getattr(job, key) or "" for key in _TEXTS}
+                job = job._replace(cores=job.cores or 0, **texts)
+            yield job
 
     def counts(self) -> dict[str, dict[str, int]]:
         """For each group how many jobs there are (`jobs`), wait (`held`, `pending`), run, and ended in each way.
@@ -237,7 +241,8 @@ class RunDir:
         """
         found: dict[str, dict[str, int]] = {}
         for group, state, started, outcome, number in self.rows(
-            "SELECT grp, state, started IS NOT NULL, outcome, count(*) FROM jobs GROUP BY 1, 2, 3, 4 ORDER BY min(rowid)"
+            "SELECT grp, state, started IS NOT NULL, outcome, count(*) FROM jobs"
+            " GROUP BY 1, 2, 3, 4 ORDER BY min(rowid)"
         ):
             counts = found.setdefault(group, {"jobs": 0})
             what = kind_of(state, bool(started), outcome)
@@ -259,9 +264,7 @@ class RunDir:
 
     def decisions(self, after: int = -1, limit: int = 10_000) -> list[Decision]:
         """What was done after the decision `after`, oldest first."""
-        sql = (
-            "SELECT seq, time, rule, shown, action, label, detail FROM decisions WHERE seq > ? ORDER BY seq LIMIT ?"
-        )
+        sql = "SELECT seq, time, rule, shown, action, label, detail FROM decisions WHERE seq > ? ORDER BY seq LIMIT ?"
         return [
             Decision(seq, when, -1 if rule is None else rule, shown or "", action or "", label or "", detail or "")
             for seq, when, rule, shown, action, label, detail in self.rows(sql, after, limit)
@@ -378,7 +381,7 @@ class RunDir:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
             raise RunDirError(
                 self.path,
-                f"{DATABASE} has no table meta: it is no run's, or the run has only just started and will be there soon",
+                f"{DATABASE} has no table meta: it is no run's, or the run has only just started; then try again",
             )
         return dict(db.execute("SELECT key, value FROM meta").fetchall())
 
@@ -405,10 +408,8 @@ class RunDir:
         return RunDirError(self.path, text)
 
 
-_TEXTS = {"id", "state", "outcome", "reason", "hosts", "grp", "name"}
-_RESCUE = (
-    "keep the directory, take the file from a backup, or see what is left of it with: sqlite3 run.sqlite .recover"
-)
+_TEXTS = ("id", "state", "outcome", "reason", "hosts")
+_RESCUE = "keep the directory, take the file from a backup, or see what is left of it with: sqlite3 run.sqlite .recover"
 
 
 def kind_of(state: str, started: bool, outcome: str) -> str:

@@ -24,7 +24,8 @@ CREATE TABLE events(seq INTEGER PRIMARY KEY, time REAL, name TEXT, job TEXT, con
 CREATE TABLE snapshot(seq INTEGER, state BLOB);
 CREATE TABLE jobs(name TEXT PRIMARY KEY, grp TEXT, attempt INTEGER, id TEXT, state TEXT, submitted REAL, started REAL,
     ended REAL, outcome TEXT, status INTEGER, reason TEXT, hosts TEXT, nodes INTEGER, cores INTEGER);
-CREATE TABLE decisions(seq INTEGER PRIMARY KEY, time REAL, rule INTEGER, shown TEXT, action TEXT, label TEXT, detail TEXT);
+CREATE TABLE decisions(seq INTEGER PRIMARY KEY, time REAL, rule INTEGER, shown TEXT, action TEXT, label TEXT,
+    detail TEXT);
 CREATE TABLE points(series TEXT, n INTEGER, time REAL, value REAL, mean REAL);
 CREATE TABLE tails(name TEXT PRIMARY KEY, out TEXT, err TEXT);
 """
@@ -174,7 +175,10 @@ def make(
         (third * 1.7, 2, "count.analyse.success", "trigger", "count.analyse.success", {}),
         (third * 1.7, 2, "count.analyse.success", "submit", "plot", {"jobs": 1}),
         (third * 1.8, -1, "", "message", "the plot is made", {}),
-    ] + [(third * 3 * n / max(1, rules), 1, "count.sweep.finished", "trigger", "count.sweep.finished", {}) for n in range(rules)]
+    ] + [
+        (third * 3 * n / max(1, rules), 1, "count.sweep.finished", "trigger", "count.sweep.finished", {})
+        for n in range(rules)
+    ]
     db.executemany(
         "INSERT INTO decisions VALUES (?,?,?,?,?,?,?)",
         [
@@ -209,7 +213,9 @@ def make(
         values["owner"] = json.dumps({"pid": 2**22 + 1, "host": socket.gethostname(), "since": now})
     elif state == "elsewhere":
         values["owner"] = json.dumps({"pid": 17, "host": "login9.example", "since": now})
-    db.executemany("INSERT INTO meta VALUES (?,?)", [(key, str(value)) for key, value in {**values, **(meta or {})}.items()])
+    db.executemany(
+        "INSERT INTO meta VALUES (?,?)", [(key, str(value)) for key, value in {**values, **(meta or {})}.items()]
+    )
     db.executemany(
         "INSERT INTO events VALUES (?,?,?,?,?)",
         [(seq, row[5], "submit", row[0], json.dumps({"id": row[3]})) for seq, row in enumerate(moved[:50]) if row[5]],
@@ -284,7 +290,9 @@ class Browser:
     def open(self, path: Path, *, dark: bool = False, width: int = 1280, height: int = 900, scale: float = 1) -> None:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False
+        )
         self.told.clear()
         self.call("Page.navigate", url=path.absolute().as_uri())
         while not any(one["method"] == "Page.loadEventFired" for one in self.told):

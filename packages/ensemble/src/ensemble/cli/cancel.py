@@ -26,7 +26,7 @@ def cancel(folder: Path, names: tuple[str, ...]) -> None:
     with RunDir(folder) as run:
         state = run.state()
         if state.word == "ended":
-            raise RunDirError(folder, f"it has {state.text}; there is nothing to cancel")
+            raise RunDirError(folder, f"there is nothing to cancel, it has {state.text}")
         request: dict[str, Any] = {"cancel": _live(run, names)} if names else {"stop": "cancel"}
         if not state.lives:
             without_owner(run, state.text)
@@ -53,18 +53,22 @@ def without_owner(run: RunDir, why: str) -> None:
 
 def _live(run: RunDir, names: tuple[str, ...]) -> list[str]:
     """The names as the run knows them: groups as they are, of jobs the attempt that has not ended."""
-    groups = {str(group.get("name")) for group in document_of(run.value("text")).get("jobs") or () if isinstance(group, dict)}
+    groups = {
+        str(group.get("name")) for group in document_of(run.value("text")).get("jobs") or () if isinstance(group, dict)
+    }
     groups |= {group for (group,) in run.rows("SELECT DISTINCT grp FROM jobs")}
     found = []
     for name in names:
         if name in groups:
             found.append(name)
             continue
-        rows = [row for row in run.jobs("WHERE name = ? OR name LIKE ?", name, f"{base_name(name)}.%")]
-        rows = [row for row in rows if base_name(row.name) == base_name(name)]
+        like = run.jobs("WHERE name = ? OR name LIKE ?", base_name(name), f"{base_name(name)}.%")
+        rows = [row for row in like if base_name(row.name) == base_name(name)]
         if not rows:
             close = get_close_matches(name, groups, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; its groups are {', '.join(sorted(groups)) or 'none'}"
+            hint = (
+                f"; did you mean {close[0]!r}?" if close else f"; its groups are {', '.join(sorted(groups)) or 'none'}"
+            )
             raise RunDirError(run.path, f"there is no job and no group {name!r}{hint}")
         live = [row.name for row in rows if row.state != "ended"]
         if not live:

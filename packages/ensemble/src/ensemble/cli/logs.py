@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -18,11 +19,10 @@ def logs(folder: Path, job: str, stream: str) -> None:
     """Print what JOB of the run in DIR wrote, as it wrote it. JOB is a job's name, or its id in the queue."""
     from ensemble.output import read_output
 
-    out = click.get_binary_stream("stdout")
     with RunDir(folder) as run:
         found = read_output(run, job, stream)
         for note in found.notes:
             click.echo(note, err=True)
         for part in found.parts:
-            out.write(part)
-    out.flush()
+            sys.stdout.buffer.write(part)
+    sys.stdout.buffer.flush()

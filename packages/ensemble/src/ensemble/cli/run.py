@@ -128,7 +128,9 @@ def _resumed(ctx: click.Context, folder: Path, file: str, asked: str) -> _Run:
     journal = Journal.open(folder)
     meta = journal.meta
     if file and load(file).text != meta["text"]:
-        raise EnsembleError(f"{file} has changed since the run in {folder} began: leave it out to go on with what it was")
+        raise EnsembleError(
+            f"{file} has changed since the run in {folder} began: leave it out to go on with what it was"
+        )
     if asked not in ("", meta["member"]):
         raise EnsembleError(f"the run in {folder} is on member {meta['member']}, not {asked}")
     if meta["ended"]:
@@ -138,9 +140,7 @@ def _resumed(ctx: click.Context, folder: Path, file: str, asked: str) -> _Run:
         os.chdir(meta["cwd"])
     document = parse(meta["text"], meta["file"])
     _, kind = choose(meta["member"], None, registry())
-    options = Options(
-        meta["run"], folder / "member", json.loads(meta["cores"]), settings=json.loads(meta["settings"])
-    )
+    options = Options(meta["run"], folder / "member", json.loads(meta["cores"]), settings=json.loads(meta["settings"]))
     engine = replay(
         document, journal, lambda count: click.echo(f"resuming {folder}: {count} events were taken in again", err=True)
     )

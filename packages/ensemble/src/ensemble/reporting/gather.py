@@ -219,8 +219,8 @@ def _use(rows: Iterable[Any], start: float, end: float) -> dict[str, Any]:
 class _Integral:
     """The mean of a sum of intervals over equal parts of the time, in one step an interval.
 
-    The integral up to x of an interval from a of height h is h * (x - a) for x > a: of each part of the time we keep the sum
-    of h and of h * a of what begins in it (negative for what ends).
+    The integral up to x of an interval from a of height h is h * (x - a) for x > a: of each part of the time we keep
+    the sum of h and of h * a of what begins in it (negative for what ends).
     """
 
     def __init__(self, parts: int, width: float) -> None:
@@ -361,5 +361,3 @@ def embedded(value: object) -> str:
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
     return text.encode("utf-8", "replace").decode()  # a lone surrogate is no text
-
-

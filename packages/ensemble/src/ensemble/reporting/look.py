@@ -41,7 +41,9 @@ class Look:
 
     @property
     def total(self) -> Group:
-        sums = [sum(getattr(g, key) for g in self.groups) for key in ("jobs", "pending", "running", "success", "failed")]
+        sums = [
+            sum(getattr(g, key) for g in self.groups) for key in ("jobs", "pending", "running", "success", "failed")
+        ]
         return Group("all", *sums)
 
 

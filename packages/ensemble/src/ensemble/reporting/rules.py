@@ -11,8 +11,10 @@ from ensemble.rundir import Decision
 SHOWN = 500  # of a file's rules
 
 
-def rules_of(document: Mapping[str, Any], decisions: Iterable[Decision], result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For each rule its place, a text, how often it fired (`fired`), of how often (`of`, None: not said), when, and `never`.
+def rules_of(
+    document: Mapping[str, Any], decisions: Iterable[Decision], result: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """For each rule its place, a text, how often it fired (`fired`), of how often (`of`, None: not said), and when.
 
     A rule that came with a packaged set or from a function stands in no file: it is known by what it did.
     """
@@ -64,7 +66,12 @@ def _repetitions(rule: Mapping[str, Any]) -> int | None:
 
 def _key(rule: Mapping[str, Any]) -> tuple[str, ...]:
     action = _action(rule)
-    return (str(rule.get("trigger", "")), str(rule.get("name") or ""), str(action.get("name")), str(action.get("label") or ""))
+    return (
+        str(rule.get("trigger", "")),
+        str(rule.get("name") or ""),
+        str(action.get("name")),
+        str(action.get("label") or ""),
+    )
 
 
 def _text(rule: Mapping[str, Any]) -> str:

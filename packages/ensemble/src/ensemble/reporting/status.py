@@ -33,7 +33,7 @@ def status_of(run: RunDir, failures: int = FAILURES, now: float | None = None) -
         superseded = run.superseded()
         bad = "WHERE state = 'ended' AND outcome != 'success'"
         total = run.rows(f"SELECT count(*) FROM jobs {bad}")[0][0]  # noqa: S608 - our own text
-        last = []
+        last: list[dict[str, Any]] = []
         for row in run.jobs(bad, order="ended DESC, rowid DESC"):
             if len(last) >= failures:
                 break
@@ -151,7 +151,9 @@ def _failure(failure: dict[str, Any]) -> list[str]:
     where = f" on {','.join(failure['hosts'])}" if failure["hosts"] else ""
     ident = f" (id {failure['id']})" if failure["id"] else ""
     again = f"; tried again as {failure['retried_as']}" if failure["retried_as"] else ""
-    lines = [f"  {failure['job']}{ident}{where}: {failure['outcome']}: {failure['reason'] or 'no reason is known'}{again}"]
+    lines = [
+        f"  {failure['job']}{ident}{where}: {failure['outcome']}: {failure['reason'] or 'no reason is known'}{again}"
+    ]
     lines.append(f"    output: {failure['where']}")
     lines += [f"    | {line}" for line in failure["err"] or failure["out"]]
     return [printable(line) for line in lines]

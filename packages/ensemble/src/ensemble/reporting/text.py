@@ -106,7 +106,9 @@ def command_line(
         case "submit":
             return f"   submit {label} {group_fields(label, group or {}, number)}".rstrip()
         case "cancel" | "terminate":
-            return f"   {f'{kind} {label}'.strip()} (jobs:{number})" + (" (left running)" if detail.get("leave") else "")
+            return f"   {f'{kind} {label}'.strip()} (jobs:{number})" + (
+                " (left running)" if detail.get("leave") else ""
+            )
         case "retry":
             return f"   retry {', '.join(map(str, names)) or label}{_because(detail)}"
         case "resize":

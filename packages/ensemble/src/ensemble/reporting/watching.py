@@ -68,7 +68,9 @@ class Watching:
                 for one in rows:
                     self._decision = one.seq
                     detail = loads(one.detail, {})
-                    self._decided(one.action, one.label, one.shown, one.rule, one.time, detail if isinstance(detail, dict) else {})
+                    self._decided(
+                        one.action, one.label, one.shown, one.rule, one.time, detail if isinstance(detail, dict) else {}
+                    )
             if self._view:
                 self._look = of_rundir(self.run)
 
