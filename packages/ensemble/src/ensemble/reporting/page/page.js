@@ -227,6 +227,7 @@
   function firings(g, w, top, bottom, flags) {
     g.save();
     let free = -99;
+    const named = new Set();
     const seen = new Uint8Array(Math.ceil(w) + 2);
     const many = FIRED.filter((one) => one.t >= view.t0 && one.t <= view.t1).length > 60;
     g.strokeStyle = g.fillStyle = C.mark;
@@ -235,19 +236,20 @@
       const x = Math.round(xOf(one.t, w)) + 0.5;
       if (seen[Math.floor(x)]) continue;
       seen[Math.floor(x)] = 1;
-      g.globalAlpha = many ? 0.28 : 0.8;
-      g.setLineDash([3, 3]);
-      g.beginPath(); g.moveTo(x, top); g.lineTo(x, bottom); g.stroke();
+      g.globalAlpha = 0.8;
+      g.setLineDash(many ? [] : [3, 3]);
+      g.beginPath(); g.moveTo(x, many ? top - 5 : top); g.lineTo(x, many ? top : bottom); g.stroke();
       g.globalAlpha = 1;
-      if (flags) {
+      if (flags && !(many && named.has(one.rule))) {
+        named.add(one.rule);
         const text = String(one.rule), wide = Math.max(14, g.measureText(text).width + 8);
         if (x - wide / 2 > free) {
           g.fillStyle = C.mark;
           g.beginPath();
-          if (g.roundRect) g.roundRect(x - wide / 2, top - 16, wide, 14, 4); else g.rect(x - wide / 2, top - 16, wide, 14);
+          if (g.roundRect) g.roundRect(x - wide / 2, top - 20, wide, 14, 4); else g.rect(x - wide / 2, top - 20, wide, 14);
           g.fill();
           g.fillStyle = C.card; g.textAlign = "center"; g.textBaseline = "middle";
-          g.fillText(text, x, top - 8.5);
+          g.fillText(text, x, top - 12.5);
           g.fillStyle = C.mark;
           free = x + wide / 2 + 2;
         }
@@ -285,7 +287,7 @@
   // --- the timeline
 
   const time = $("time");
-  const TOP = 22, BOTTOM = 24;
+  const TOP = 24, BOTTOM = 24;
   const ORDERS = {
     group: ["group", (i) => at(J.group, i), (i) => J.groups[at(J.group, i)]],
     start: ["submission", () => 0, () => ""],
@@ -419,13 +421,13 @@
         let all = 0, red = 0, green = 0, blue = 0;
         for (let k = 0; k < 4; k++) {
           cover[k] += layers[k][y * (W + 1) + x];
-          const n = cover[k] * (k ? 1 : 0.35);
+          const n = cover[k] * (k ? 1 : 0.16);
           all += n; red += n * inks[k][0]; green += n * inks[k][1]; blue += n * inks[k][2];
         }
         if (all <= 0) continue;
         const p = (y * W + x) * 4;
         px[p] = red / all; px[p + 1] = green / all; px[p + 2] = blue / all;
-        px[p + 3] = 255 * Math.min(1, 0.2 + 0.8 * (all / full));
+        px[p + 3] = 255 * Math.min(1, 0.12 + 0.88 * Math.sqrt(all / full));
       }
     }
     const sheet = document.createElement("canvas");
