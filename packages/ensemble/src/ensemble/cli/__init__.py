@@ -15,6 +15,7 @@ from ensemble.errors import EnsembleError
     lazy={
         "run": ("ensemble.cli.run:run", "Run an ensemble until nothing runs and no rule can fire."),
         "validate": ("ensemble.cli.validate:validate", "Check a file, without running anything."),
+        "simulate": ("ensemble.cli.simulate:simulate", "Run a file in virtual time: what its rules do, and the cost."),
         "members": ("ensemble.cli.members:members", "List the members and plugins, and whether they can be used here."),
     },
 )

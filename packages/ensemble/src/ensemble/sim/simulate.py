@@ -1,0 +1,271 @@
+"""Drive an engine with a simulated queue, in virtual time from 0: no clock, no processes, no waiting.
+
+What is asked of the engine is `Decider`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ensemble.document import Document, JobGroup
+from ensemble.engine import Command, returned_event, start_event
+from ensemble.errors import CustomError
+from ensemble.events import Event
+from ensemble.job import Spec
+from ensemble.sim.models import Models, Recipe
+from ensemble.sim.queue import Need, SimQueue
+
+YEAR = 365 * 86400.0
+MOST_EVENTS = 50_000_000  # of a simulation; a million jobs have five million
+MOST_SIZES = 1000  # changes of the number of nodes that a summary tells
+
+Call = Callable[[Command], Event]
+SpecOf = Callable[[Command, str], Spec]
+Listener = Callable[[Command, float], None]  # is told each command with its virtual time
+
+
+class Decider(Protocol):
+    """What a simulation asks of an engine; one that has `next_timer` is fed Event("tick", time) when it says so."""
+
+    def handle(self, event: Event) -> Sequence[Command]: ...
+    @property
+    def done(self) -> bool: ...
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a simulation came to. Times are virtual seconds.
+
+    ended: `done` (nothing runs and no rule can fire), `time` or `events` (endless, as far as the limit shows), or
+        `stuck` (nothing will ever happen, but something is waited for).
+    sizes: when the number of nodes changed, and to what.
+    """
+
+    ended: str = "done"
+    makespan: float = 0.0
+    events: int = 0
+    firings: int = 0
+    waiting: int = 0
+    running: int = 0
+    stuck: int = 0
+    longest_queue: int = 0
+    usage: dict[str, float] = field(default_factory=dict)
+    utilisation: float = 0.0
+    wait: dict[str, float] = field(default_factory=dict)
+    sizes: list[tuple[float, int]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def need_of(spec: Spec, avoid: Iterable[str] = ()) -> Need:
+    """What the simulated queue is asked for."""
+    return Need(spec.nodes, spec.tasks, spec.cores, spec.gpus, spec.memory, frozenset(avoid))
+
+
+def machine_for(specs: Iterable[Spec]) -> tuple[int, int, int]:
+    """The least number of nodes, and cores and GPUs of each, that holds any one of these jobs."""
+    nodes = cores = 1
+    gpus = 0
+    for spec in specs:
+        nodes = max(nodes, spec.nodes)
+        tasks = -(-spec.tasks // spec.nodes) if spec.nodes else 1
+        cores, gpus = max(cores, spec.cores * tasks), max(gpus, spec.gpus * tasks)
+    for spec in specs:
+        if not spec.nodes:
+            on_one = max(1, min(cores // max(spec.cores, 1), gpus // spec.gpus if spec.gpus else spec.tasks))
+            nodes = max(nodes, -(-spec.tasks // on_one))
+    return nodes, cores, gpus
+
+
+class Simulation:
+    """One simulated run of a document.
+
+    engine: decides. spec_of: the spec of a job by the command that submits it and its name. call: runs a custom
+    function and gives the event with what it returned. pause: called with how many virtual seconds pass before the
+    next event; None lets them pass at once.
+    """
+
+    def __init__(
+        self,
+        engine: Decider,
+        queue: SimQueue,
+        models: Models,
+        spec_of: SpecOf,
+        call: Call,
+        *,
+        heartbeat: float = 0.0,
+        listener: Listener | None = None,
+        pause: Callable[[float], None] | None = None,
+    ) -> None:
+        self.engine, self.queue, self.models = engine, queue, models
+        self.now = 0.0
+        self.events = self.firings = 0
+        self._spec_of, self._call, self._listener, self._pause = spec_of, call, listener, pause
+        self._heartbeat, self._beat = heartbeat, heartbeat
+        self._timer: Callable[[], float | None] | None = getattr(engine, "next_timer", None)
+        self._recipes: dict[int, tuple[Spec, Need, Recipe]] = {}
+
+    def run(self, limit: float = YEAR, most_events: int = MOST_EVENTS) -> Summary:
+        """Run until nothing is left to happen, or to `limit` (virtual seconds), or for `most_events` events."""
+        engine, queue, now = self.engine, self.queue, 0.0
+        handle, obey = engine.handle, self._obey
+        self._feed(start_event(now))
+        ended = "done"
+        events = 0
+        while not engine.done:
+            happens, timer = queue.next_time(now), self._next_timer()
+            then = timer if happens is None else happens if timer is None else min(happens, timer)
+            if then is None:
+                ended = "stuck"
+                break
+            if then > limit:
+                ended, self.now = "time", limit
+                break
+            if events > most_events:
+                ended = "events"
+                break
+            if self._pause and then > now:
+                self._pause(then - now)
+            self.now = now = max(now, then)
+            if timer is not None and timer <= now and (happens is None or timer < happens):
+                self._tick(now)
+                events += 1
+                continue
+            told = queue.advance(now)
+            events += len(told)
+            for event in told:
+                if commands := handle(event):
+                    obey(commands)
+        self.events = events
+        return self._summary(ended)
+
+    def _feed(self, event: Event) -> None:
+        self._obey(self.engine.handle(event))
+
+    def _obey(self, commands: Sequence[Command]) -> None:
+        # Custom functions come after the other commands of their event, as in a run.
+        todo: deque[Command] = deque(commands)
+        later: deque[Command] = deque()
+        while todo or later:
+            if not todo:
+                todo.extend(self.engine.handle(self._call(later.popleft())))
+                continue
+            command = todo.popleft()
+            if self._listener:
+                self._listener(command, self.now)
+            match command.kind:
+                case "trigger":
+                    self.firings += 1
+                case "submit":
+                    self.queue.submit(self._jobs(command), self.now)
+                case "cancel" | "terminate":
+                    self.queue.cancel(command.jobs, self.now)
+                case "resize":
+                    self.queue.resize(int(getattr(command, "nodes", self.queue.size)), self.now)
+                case "custom":
+                    later.append(command)
+
+    def _jobs(self, command: Command) -> Iterator[tuple[str, Need, Recipe]]:
+        """The jobs of a command; those that share a spec share what is worked out from it."""
+        known = self._recipes
+        for name in command.jobs:
+            spec = self._spec_of(command, name)
+            found = known.get(id(spec))
+            if found is None or found[0] is not spec:
+                if len(known) > 10_000:
+                    known.clear()
+                found = known[id(spec)] = (spec, need_of(spec), self.models.recipe(spec))
+            yield name, found[1], found[2]
+
+    def _next_timer(self) -> float | None:
+        if self._timer:
+            return self._timer()
+        return self._beat if self._heartbeat else None
+
+    def _tick(self, now: float) -> None:
+        if self._timer:
+            self._feed(Event("tick", now))
+        else:
+            self._beat = now + self._heartbeat
+            self._feed(Event("heartbeat", now))
+
+    def _summary(self, ended: str) -> Summary:
+        queue = self.queue
+        usage = queue.usage(self.now)
+        cores = usage["node_hours"] * queue.cores
+        return Summary(
+            ended=ended,
+            makespan=self.now,
+            events=self.events,
+            firings=self.firings,
+            waiting=queue.waiting,
+            running=queue.running,
+            stuck=queue.stuck() if ended == "stuck" else 0,
+            longest_queue=queue.longest,
+            usage=usage,
+            utilisation=usage["core_hours"] / cores if cores else 0.0,
+            wait=_waits(queue.waits),
+            sizes=queue.sizes[:MOST_SIZES],
+        )
+
+
+def specs_of(document: Document) -> SpecOf:
+    """The specs of the jobs of a document; jobs of a group without parameters share one."""
+    shared: dict[str, Spec] = {}
+
+    def spec_of(command: Command, name: str) -> Spec:
+        spec = shared.get(command.label)
+        if spec is None:
+            spec = shared[command.label] = group_spec(document.jobs[command.label])
+        return spec
+
+    return spec_of
+
+
+def group_spec(group: JobGroup) -> Spec:
+    """The spec of the jobs of a group."""
+    return Spec(
+        group=group.name,
+        argv=group.argv,
+        nodes=group.nodes,
+        tasks=group.tasks,
+        duration=group.duration,
+        workdir=group.workdir,
+    )
+
+
+class _Functions(Protocol):
+    def call(self, label: str, arguments: Mapping[str, Any]) -> Any: ...
+
+
+def caller(engine: Any, functions: _Functions, failed: Callable[[CustomError], None], now: Callable[[], float]) -> Call:
+    """Runs the document's own functions, as a run does; there is no queue's client, so `handle` is None."""
+
+    def call(command: Command) -> Event:
+        arguments = {
+            "metrics": engine.metrics,
+            "event": command.event,
+            "rule": command.rule,
+            "action": command.action,
+            "handle": None,
+        }
+        try:
+            returned = functions.call(command.label, arguments)
+        except CustomError as error:
+            failed(error)
+            return returned_event(now(), error=str(error))
+        return returned_event(now(), returned.actions, returned.rules)
+
+    return call
+
+
+def _waits(waits: Iterable[float]) -> dict[str, float]:
+    ordered = sorted(waits)
+    if not ordered:
+        return {}
+    last = len(ordered) - 1
+    return {"median": ordered[last // 2], "p90": ordered[round(last * 0.9)], "max": ordered[-1]}
