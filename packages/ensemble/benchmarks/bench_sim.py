@@ -1,8 +1,8 @@
 """A simulated run of a million jobs, through the engine: `python bench_sim.py [--jobs N] [--nodes N] [--json FILE]`.
 
 The path is the one of `ensemble simulate`: the engine names the jobs and decides, the simulated queue runs them, custom
-functions and reports aside. Also the queue alone, and a tenth of the jobs, to show that time is linear. Each part runs in
-a process of its own, so that the memory is its own: its peak resident set, the interpreter and the imports included.
+functions and reports aside. Also the queue alone, and a tenth of the jobs, to show that time is linear. Each part runs
+in a process of its own, so that the memory is its own: its peak resident set, interpreter and imports included.
 """
 
 from __future__ import annotations

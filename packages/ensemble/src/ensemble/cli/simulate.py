@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from ensemble.plugins import registry, why_no_action
 from ensemble.sim.models import parse_models, parse_option
 from ensemble.sim.queue import SimQueue
 from ensemble.sim.report import SimJson, SimText, as_dict, print_text
-from ensemble.sim.settings import MOST_NODES, Settings, read_settings, read_speed, why_no_group
+from ensemble.sim.settings import MOST_NODES, Settings, read_settings, why_no_group
 from ensemble.sim.simulate import MOST_EVENTS, Simulation, caller, group_spec, machine_for, specs_of
 
 
