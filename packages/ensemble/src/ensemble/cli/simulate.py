@@ -24,7 +24,7 @@ from ensemble.sim.models import parse_models, parse_option
 from ensemble.sim.queue import SimQueue
 from ensemble.sim.report import SimJson, SimText, as_dict, print_text
 from ensemble.sim.settings import MOST_NODES, Settings, read_settings, why_no_group
-from ensemble.sim.simulate import MOST_EVENTS, Simulation, caller, group_spec, machine_for, specs_of
+from ensemble.sim.simulate import MOST_EVENTS, MOST_FIRINGS, Simulation, caller, group_spec, machine_for, specs_of
 
 
 @click.command()
@@ -40,6 +40,7 @@ from ensemble.sim.simulate import MOST_EVENTS, Simulation, caller, group_spec, m
 @click.option("--seed", type=click.IntRange(min=0), help="Another seed gives other durations and failures.")
 @click.option("--limit", default="365d", show_default=True, metavar="TIME", help="Stop after this much virtual time.")
 @click.option("--events", type=click.IntRange(min=1), default=MOST_EVENTS, help="Stop after this many events.")
+@click.option("--firings", type=click.IntRange(min=1), default=MOST_FIRINGS, help="Stop after rules fired this often.")
 @json_option
 @click.pass_context
 def simulate(
@@ -56,6 +57,7 @@ def simulate(
     seed: int | None,
     limit: str,
     events: int,
+    firings: int,
     as_json: bool,
 ) -> None:
     """Run the ensemble in FILE (- is stdin) in virtual time on a simulated cluster: what its rules do, and the cost.
@@ -95,7 +97,7 @@ def simulate(
         listener=report.at,
         pause=None if math.isinf(settings.speed) else lambda virtual: time.sleep(virtual / settings.speed),
     )
-    summary = simulation.run(horizon, events)
+    summary = simulation.run(horizon, events, firings)
     result = engine.result()
     assumed += chosen.assumed.values()
     if isinstance(report, SimJson):

@@ -185,10 +185,12 @@ class SimQueue:
     def usage(self, now: float) -> dict[str, float]:
         """Up to `now`: node-hours that were there and in use (by one job or more), and core-hours of jobs."""
         self._count(now)
+        jobs = (job for job in self._jobs.values() if job.place >= 0 or job.place == _SPREAD)
+        running = sum(job.need.cores * job.need.tasks * (now - job.since) for job in jobs)
         return {
             "node_hours": self._there / 3600,
             "busy_node_hours": self._used / 3600,
-            "core_hours": self._core_seconds / 3600,
+            "core_hours": (self._core_seconds + running) / 3600,
         }
 
     def stuck(self) -> int:

@@ -74,7 +74,10 @@ def why_ended(summary: Summary, fired: Counter[str]) -> str:
                 f"it does not end by itself within {shown_time(summary.makespan)} (--limit); rules that fired: {most}"
             )
         case "events":
-            return f"it was given up after {summary.events} events: it does not seem to end; rules that fired: {most}"
+            return (
+                f"it does not seem to end: given up after {summary.events} events and {summary.firings} firings"
+                f" (--events, --firings); rules that fired: {most}"
+            )
         case "stuck" if summary.stuck:
             return f"it is stuck: {summary.stuck} jobs need more than the nodes that there are, and no rule adds any"
         case "stuck":

@@ -20,6 +20,7 @@ from ensemble.sim.queue import Need, SimQueue
 
 YEAR = 365 * 86400.0
 MOST_EVENTS = 50_000_000  # of a simulation; a million jobs have five million
+MOST_FIRINGS = 2_000_000  # of its rules: what has no end fires one for ever
 MOST_SIZES = 1000  # changes of the number of nodes that a summary tells
 
 Call = Callable[[Command], Event]
@@ -39,8 +40,8 @@ class Decider(Protocol):
 class Summary:
     """What a simulation came to. Times are virtual seconds.
 
-    ended: `done` (nothing runs and no rule can fire), `time` or `events` (endless, as far as the limit shows), or
-        `stuck` (nothing will ever happen, but something is waited for).
+    ended: `done` (nothing runs and no rule can fire), `time` or `events` (endless, as far as the limits on time,
+        events and firings of rules show), or `stuck` (nothing will ever happen, but something is waited for).
     sizes: when the number of nodes changed, and to what.
     """
 
@@ -109,8 +110,8 @@ class Simulation:
         self._timer: Callable[[], float | None] | None = getattr(engine, "next_timer", None)
         self._recipes: dict[int, tuple[Spec, Need, Recipe]] = {}
 
-    def run(self, limit: float = YEAR, most_events: int = MOST_EVENTS) -> Summary:
-        """Run until nothing is left to happen, or to `limit` (virtual seconds), or for `most_events` events."""
+    def run(self, limit: float = YEAR, most_events: int = MOST_EVENTS, most_firings: int = MOST_FIRINGS) -> Summary:
+        """Run until nothing is left to happen, or to `limit` (virtual seconds), or until there were that many."""
         engine, queue, now = self.engine, self.queue, 0.0
         handle, obey = engine.handle, self._obey
         self._feed(start_event(now))
@@ -125,7 +126,7 @@ class Simulation:
             if then > limit:
                 ended, self.now = "time", limit
                 break
-            if events > most_events:
+            if events > most_events or self.firings > most_firings:
                 ended = "events"
                 break
             if self._pause and then > now:
