@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ensemble.events import Event
 from ensemble.sim.models import Model, Recipe
 from ensemble.sim.queue import PATIENCE, Need, SimQueue
@@ -37,6 +39,16 @@ def test_equal_jobs_start_in_order_as_there_is_room() -> None:
     assert queue.longest == 2  # after those that fit have started
     # The third shift has half the cores: one node of two in use.
     assert queue.usage(20) == {"node_hours": 40 / 3600, "busy_node_hours": 30 / 3600, "core_hours": 60 / 3600}
+
+
+@pytest.mark.parametrize(
+    "need", [Need(cores=5), Need(gpus=1), Need(memory=51), Need(0, 2, gpus=1), Need(1, 3, memory=20)]
+)
+def test_each_kind_of_resource_counts(need: Need) -> None:
+    gpus = max(need.tasks, 1)
+    queue = SimQueue(1, 9, gpus, 100)
+    queue.submit([(f"a.{n}", need, recipe(10)) for n in range(3)], 0)
+    assert list(starts(drain(queue)).values()) == [0, 10, 20]
 
 
 def test_small_jobs_pass_one_that_waits_but_not_for_ever() -> None:
