@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from resources.clikit import read_argument
 from resources.units import shown
 
-from ensemble.document import Document, JobGroup, Rule, seconds_of_heartbeat
+from ensemble.document import Document, JobGroup, Rule
 from ensemble.errors import FileError, Problem, SpecError
 from ensemble.metrics import did_you_mean
 from ensemble.places import Places, read_yaml
@@ -158,3 +159,12 @@ class _Checker:
         for key in given:
             if key not in known:
                 self.wrong((*path, key), f"{key}: unknown key{did_you_mean(str(key), known)}", at_key=True)
+
+
+def seconds_of_heartbeat(value: object) -> float:
+    """A number of seconds; true is one a minute, false none."""
+    if isinstance(value, bool):
+        return 60.0 if value else 0.0
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        raise SpecError(f"heartbeat is a number of seconds, or true for 60, not {shown(value)}", "heartbeat")
+    return float(value)
