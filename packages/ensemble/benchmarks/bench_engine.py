@@ -99,7 +99,11 @@ def main() -> None:
     print(f"  {ours / EARLY_PROTOTYPE:.0f} times the {EARLY_PROTOTYPE:,}/s told of the early prototype")
     print(f"  {ours / river:.1f} times what river's statistics alone would allow ({river:,.0f}/s)")
     if options.json:
-        found = {"events_per_s": ours, "ratio_to_told_prototype": ours / EARLY_PROTOTYPE, "ratio_to_river": ours / river}
+        found = {
+            "events_per_s": ours,
+            "ratio_to_told_prototype": ours / EARLY_PROTOTYPE,
+            "ratio_to_river": ours / river,
+        }
         options.json.write_text(json.dumps(found, indent=1))
 
 

@@ -164,7 +164,8 @@ class Dispatcher:
             self._handed.difference_update(left)
             self._waiting.extendleft(reversed(left))
             self._paused_until = time.monotonic() + self._pause
-            self._say("limit", f"{limit}; {len(self._waiting)} jobs wait, next try in {self._pause:g} s or when one ends")
+            waits = f"{len(self._waiting)} jobs wait, next try in {self._pause:g} s or when one ends"
+            self._say("limit", f"{limit}; {waits}")
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
         else:
             self._pause = FIRST_PAUSE
@@ -209,5 +210,3 @@ class Dispatcher:
     def _is_cancelling(self, name: str) -> bool:
         job = self._engine.jobs.get(name)
         return job is not None and bool(job.cancelling) and not job.ended
-
-

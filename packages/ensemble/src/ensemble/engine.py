@@ -258,7 +258,8 @@ class Engine:
             case "submit":
                 self._submit(action, event, command)
             case "cancel":
-                command("cancel", action.label or event.job, self._cancel(self._chosen(action, event), "rule", event, out))
+                jobs = self._cancel(self._chosen(action, event), "rule", event, out)
+                command("cancel", action.label or event.job, jobs)
             case "terminate":
                 self._terminate("terminate", event, out, action, slot)
             case "grow" | "shrink":
@@ -394,8 +395,12 @@ class Engine:
         job.started = event.time
         if job.submitted is not None:
             self._value(job.group, "pending", event.time - job.submitted, event, out)
-        if timeout := self.groups[job.group].timeout:
+        if timeout := self._limit(job):
             self._timers.set(event.time + timeout, "timeout", event.job)
+
+    def _limit(self, job: JobState) -> int:
+        group = self.groups[job.group]
+        return group.limit(job.retried, self.overrides[job.overrides]) if group.timeout or job.overrides else 0
 
     def _on_exception(self, job: JobState, event: Event, out: list[Command]) -> None:
         if event.context.get("severity", 0) == 0 and not job.exception:
@@ -514,7 +519,7 @@ class Engine:
         if job is None or job.ended or job.started is None:
             return
         job.exception = job.exception or "timeout"
-        job.note = job.note or f"it ran longer than {self.groups[job.group].timeout} s"
+        job.note = job.note or f"it ran longer than {self._limit(job)} s"
         job.cancelling = job.cancelling or "timeout"
         out.append(Command("cancel", name, (name,), reason=job.note))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 # Types as /proc/self/mountinfo has them (proc(5)); `fuse.` stands for all file systems in user space.
 NETWORK = frozenset(
-    "nfs nfs3 nfs4 cifs smb3 smbfs lustre gpfs beegfs ceph 9p afs glusterfs orangefs panfs pvfs2 wekafs virtiofs"
-    " ocfs2 gfs2".split()
+    {"nfs", "nfs3", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "glusterfs"}
+    | {"orangefs", "panfs", "pvfs2", "wekafs", "virtiofs", "ocfs2", "gfs2"}
 )
 
 

@@ -78,7 +78,9 @@ class Journal:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if (folder / DATABASE).exists():
-                raise JournalError(f"{folder} has a run already: go on with it by --resume {folder}, or name another one")
+                raise JournalError(
+                    f"{folder} has a run already: go on with it by --resume {folder}, or name another one"
+                )
             if any(folder.iterdir()):
                 raise JournalError(f"{folder} is there and not empty: a run needs a directory of its own")
             folder.chmod(0o700)
@@ -166,9 +168,7 @@ class Journal:
     def commit(self, changed: Iterable[tuple[str, JobState, tuple[int, int]]] = ()) -> None:
         """Write all that was taken down, and the rows of the attempts that changed, as one."""
         if self._events:
-            self._database.executemany(
-                "INSERT INTO events(time, name, job, context) VALUES(?,?,?,?)", self._events
-            )
+            self._database.executemany("INSERT INTO events(time, name, job, context) VALUES(?,?,?,?)", self._events)
             self._since_snapshot += len(self._events)
             self._events.clear()
         rows = [_row(name, job, amounts) for name, job, amounts in changed]
@@ -265,7 +265,8 @@ def _take(folder: Path) -> int:
                 f"{folder} is being run{f' by {owner}' if owner else ''}: `ensemble watch {folder}` follows it,"
                 f" `ensemble cancel {folder}` ends it"
             ) from None
-        raise JournalError(f"{folder}/lock can't be locked: {error.strerror}; use a directory that can lock files") from None
+        what = f"{folder}/lock can't be locked: {error.strerror}; use a directory on another file system"
+        raise JournalError(what) from None
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ensemble.document import Document
-from ensemble.engine import Command, Engine, Result
+from ensemble.engine import Engine
 from ensemble.errors import CustomError
 from ensemble.events import Event
 from ensemble.member import Member
+from ensemble.results import Command, Result
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

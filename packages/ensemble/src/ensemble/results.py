@@ -41,7 +41,8 @@ class Command:
 class Result:
     """How a run ended. `failures` has the first KEPT_FAILURES, `failed` is how many there were.
 
-    A failure has job, group, outcome, reason, and where known id, hosts. lost: how many of them nobody knows the end of.
+    A failure has job, group, outcome, reason, and where known id, hosts. lost: of how many nobody knows the end.
+    left: how many were left running.
     """
 
     failed: int = 0

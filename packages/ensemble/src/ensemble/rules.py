@@ -157,8 +157,8 @@ class Rules:
     def lookup(self, name: MetricName | str) -> Callable[[], float | None]:
         """The value of a metric, or of a variable by its name, at the time of the call."""
         if isinstance(name, str):
-            variables = self._variables
-            return lambda: variables.get(name)
+            variables, key = self._variables, name.removeprefix("var.")
+            return lambda: variables.get(key)
         self._metrics.watch(name)
         return self._metrics.getter(name)
 
@@ -174,7 +174,7 @@ class Rules:
 
     def text(self, action: Action) -> str:
         """The text of a `message` action, with the values of the metrics and variables in it."""
-        return action.template.fill(self.lookup)
+        return action.render(self.lookup)
 
     def state(self, given: int) -> dict[str, Any]:
         """What is left of every rule, and the rules that came after the `given` ones of the file."""
@@ -186,8 +186,8 @@ class Rules:
     def restore(self, state: Mapping[str, Any]) -> None:
         for rule in state["added"]:
             self.add(Rule(rule))
-        for slot, (slot.left, slot.skip, slot.fired, slot.was) in zip(self.slots, state["slots"], strict=True):
-            pass
+        for slot, kept in zip(self.slots, state["slots"], strict=True):
+            slot.left, slot.skip, slot.fired, slot.was = kept
 
     def _of_job(self, name: MetricName | str) -> Callable[[], float | None]:
         if isinstance(name, str) or name.key not in self.per_job:

@@ -90,8 +90,9 @@ class Runtime:
             self.engine.on_value = self._value
         try:
             await self.member.open(self.feed, self._dispatcher.lost)
-            tasks = [self._work(), self._dispatcher.work(), self._watcher.work(), self._tails.work(), self._requests.work()]
-            work, *others = [asyncio.create_task(task) for task in tasks]
+            helpers = (self._dispatcher, self._watcher, self._tails, self._requests)
+            work = asyncio.create_task(self._work())
+            others = [asyncio.create_task(helper.work()) for helper in helpers]
             with self._signals(work):
                 await self._first_done(work, others)
         finally:
@@ -231,7 +232,7 @@ class Runtime:
 
     def _spec(self, name: str, job: JobState) -> Spec:
         overrides = self.engine.overrides[job.overrides]
-        return self.document.jobs[job.group].spec(name, job.index, job.attempt, overrides)
+        return self.document.jobs[job.group].spec(name, job.index, job.attempt, overrides, escalation=job.retried)
 
     def _amounts(self, job: JobState) -> tuple[int, int]:
         """How many nodes and cores an attempt asks for."""

@@ -14,9 +14,7 @@ from ensemble.member import Member
 class Watcher:
     """Feeds `metric` events. The end of a job is held back until its last values are in."""
 
-    def __init__(
-        self, document: Document, member: Member, engine: Engine, feed: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, document: Document, member: Member, engine: Engine, feed: Callable[[Event], None]) -> None:
         self._document = document
         self._member = member
         self._engine = engine

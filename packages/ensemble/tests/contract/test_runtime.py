@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from fake_queue import FakeMember, Queue
+from ensemble.testing.scripted import FakeMember, Queue
 
 from ensemble.custom import Functions
 from ensemble.errors import MemberError

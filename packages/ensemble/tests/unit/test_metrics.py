@@ -110,6 +110,12 @@ def test_the_spread_of_values_far_from_zero_is_seen() -> None:
     assert series.get("mad") == pytest.approx(statistics.median([abs(v - quartiles[1]) for v in values]), rel=2 * ERROR)
 
 
+@pytest.mark.parametrize("end", [1.0, 2.0, 3.0, 4.0, 5.0, -1.0, -2.0, -3.0])
+def test_a_quantile_is_never_beyond_the_ends(end: float) -> None:
+    series = filled([0.0] * EXACT + [end] * EXACT)
+    assert min(0.0, end) <= series.get("p1") <= series.get("p99") <= max(0.0, end)
+
+
 def test_bins_are_joined_where_values_span_everything() -> None:
     chance = random.Random(3)
     values = [chance.choice((-1, 1)) * 10 ** chance.uniform(-300, 300) for _ in range(30_000)]

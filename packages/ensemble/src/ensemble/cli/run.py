@@ -21,7 +21,7 @@ from ensemble.errors import EnsembleError, FileError
 from ensemble.journal import DATABASE, Journal, started_meta
 from ensemble.load import load, parse
 from ensemble.member import Member, Options
-from ensemble.plugins import choose, make_member, registry, why_no_action
+from ensemble.plugins import choose, registry, why_no_action
 from ensemble.report import JsonReport, LiveReport, TextReport
 from ensemble.runtime import Runtime, replay
 
@@ -47,8 +47,8 @@ def run(
 ) -> None:
     """Run the ensemble in FILE (- is stdin) until nothing runs and no rule can fire.
 
-    Everything is kept in the directory of the run; `ensemble run --resume DIR` goes on with one that was stopped or killed.
-    Ctrl-C and SIGTERM stop the run and leave its jobs to their queue.
+    Everything is kept in the directory of the run; `ensemble run --resume DIR` goes on with one that was stopped or
+    killed. Ctrl-C and SIGTERM stop the run and leave its jobs to their queue.
 
     Exits with 0 where all went as the rules say; with 1 where jobs failed, an action failed, a rule was never met, or
     the run was stopped.
@@ -98,12 +98,13 @@ def _new(file: str, asked: str, cores: int | None, folder: Path | None, ctx: cli
         for problem in error.problems:
             click.echo(str(problem), err=True)
         ctx.exit(1)
-    name, kind = choose(asked or document.member, cores, plugins)
-    if not (asked or document.member):
-        click.echo(f"no member was asked for: using {name}", err=True)
     identity = uuid.uuid4().hex[:12]
-    settings = document.settings if name == document.member else {}
     folder = (folder or _default_folder(file, identity)).absolute()
+    wanted = asked or document.member
+    settings = document.settings if wanted == document.member else {}
+    name, made = choose(wanted, Options(identity, folder / "member", cores, settings=settings), plugins)
+    if not wanted:
+        click.echo(f"no member was asked for: using {name}", err=True)
     meta = {
         "run": identity,
         "version": _version(),
@@ -115,8 +116,7 @@ def _new(file: str, asked: str, cores: int | None, folder: Path | None, ctx: cli
         "cwd": os.getcwd(),  # noqa: PTH109 - as the shell has it
         "started": repr(time.time()),
     }
-    made = make_member(name, kind, Options(identity, folder / "member", cores, settings=settings))
-    journal = Journal.create(folder, meta | started_meta(), durable=kind.remote)
+    journal = Journal.create(folder, meta | started_meta(), durable=made.remote)
     click.echo(f"directory of the run: {folder}", err=True)
     return _Run(document, made, journal, None)
 
@@ -126,7 +126,7 @@ def _resumed(ctx: click.Context, folder: Path, file: str, asked: str) -> _Run:
     journal = Journal.open(folder)
     meta = journal.meta
     if file and load(file).text != meta["text"]:
-        raise EnsembleError(f"{file} has changed since the run in {folder} began: leave it out to go on with what it was")
+        raise EnsembleError(f"{file} has changed since the run in {folder} began: leave it out to go on as it was")
     if asked not in ("", meta["member"]):
         raise EnsembleError(f"the run in {folder} is on member {meta['member']}, not {asked}")
     if meta["ended"]:
@@ -135,15 +135,13 @@ def _resumed(ctx: click.Context, folder: Path, file: str, asked: str) -> _Run:
     if Path(meta["cwd"]).is_dir():
         os.chdir(meta["cwd"])
     document = parse(meta["text"], meta["file"])
-    _, kind = choose(meta["member"], None, registry())
-    options = Options(
-        meta["run"], folder / "member", json.loads(meta["cores"]), settings=json.loads(meta["settings"])
-    )
+    cores, settings = json.loads(meta["cores"]), json.loads(meta["settings"])
+    _, member = choose(meta["member"], Options(meta["run"], folder / "member", cores, settings=settings), registry())
     engine = replay(
         document, journal, lambda count: click.echo(f"resuming {folder}: {count} events were taken in again", err=True)
     )
     journal.note(started_meta())
-    return _Run(document, make_member(meta["member"], kind, options), journal, engine)
+    return _Run(document, member, journal, engine)
 
 
 def _default_folder(file: str, identity: str) -> Path:

@@ -115,14 +115,17 @@ class Metrics:
         Raises SpecError for a name that is none, and for a window or rate that nobody watches.
         """
         metric = parse_metric(name) if isinstance(name, str) else name
-        if metric.window:
-            key, text = metric.key, _kept_as(metric)
-            if metric.window not in self._tallies.get(key, ()) and text not in self._watched.get(key, ()):
-                raise SpecError(f"{metric} is kept only where a rule names it", "name")
         return self.getter(metric)()
 
     def getter(self, metric: MetricName) -> Getter:
-        """What `get` does, as a function that is made once and asked often. What it reads may begin to be later."""
+        """What `get` does, as a function that is made once and asked often. What it reads may begin to be later.
+
+        Raises SpecError for a window or rate that nobody watches.
+        """
+        if metric.window:
+            kept = self._tallies.get(metric.key, ()) if metric.what else self._watched.get(metric.key, ())
+            if (metric.window if metric.what else _kept_as(metric)) not in kept:
+                raise SpecError(f"{metric} is kept only where a rule names it", "name")
         if metric.what:
             return self._count_getter(metric)
         series, key, statistic = self.series, metric.key, metric.statistic

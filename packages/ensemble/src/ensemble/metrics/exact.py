@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left, insort
+from math import inf
 from typing import Any
 
 LARGEST = sys.float_info.max
@@ -92,11 +93,12 @@ def _divided(number: int, by: int) -> float:
 class Ordered:
     """Values in order, for exact quantiles. `fresh` takes new values; they are sorted in when somebody asks."""
 
-    __slots__ = ("fresh", "values")
+    __slots__ = ("_begin", "fresh", "values")
 
     def __init__(self, values: list[float] | None = None) -> None:
         self.values: list[float] = values or []
         self.fresh: list[float] = []
+        self._begin = 0  # of the nearest half, where it was the last time
 
     def settle(self) -> list[float]:
         """Sort the fresh values in; all values."""
@@ -129,19 +131,28 @@ class Ordered:
         """
         values = self.settle()
         middle, count = self.quantile(50), len(values)
-        near = self._distance(middle, (count + 1) // 2)
-        return bounded(near if count % 2 else between(near, self._distance(middle, count // 2 + 1), 50))
+        size = (count + 1) // 2
+        begins = count - size + 1
 
-    def _distance(self, middle: float, rank: int) -> float:
-        values = self.values
-        last = rank - 1
+        def leans_right(begin: int) -> bool:
+            return values[begin + size - 1] - middle >= middle - values[begin]
 
-        def leans_right(first: int) -> bool:
-            return values[first + last] - middle >= middle - values[first]
-
-        first = bisect_left(range(len(values) - last), True, key=leans_right)
-        best = values[first + last] - middle if first + last < len(values) else float("inf")
-        return min(best, middle - values[first - 1]) if first else best
+        # It begins near where it did the last time, as a rule.
+        low, high = max(self._begin - 1, 0), min(self._begin + 2, begins)
+        if low >= high or (low and leans_right(low - 1)) or (high < begins and not leans_right(high)):
+            low, high = 0, begins
+        begin = bisect_left(range(begins), True, low, high, key=leans_right)
+        self._begin = begin
+        near = values[begin + size - 1] - middle if begin < begins else inf
+        if begin and middle - values[begin - 1] <= near:
+            begin -= 1
+            near = middle - values[begin]
+        if count % 2:
+            return bounded(near)
+        after = values[begin + size] - middle if begin + size < count else inf
+        if begin:
+            after = min(after, middle - values[begin - 1])
+        return bounded(between(near, after, 50))
 
 
 def between(low: float, high: float, percent: int) -> float:
