@@ -38,9 +38,11 @@ def whole(jobs: int, nodes: int, cores: int) -> int:
     from ensemble.sim.simulate import Simulation, specs_of
 
     document = parse(DOCUMENT.replace("COUNT", str(jobs)), "bench.yaml")
-    engine = Engine(document.jobs, document.rules)
+    engine = Engine(document)
     models = Models({"work": Model(duration=60, spread=0.1, distribution="normal", fail=0.01)})
-    simulation = Simulation(engine, SimQueue(nodes, cores), models, specs_of(document), lambda command: command.event)
+    simulation = Simulation(
+        engine, SimQueue(nodes, cores), models, specs_of(document, engine), lambda command: command.event
+    )
     summary = simulation.run()
     counts = engine.metrics.counts
     if summary.ended != "done" or counts["work"]["finished"] != jobs or counts["last"]["success"] != 1:

@@ -86,8 +86,8 @@ def test_it_grows_and_shrinks(tmp_path: Path) -> None:
 async def application_metrics(session: Session) -> None:
     names = await session.submit(["lmp"], metrics=True)
     assert await session.outcomes(names) == {"success"}
-    told = [(event.context["name"], event.context["value"]) for event in session.events if event.name == "metric"]
-    assert told == [("temperature", 150.0), ("temperature", 200.0)]
+    told = [event.context["values"] for event in session.events if event.name == "metric"]
+    assert told == [[["temperature", 150.0]], [["temperature", 200.0]]]
 
 
 def test_application_metrics_are_events(tmp_path: Path) -> None:

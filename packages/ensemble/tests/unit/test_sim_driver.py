@@ -7,18 +7,12 @@ from typing import Any
 
 import pytest
 
-from ensemble.engine import Command
 from ensemble.events import Event
 from ensemble.job import Spec
+from ensemble.results import Command
 from ensemble.sim.models import Models
 from ensemble.sim.queue import SimQueue
 from ensemble.sim.simulate import Simulation, Summary, machine_for
-
-
-class Resize(Command):
-    """A command with the number of nodes."""
-
-    nodes = 4
 
 
 class Stub:
@@ -35,6 +29,7 @@ class Stub:
             assert event.time == self.timers.pop(0)
         return self.commands.pop(event.name, [])
 
+    @property
     def next_timer(self) -> float | None:
         return self.timers[0] if self.timers else None
 
@@ -46,7 +41,7 @@ class Stub:
 def run(stub: Stub, queue: SimQueue, spec: Spec, **options: Any) -> Summary:
     pause: Callable[[float], None] | None = options.pop("pause", None)
     models = options.pop("models", Models())
-    simulation = Simulation(stub, queue, models, lambda command, name: spec, lambda command: Event("x", 0), pause=pause)
+    simulation = Simulation(stub, queue, models, lambda name: spec, lambda command: Event("x", 0), pause=pause)
     return simulation.run(**options)
 
 
@@ -55,7 +50,7 @@ def submit(count: int) -> Command:
 
 
 def test_timers_come_in_their_time_and_nodes_are_added() -> None:
-    stub = Stub({"start": [submit(8)], "tick": [Resize("resize")]}, 8, [5.0, 15.0])
+    stub = Stub({"start": [submit(8)], "tick": [Command("resize", nodes=4)]}, 8, [5.0, 15.0])
     summary = run(stub, SimQueue(1, 1), Spec("a", ("sleep", "10")))
     times = [event.time for event in stub.events]
     assert times == sorted(times)

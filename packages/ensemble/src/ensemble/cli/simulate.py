@@ -24,7 +24,7 @@ from ensemble.sim.models import parse_models, parse_option
 from ensemble.sim.queue import SimQueue
 from ensemble.sim.report import SimJson, SimText, as_dict, print_text
 from ensemble.sim.settings import MOST_NODES, Settings, read_settings, why_no_group
-from ensemble.sim.simulate import MOST_EVENTS, MOST_FIRINGS, Simulation, caller, group_spec, machine_for, specs_of
+from ensemble.sim.simulate import MOST_EVENTS, MOST_FIRINGS, Simulation, caller, machine_for, specs_of
 
 
 @click.command()
@@ -81,7 +81,7 @@ def simulate(
         if why := why_no_group(group, document.jobs):
             raise EnsembleError(why)
     queue, assumed = _machine(document, settings)
-    engine = Engine(document.jobs, document.rules)
+    engine = Engine(document)
     report = SimJson() if as_json else SimText(document, engine)
 
     def failed(error: CustomError) -> None:
@@ -91,9 +91,9 @@ def simulate(
         engine,
         queue,
         chosen,
-        specs_of(document),
+        specs_of(document, engine),
         caller(engine, Functions(document, plugins), failed, lambda: simulation.now),
-        heartbeat=document.heartbeat,
+        avoided=lambda: engine.suspects.avoided,
         listener=report.at,
         pause=None if math.isinf(settings.speed) else lambda virtual: time.sleep(virtual / settings.speed),
     )
@@ -110,7 +110,7 @@ def simulate(
 
 def _settings(document: Document, given: Mapping[str, Any]) -> Settings:
     """What the file says of the simulated queue, and over it what the command line does."""
-    own: Mapping[str, Any] = getattr(document, "settings", {}) if document.member == "sim" else {}
+    own: Mapping[str, Any] = document.settings if document.member == "sim" else {}
     try:
         return read_settings({**own, **given})
     except SpecError as error:
@@ -143,7 +143,7 @@ def _models(file: Path | None, texts: tuple[str, ...]) -> dict[str, dict[str, An
 
 def _machine(document: Document, settings: Settings) -> tuple[SimQueue, list[str]]:
     """The cluster, and what of it had to be assumed."""
-    least = machine_for([group_spec(group) for group in document.jobs.values()])
+    least = machine_for([group.spec("", 0) for group in document.jobs.values()])
     nodes, cores, gpus = (
         assumed if said is None else said
         for said, assumed in zip((settings.nodes, settings.cores, settings.gpus), least, strict=True)

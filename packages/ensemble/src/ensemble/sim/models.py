@@ -184,10 +184,11 @@ class Models:
 
     def recipe(self, spec: Spec) -> Recipe:
         """How a job of this spec behaves; one object for all that are alike."""
-        key = (spec.group, spec.argv, spec.duration, spec.nodes)
+        model = self.models.get(spec.group) or self.models.get(EVERY) or Model()
+        told = model.duration is not None or model.samples  # by the model: the command does not matter
+        key = (spec.group, () if told else spec.argv, spec.duration, spec.nodes)
         found = self._known.get(key)
         if found is None:
-            model = self.models.get(spec.group) or self.models.get(EVERY) or Model()
             seconds, status = self._assume(spec, model)
             if status:
                 model = Model(startup=model.startup, fail=1.0, status=status)

@@ -330,8 +330,9 @@ class SimQueue:
             begun, step = now, 0
         else:
             point = course.points[step]
-            self._out.append(Event("metric", now, job.name, {"name": point.name, "value": point.value}))
             begun, step = job.since + course.startup, step + 1
+            context = {"values": [[point.name, point.value]], "source": "sim", "offset": step}
+            self._out.append(Event("metric", now, job.name, context))
         if step < len(course.points):
             self._plan(begun + course.points[step].offset, step, job)
 

@@ -11,8 +11,9 @@ import click
 from resources.units import seconds_text
 
 from ensemble.document import Document
-from ensemble.engine import Command, Engine, Result
+from ensemble.engine import Engine
 from ensemble.report import TextReport, end_counts
+from ensemble.results import Command, Result
 from ensemble.sim.queue import SimQueue
 from ensemble.sim.simulate import Summary
 
@@ -61,8 +62,14 @@ class SimJson:
         if command.kind == "trigger":
             self.fired[command.label] += 1
         if len(self.firings) < MOST_FIRINGS:
-            count = {"jobs": len(command.jobs)} if command.jobs else {}
-            self.firings.append({"time": time, "kind": command.kind, "label": command.label, **count})
+            told: dict[str, Any] = {"time": time, "kind": command.kind, "label": command.label}
+            if command.jobs:
+                told["jobs"] = len(command.jobs)
+            if command.kind == "resize":
+                told["nodes"] = command.nodes
+            if command.reason:
+                told["reason"] = command.reason
+            self.firings.append(told)
 
 
 def why_ended(summary: Summary, fired: Counter[str]) -> str:

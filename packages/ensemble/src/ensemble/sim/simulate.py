@@ -6,15 +6,17 @@ What is asked of the engine is `Decider`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ensemble.document import Document, JobGroup
-from ensemble.engine import Command, returned_event, start_event
+from ensemble.custom import Functions
+from ensemble.document import Document
+from ensemble.engine import Engine, returned_event, start_event
 from ensemble.errors import CustomError
 from ensemble.events import Event
 from ensemble.job import Spec
+from ensemble.results import Command
 from ensemble.sim.models import Models, Recipe
 from ensemble.sim.queue import Need, SimQueue
 
@@ -24,16 +26,18 @@ MOST_FIRINGS = 2_000_000  # of its rules: what has no end fires one for ever
 MOST_SIZES = 1000  # changes of the number of nodes that a summary tells
 
 Call = Callable[[Command], Event]
-SpecOf = Callable[[Command, str], Spec]
+SpecOf = Callable[[str], Spec]
 Listener = Callable[[Command, float], None]  # is told each command with its virtual time
 
 
 class Decider(Protocol):
-    """What a simulation asks of an engine; one that has `next_timer` is fed Event("tick", time) when it says so."""
+    """What a simulation asks of an engine: it is fed `tick` at `next_timer`, and `size` whenever that changes."""
 
     def handle(self, event: Event) -> Sequence[Command]: ...
     @property
     def done(self) -> bool: ...
+    @property
+    def next_timer(self) -> float | None: ...
 
 
 @dataclass(slots=True)
@@ -85,9 +89,9 @@ def machine_for(specs: Iterable[Spec]) -> tuple[int, int, int]:
 class Simulation:
     """One simulated run of a document.
 
-    engine: decides. spec_of: the spec of a job by the command that submits it and its name. call: runs a custom
-    function and gives the event with what it returned. pause: called with how many virtual seconds pass before the
-    next event; None lets them pass at once.
+    engine: decides. spec_of: the spec of an attempt by its name. call: runs a custom function and gives the event with
+    what it returned. avoided: names of the nodes that jobs should not run on now. pause: called with how many virtual
+    seconds pass before the next event; None lets them pass at once.
     """
 
     def __init__(
@@ -98,7 +102,7 @@ class Simulation:
         spec_of: SpecOf,
         call: Call,
         *,
-        heartbeat: float = 0.0,
+        avoided: Callable[[], Iterable[str]] = tuple,
         listener: Listener | None = None,
         pause: Callable[[float], None] | None = None,
     ) -> None:
@@ -106,19 +110,19 @@ class Simulation:
         self.now = 0.0
         self.events = self.firings = 0
         self._spec_of, self._call, self._listener, self._pause = spec_of, call, listener, pause
-        self._heartbeat, self._beat = heartbeat, heartbeat
-        self._timer: Callable[[], float | None] | None = getattr(engine, "next_timer", None)
+        self._avoided = avoided
         self._recipes: dict[int, tuple[Spec, Need, Recipe]] = {}
 
     def run(self, limit: float = YEAR, most_events: int = MOST_EVENTS, most_firings: int = MOST_FIRINGS) -> Summary:
         """Run until nothing is left to happen, or to `limit` (virtual seconds), or until there were that many."""
         engine, queue, now = self.engine, self.queue, 0.0
         handle, obey = engine.handle, self._obey
+        self._tell_size()
         self._feed(start_event(now))
         ended = "done"
         events = 0
         while not engine.done:
-            happens, timer = queue.next_time(now), self._next_timer()
+            happens, timer = queue.next_time(now), engine.next_timer
             then = timer if happens is None else happens if timer is None else min(happens, timer)
             if then is None:
                 ended = "stuck"
@@ -133,7 +137,7 @@ class Simulation:
                 self._pause(then - now)
             self.now = now = max(now, then)
             if timer is not None and timer <= now and (happens is None or timer < happens):
-                self._tick(now)
+                self._feed(Event("tick", now))
                 events += 1
                 continue
             told = queue.advance(now)
@@ -163,36 +167,36 @@ class Simulation:
                     self.firings += 1
                 case "submit":
                     self.queue.submit(self._jobs(command), self.now)
-                case "cancel" | "terminate":
+                case "cancel" | "terminate" if not command.leave:
                     self.queue.cancel(command.jobs, self.now)
                 case "resize":
-                    self.queue.resize(int(getattr(command, "nodes", self.queue.size)), self.now)
+                    self._resize(command.nodes)
                 case "custom":
                     later.append(command)
 
     def _jobs(self, command: Command) -> Iterator[tuple[str, Need, Recipe]]:
         """The jobs of a command; those that share a spec share what is worked out from it."""
-        known = self._recipes
+        known, avoid = self._recipes, frozenset(self._avoided())
         for name in command.jobs:
-            spec = self._spec_of(command, name)
+            spec = self._spec_of(name)
             found = known.get(id(spec))
             if found is None or found[0] is not spec:
                 if len(known) > 10_000:
                     known.clear()
                 found = known[id(spec)] = (spec, need_of(spec), self.models.recipe(spec))
-            yield name, found[1], found[2]
+            yield name, found[1]._replace(avoid=avoid) if avoid else found[1], found[2]
 
-    def _next_timer(self) -> float | None:
-        if self._timer:
-            return self._timer()
-        return self._beat if self._heartbeat else None
+    def _resize(self, nodes: int) -> None:
+        if most := self.queue.most:
+            if nodes > most:
+                error = f"the simulated queue has at most {most} nodes, not {nodes}"
+                self._feed(Event("resize-failed", self.now, context={"error": error}))
+            nodes = min(nodes, most)
+        self.queue.resize(nodes, self.now)
+        self._tell_size()
 
-    def _tick(self, now: float) -> None:
-        if self._timer:
-            self._feed(Event("tick", now))
-        else:
-            self._beat = now + self._heartbeat
-            self._feed(Event("heartbeat", now))
+    def _tell_size(self) -> None:
+        self._feed(Event("size", self.now, context={"nodes": self.queue.size}))
 
     def _summary(self, ended: str) -> Summary:
         queue = self.queue
@@ -205,7 +209,7 @@ class Simulation:
             firings=self.firings,
             waiting=queue.waiting,
             running=queue.running,
-            stuck=queue.stuck() if ended == "stuck" else 0,
+            stuck=queue.stuck() if ended != "done" else 0,
             longest_queue=queue.longest,
             usage=usage,
             utilisation=usage["core_hours"] / cores if cores else 0.0,
@@ -214,36 +218,31 @@ class Simulation:
         )
 
 
-def specs_of(document: Document) -> SpecOf:
-    """The specs of the jobs of a document; jobs of a group without parameters share one."""
-    shared: dict[str, Spec] = {}
+def specs_of(document: Document, engine: Engine) -> SpecOf:
+    """The specs of attempts by name; those of a group whose jobs are all the same share one."""
+    shared: dict[tuple[str, int, int, int], Spec | None] = {}
 
-    def spec_of(command: Command, name: str) -> Spec:
-        spec = shared.get(command.label)
-        if spec is None:
-            spec = shared[command.label] = group_spec(document.jobs[command.label])
+    def spec_of(name: str) -> Spec:
+        job = engine.jobs[name]
+        key = (job.group, job.overrides, job.attempt, job.retried)
+        spec = shared.get(key)
+        if spec is not None:
+            return spec
+        group, overrides = document.jobs[job.group], engine.overrides[job.overrides]
+        spec = group.spec(name, job.index, job.attempt, overrides, escalation=job.retried)
+        if key not in shared:
+            # Another name and index, the same spec: neither they nor parameters are in it.
+            other = group.spec("", job.index + 1, job.attempt, overrides, escalation=job.retried)
+            same = other == spec and group.overridden(overrides).parameters.size == 1
+            shared[key] = spec if same else None
         return spec
 
     return spec_of
 
 
-def group_spec(group: JobGroup) -> Spec:
-    """The spec of the jobs of a group."""
-    return Spec(
-        group=group.name,
-        argv=group.argv,
-        nodes=group.nodes,
-        tasks=group.tasks,
-        duration=group.duration,
-        workdir=group.workdir,
-    )
-
-
-class _Functions(Protocol):
-    def call(self, label: str, arguments: Mapping[str, Any]) -> Any: ...
-
-
-def caller(engine: Any, functions: _Functions, failed: Callable[[CustomError], None], now: Callable[[], float]) -> Call:
+def caller(
+    engine: Engine, functions: Functions, failed: Callable[[CustomError], None], now: Callable[[], float]
+) -> Call:
     """Runs the document's own functions, as a run does; there is no queue's client, so `handle` is None."""
 
     def call(command: Command) -> Event:
@@ -258,8 +257,8 @@ def caller(engine: Any, functions: _Functions, failed: Callable[[CustomError], N
             returned = functions.call(command.label, arguments)
         except CustomError as error:
             failed(error)
-            return returned_event(now(), error=str(error))
-        return returned_event(now(), returned.actions, returned.rules)
+            return returned_event(now(), command.call, error=str(error))
+        return returned_event(now(), command.call, returned.actions, returned.rules)
 
     return call
 
