@@ -1,23 +1,26 @@
-"""A simulated run of a million jobs, through the engine: `python bench_sim.py [--jobs N] [--nodes N] [--json FILE]`.
+"""A simulated run of a million jobs: `python bench_sim.py [--jobs N] [--nodes N] [--cores N] [--json FILE]`.
 
-The path is the one of `ensemble simulate`: the engine names the jobs and decides, the simulated queue runs them, custom
-functions and reports aside. Also the queue alone, and a tenth of the jobs, to show that time is linear. Each part runs
-in a process of its own, so that the memory is its own: its peak resident set, interpreter and imports included.
+`whole` is the command `ensemble simulate FILE --json`: the engine names the jobs and decides, jobs that fail are tried
+again, the answer is printed. `alone` is the simulated queue with nobody who listens. Each also with a tenth of the
+jobs, to show that time is linear; each in a process of its own, whose peak resident set has the imports in it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 DOCUMENT = """
 jobs:
-- {name: work, command: sleep 60, count: COUNT}
+- {name: work, command: sleep 60, count: COUNT, retries: 5}
 - {name: last, command: sleep 10}
 rules:
 - trigger: start
@@ -30,24 +33,19 @@ rules:
 
 
 def whole(jobs: int, nodes: int, cores: int) -> int:
-    """The engine and the queue; how many events there were."""
-    from ensemble.engine import Engine
-    from ensemble.load import parse
-    from ensemble.sim.models import Model, Models
-    from ensemble.sim.queue import SimQueue
-    from ensemble.sim.simulate import Simulation, specs_of
+    """The command; how many events there were."""
+    from ensemble.cli import main as ensemble
 
-    document = parse(DOCUMENT.replace("COUNT", str(jobs)), "bench.yaml")
-    engine = Engine(document)
-    models = Models({"work": Model(duration=60, spread=0.1, distribution="normal", fail=0.01)})
-    simulation = Simulation(
-        engine, SimQueue(nodes, cores), models, specs_of(document, engine), lambda command: command.event
-    )
-    summary = simulation.run()
-    counts = engine.metrics.counts
-    if summary.ended != "done" or counts["work"]["finished"] != jobs or counts["last"]["success"] != 1:
-        raise SystemExit(f"not every job ended: {summary.as_dict()} {counts}")
-    return summary.events
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "bench.yaml"
+        file.write_text(DOCUMENT.replace("COUNT", str(jobs)))
+        command = ["simulate", str(file), "--nodes", str(nodes), "--cores", str(cores), "--json"]
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            code = ensemble([*command, "--model", "work=duration:60,spread:0.1,fail:0.01"], standalone_mode=False)
+    answer = json.loads(out.getvalue())
+    if code or answer["counts"]["work"]["success"] != jobs or answer["counts"]["last"]["success"] != 1:
+        raise SystemExit(f"not every job ended well: {answer['why_ended']} {answer['counts']}")
+    return int(answer["events"])
 
 
 def alone(jobs: int, nodes: int, cores: int) -> int:

@@ -4,9 +4,9 @@ Settings: nodes, cores, gpus, memory (of each node; 1 node with 1 core where the
 speed (`max`, or how many virtual seconds pass in a second), models (how the jobs of each group behave), like (the
 directory of a run whose durations are drawn from).
 
-Event times start at the moment when the run does, and go on in virtual time. With speed `max` the queue does not wait
-for rules: what they ask for takes effect at the virtual time at which it arrives. Rules on counts decide the same as
-anywhere; exact times are what `ensemble simulate` is for.
+Event times start at the moment when the run does, and go on in virtual time. With speed `max` the queue gives rules
+some turns to answer, but does not wait for slow ones: what they ask for takes effect at the virtual time at which it
+arrives. Rules on counts decide the same as anywhere; exact times are what `ensemble simulate` is for.
 
 The simulation is a function of what it was asked for and when. That, and how far the virtual time got, is in a log
 in the run's folder; after a resume it is computed once more from there.
@@ -35,6 +35,7 @@ from ensemble.sim.simulate import need_of
 
 FORMAT = 1  # of the log
 NAME = "sim.jsonl"
+TURNS = 20  # of the loop, between two moments at speed `max`: as many as rules need to answer, as a rule
 
 
 class SimMember(Member):
@@ -148,7 +149,8 @@ class SimMember(Member):
                 await self._wake.wait()
             elif math.isinf(speed):
                 self._advance(then)
-                await asyncio.sleep(0)  # rules have their turn
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
             elif (delay := (then - self._clock()) / speed) > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(delay):

@@ -284,8 +284,7 @@ class SimQueue:
             if key is None:
                 return False
             node = next(reversed(self._buckets[key]))
-            self._take(node, key)
-            self._put(node, (key[0] - amounts[0], key[1] - amounts[1], key[2] - amounts[2]), key, now)
+            self._move(node, key, (key[0] - amounts[0], key[1] - amounts[1], key[2] - amounts[2]), now)
             job.place = node
             context = self._names.get(node)
             if context is None:
@@ -297,8 +296,7 @@ class SimQueue:
             for node, tasks in spread:
                 key = self._free[node]
                 amounts = (need.cores * tasks, need.gpus * tasks, need.memory * tasks if self.memory else 0)
-                self._take(node, key)
-                self._put(node, (key[0] - amounts[0], key[1] - amounts[1], key[2] - amounts[2]), key, now)
+                self._move(node, key, (key[0] - amounts[0], key[1] - amounts[1], key[2] - amounts[2]), now)
             job.place, job.spread = _SPREAD, spread
             context = {"hosts": [f"n{node}" for node, _ in spread]}
         self.waiting -= 1
@@ -370,8 +368,7 @@ class SimQueue:
                     self._busy -= 1
                     self._remove(node)
             else:
-                self._take(node, key)
-                self._put(node, free, key, now)
+                self._move(node, key, free, now)
         self.running -= 1
         self._core_seconds += need.cores * need.tasks * (now - job.since)
         self._blocked.clear()
@@ -444,15 +441,21 @@ class SimQueue:
         if not bucket:
             del self._buckets[key]
 
-    def _put(self, node: int, free: Free, before: Free, now: float) -> None:
-        self._free[node] = free
-        bucket = self._buckets.get(free)
-        if bucket is None:
-            bucket = self._buckets[free] = {}
-        bucket[node] = None
-        if (before == self._full) != (free == self._full):
+    def _move(self, node: int, before: Free, after: Free, now: float) -> None:
+        """A node has more or less left than before."""
+        buckets, full = self._buckets, self._full
+        bucket = buckets[before]
+        del bucket[node]
+        if not bucket:
+            del buckets[before]
+        if after in buckets:
+            buckets[after][node] = None
+        else:
+            buckets[after] = {node: None}
+        self._free[node] = after
+        if before == full or after == full:
             self._count(now)
-            self._busy += 1 if before == self._full else -1
+            self._busy += (after != full) - (before != full)
 
     def _remove(self, node: int) -> None:
         del self._free[node]
