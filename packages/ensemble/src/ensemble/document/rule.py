@@ -39,7 +39,7 @@ class Rule:
     action: Action
 
     def __init__(self, spec: Mapping[str, Any] | None = None, /, **fields_: Any) -> None:
-        given = {**spec, **fields_} if isinstance(spec, Mapping) else (fields_ if spec is None else spec)
+        given: Any = {**(spec or {}), **fields_} if spec is None or isinstance(spec, Mapping) else spec
         fields = Fields(given, "a rule", RULE_KEYS)
         trigger = fields.text("trigger", None)
         if trigger and trigger not in TRIGGERS:
@@ -125,11 +125,7 @@ def _action(fields: Fields) -> Action | None:
     action = fields.given["action"]
     if isinstance(action, Action):
         return action
-    return fields.attempt(("action",), lambda: Action(_given(action)), None)
-
-
-def _given(action: Any) -> Any:
-    return "nothing" if action is None else action  # None is no mapping in a file
+    return fields.attempt(("action",), lambda: Action({} if action is None else action), None)
 
 
 def _metric(fields: Fields, read: dict[str, Any]) -> None:
