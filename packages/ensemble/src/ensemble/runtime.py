@@ -66,7 +66,6 @@ class Runtime:
         self.member = member
         self.engine = engine or Engine(document)
         self.stopped = ""
-        self._resumed = engine is not None
         self._plugins = plugins
         self._functions = Functions(document, plugins)
         self._journal = journal
@@ -120,7 +119,7 @@ class Runtime:
     # The work
 
     async def _work(self) -> None:
-        if self._resumed:
+        if self.engine.started:
             await self._go_on()
         else:
             self._take([start_event(time.time())])
