@@ -100,8 +100,8 @@ class Journal:
         """The run that a directory has, to go on with it. Raises JournalError."""
         check_database(folder)
         lock = _take(folder)
-        database = _connect(folder, durable=durable)
         try:
+            database = _connect(folder, durable=durable)
             [fault] = database.execute("PRAGMA quick_check(1)").fetchone()
             if fault != "ok":
                 raise sqlite3.DatabaseError(fault)
