@@ -84,7 +84,8 @@ class SlurmMember(Member):
         self._config: dict[str, str] = {}
         self._accounting = False
         self._failures = 0
-        self._absent: tuple[str, float] = ("", 0.0)  # what slurmctld denied knowing, and when
+        self._tried = False  # the last question was one for such a job
+        self._absent = 0.0  # when slurmctld denied last to know a job that was missing
 
     @classmethod
     def unavailable(cls) -> str:
@@ -132,7 +133,9 @@ class SlurmMember(Member):
         if not leave and self._store:
             live = [track.id for track in self._tracks.values() if not track.over]
             names = [
-                batch.name for batch in self._store.batches.values() if not batch.id and not batch.void and self._doubt(batch)
+                batch.name
+                for batch in self._store.batches.values()
+                if not batch.id and not batch.void and self._doubt(batch)
             ]
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(10.0):
@@ -191,12 +194,17 @@ class SlurmMember(Member):
                     folder.mkdir(parents=True, exist_ok=True)
             batch_name = name if array else f"{name}-{uuid.uuid4().hex[:8]}"
             batch = Batch(batch_name, pack, [job.name for job in jobs], time.time(), array, outputs=outputs)
-            text = script.script(jobs, store.folder, batch_name, pack, self._cwd).encode()
+            text = script.script(jobs, store.folder, batch_name, pack, self._cwd)
             store.intend(batch)
             arguments = ["--parsable", f"--job-name={name}", "--export=ALL", "--output=/dev/null", *key]
             arguments += [f"--array=0-{len(jobs) - 1}"] if array else []
+            data = text.encode(errors="surrogateescape")  # as the file system's names are
             answer = await self._run(
-                "sbatch", *arguments, stdin=text, stop=SLEEPING, patience=SUBMIT_PATIENCE
+                "sbatch",
+                *arguments,
+                stdin=text.encode(errors="surrogateescape"),
+                stop=SLEEPING,
+                patience=SUBMIT_PATIENCE,
             )
             job_id = answer.out.strip().splitlines()[-1].partition(";")[0] if answer.out.strip() else ""
             if answer.code == 0 and job_id.isdigit():
@@ -233,7 +241,9 @@ class SlurmMember(Member):
             self._emit(Event("exception", now, job.name, context))
             self._emit(Event("clean", now, job.name))
 
-    def _arrived(self, batch: Batch, jobs: dict[str, Job], job_id: str, at: float, told: dict[str, int] | None = None) -> None:
+    def _arrived(
+        self, batch: Batch, jobs: dict[str, Job], job_id: str, at: float, told: dict[str, int] | None = None
+    ) -> None:
         """Follow jobs of a batch from now on, and tell their submit."""
         now = time.time()
         wanted: list[str] = []
@@ -334,10 +344,10 @@ class SlurmMember(Member):
             raise Unreachable(self.name, f"an sbatch of this run still works on {still[0]}")
         if names and self._accounting and (accounts := await self._sacct(names=names)):
             for row in accounts:
-                batch = names.pop(row.name, None)
-                if batch is not None:
-                    self._kept.arrived(batch.name, row.id.partition("_")[0])
-                    self._arrived(self._kept.batches[batch.name], jobs, row.id.partition("_")[0], batch.time, told)
+                if row.name in names:
+                    batch, found = names.pop(row.name), row.id.partition("_")[0]
+                    self._kept.arrived(batch.name, found)
+                    self._arrived(self._kept.batches[batch.name], jobs, found, batch.time, told)
         absent: set[str] = set()
         for batch in names.values():
             self._kept.refused(batch.name)
@@ -360,8 +370,10 @@ class SlurmMember(Member):
                 track.cancelling = True
                 track.cancelled_at = time.monotonic()
                 ids.append(track.id)
-            elif self._store and track is None and any(
-                not self._store.batches[batch].void for batch in self._store.of_job.get(name, [])
+            elif (
+                self._store
+                and track is None
+                and any(not self._store.batches[batch].void for batch in self._store.of_job.get(name, []))
             ):
                 self._to_cancel.add(name)  # it may have arrived: adoption tells
         await self._scancel(ids)  # where that fails it is tried again with the next replies
@@ -418,10 +430,11 @@ class SlurmMember(Member):
         ]
         if self._accounting and gone:
             await self._account()
-        elif lost and (lost[0].id, lost[0].missing_since) != self._absent:
+        elif lost and not self._denied(lost[0]) and not self._tried:
+            self._tried = True
             await self._deny(lost[0])
         else:
-            asked = time.monotonic()
+            asked, self._tried = time.monotonic(), False
             rows = await self._squeue()
             if rows is None:
                 self._failures = min(self._failures + 1, 10)
@@ -444,8 +457,11 @@ class SlurmMember(Member):
     def _judge(self) -> None:
         now = time.time()
         for track in list(self._tracks.values()):
-            denied = bool(self._absent[0]) and track.missing_since != 0 and self._absent[1] >= track.missing_since
-            self._tell(track, track.events(now, self.patience, absent=denied))
+            self._tell(track, track.events(now, self.patience, absent=self._denied(track)))
+
+    def _denied(self, track: Track) -> bool:
+        """Whether slurmctld denied knowing a job after this one was missing, so that the empty replies were true."""
+        return track.missing_since != 0 and self._absent >= track.missing_since
 
     async def _tidy(self) -> None:
         """Cancel once more what still is there, and take out what will never start."""
@@ -477,8 +493,7 @@ class SlurmMember(Member):
         self.calls["scontrol"] += 1
         answer = await self._run("scontrol", "show", "job", track.id)
         if answer.code not in (0, None) and "Invalid job id" in answer.err + answer.out:
-            self._absent = (track.id, track.missing_since)
-            self._absent = (track.id, max(time.time(), track.missing_since))
+            self._absent = max(time.time(), track.missing_since)
         elif answer.code == 0:
             track.missing = 0
 

@@ -191,7 +191,7 @@ def expand(job: str) -> Iterator[str]:
 
 
 def compress(ids: Sequence[str], most: int = 3000) -> list[str]:
-    """The other way round, for the arguments of scancel: elements of one array in one word, of at most `most` letters."""
+    """The other way round, for scancel: elements of one array in one word, of about `most` letters at most."""
     arrays: dict[str, list[int]] = {}
     found: list[str] = []
     for one in ids:

@@ -11,13 +11,17 @@ from ensemble.job import Job
 
 # sbatch(1), 22.05. Options with a value, and those without one (True gives them).
 VALUES = frozenset(
-    "account acctg-freq batch bb bbf begin clusters cluster-constraint comment constraint core-spec cores-per-socket "
-    "cpu-freq cpus-per-gpu deadline delay-boot distribution dependency extra-node-info gpu-bind gpu-freq gres "
-    "gres-flags gpus-per-node gpus-per-socket hint licenses mail-type mail-user mcs-label mem-bind nice network nodelist "
-    "ntasks-per-core ntasks-per-gpu ntasks-per-node ntasks-per-socket nodefile partition power prefer priority profile "
-    "qos reservation signal sockets-per-node switches thread-spec threads-per-core time-min tmp tres-per-task wckey".split()
+    """
+    account acctg-freq batch bb bbf begin clusters cluster-constraint comment constraint core-spec cores-per-socket
+    cpu-freq cpus-per-gpu deadline delay-boot distribution dependency gpu-bind gpu-freq gres gres-flags gpus-per-node
+    gpus-per-socket hint licenses mail-type mail-user mcs-label mem-bind nice network nodelist ntasks-per-core
+    ntasks-per-gpu ntasks-per-node ntasks-per-socket nodefile partition power prefer priority profile qos reservation
+    signal sockets-per-node switches thread-spec threads-per-core time-min tmp tres-per-task wckey
+    """.split()  # noqa: SIM905 -- a table
 )
-FLAGS = frozenset("contiguous exclusive overcommit oversubscribe requeue no-requeue reboot spread-job use-min-nodes".split())
+FLAGS = frozenset(
+    "contiguous exclusive overcommit oversubscribe requeue no-requeue reboot spread-job use-min-nodes".split()  # noqa: SIM905
+)
 # Options that are made from a field of the job, or that must be as this package sets them.
 OURS = {
     "array": "count",
@@ -54,7 +58,9 @@ def attributes(given: Mapping[str, Any], place: str) -> dict[str, str | bool]:
                 found["no-requeue"] = True
             continue
         if name not in VALUES and name not in ("exclusive",):
-            raise SpecError("it is no option of sbatch that can be given here (long names, without --)", f"{place}.{key}")
+            raise SpecError(
+                "it is no option of sbatch that can be given here (long names, without --)", f"{place}.{key}"
+            )
         if isinstance(value, bool) or not isinstance(value, (str, int, float, list, tuple)):
             raise SpecError(f"a text, a number or a list is expected, not {value!r}", f"{place}.{key}")
         text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

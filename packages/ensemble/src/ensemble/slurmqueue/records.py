@@ -109,7 +109,9 @@ class Store:
     def _line(self, line: dict[str, Any]) -> None:
         name = line["batch"]
         if "jobs" in line:
-            batch = Batch(name, line["pack"], line["jobs"], line["time"], line["array"], outputs=line.get("outputs", {}))
+            batch = Batch(
+                name, line["pack"], line["jobs"], line["time"], line["array"], outputs=line.get("outputs", {})
+            )
             self.batches[name] = batch
             for job in batch.jobs:
                 self.of_job.setdefault(job, []).append(name)

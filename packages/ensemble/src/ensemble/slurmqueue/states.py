@@ -15,9 +15,9 @@ Phase = Literal["waits", "held", "placed", "runs", "elsewhere", "done", "failed"
 class State(NamedTuple):
     """What a state means for one job.
 
-    phase: `waits` (pending), `held` (pending, and will never start by itself), `placed` (has nodes, does not run yet),
-        `runs` (it or its clean-up), `elsewhere` (this cluster does not know), `done` (ended; the exit status tells how),
-        `failed` (ended for the reason in `cause`).
+    phase: `waits` (pending), `held` (pending, and will never start by itself), `placed` (has nodes, does not run
+        yet), `runs` (it or its clean-up), `elsewhere` (this cluster does not know), `done` (ended; the exit status
+        tells how), `failed` (ended for the reason in `cause`).
     cause: one of ensemble.events.CAUSES, for `held` and `failed`.
     """
 
@@ -79,6 +79,7 @@ NEVER: Mapping[str, str] = {
     "InvalidAccount": "submit",
     "InvalidQOS": "submit",
     "InactiveLimit": "alloc",
+    "PartitionConfig": "alloc",  # more than the partition has at all, nodes that are down included
     "PartitionNodeLimit": "alloc",
     "PartitionTimeLimit": "alloc",
     "QOSNotAllowed": "submit",

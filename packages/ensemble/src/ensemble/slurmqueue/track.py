@@ -124,6 +124,8 @@ class Track:
     def on_missing(self, now: float) -> None:
         """A good reply of squeue does not have it."""
         self.missing += 1
+        if self.missing % 5 == 0:
+            self.asked = False  # the accounting is written late: ask it again
         self.missing_since = self.missing_since or now
 
     def events(self, now: float, patience: Patience, *, absent: bool = False) -> list[Event]:
