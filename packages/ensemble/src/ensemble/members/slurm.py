@@ -80,7 +80,8 @@ class SlurmMember(Member):
         self._to_cancel: set[str] = set()  # jobs that should end, of which it is not known whether they arrived
         self._tasks: list[asyncio.Task[None]] = []
         self._busy = asyncio.Event()
-        self._array = PACK
+        self._array = PACK  # how many jobs an array has at most
+        self._room = PACK  # how many the queue took lately
         self._config: dict[str, str] = {}
         self._accounting = False
         self._failures = 0
@@ -108,7 +109,7 @@ class SlurmMember(Member):
             raise Unreachable(self.name, f"slurmctld does not answer: {answer.said}")
         self._config = commands.config(answer.out)
         largest = self._config.get("MaxArraySize", "")
-        self._array = min(PACK, int(largest) - 1) if largest.isdigit() else PACK
+        self._array = self._room = max(min(PACK, int(largest) - 1), 1) if largest.isdigit() else PACK
         kind = self._config.get("AccountingStorageType", "")
         self._accounting = "sacct" in self._commands.paths and not kind.endswith("none")
         if self._folder is None:
@@ -166,69 +167,64 @@ class SlurmMember(Member):
         for job in jobs:
             try:
                 key = options.arguments(job, self._defaults)
-                script.element(job, self._cwd)
-                script.exports(job)
+                script.check(job)
             except SpecError as error:
                 self._refuse([job], "submit", str(error))
             else:
                 alike.setdefault(key, []).append(job)
         for key, group in alike.items():
             while group:
-                count = await self._submit_some(key, group[: self._array])
-                group = group[count:]
+                group = group[await self._submit_some(key, group) :]
 
-    async def _submit_some(self, key: tuple[str, ...], jobs: list[Job]) -> int:
-        """Submit jobs of the same needs, fewer where the queue takes no more; how many. Raises as submit does."""
+    async def _submit_some(self, key: tuple[str, ...], jobs: Sequence[Job]) -> int:
+        """Submit the first of these jobs, as many as there is room for; how many that are. Raises as submit does."""
         while True:
-            text = self._text(jobs)
-            while len(text) > script.MOST and len(jobs) > 1:
-                jobs = jobs[: len(jobs) // 2]
-                text = self._text(jobs)
-            array = len(jobs) > 1
-            store, first = self._kept, jobs[0]
-            pack = store.next_pack(len(jobs))
-            name = f"{first.token[:180]}-{uuid.uuid4().hex[:8]}" if array else first.token
-            outputs = {job.name: str(own) for job in jobs if (own := script.own_output(job, self._cwd))}
-            for folder in {Path(own).parent for own in outputs.values()}:
-                with contextlib.suppress(OSError):  # the job itself says what is wrong with it
-                    folder.mkdir(parents=True, exist_ok=True)
-            batch_name = name if array else f"{name}-{uuid.uuid4().hex[:8]}"
-            batch = Batch(batch_name, pack, [job.name for job in jobs], time.time(), array, outputs=outputs)
-            text = script.script(jobs, store.folder, batch_name, pack, self._cwd)
-            store.intend(batch)
+            batch, name, text = self._batch(jobs[: self._room])
+            some = jobs[: len(batch.jobs)]
             arguments = ["--parsable", f"--job-name={name}", "--export=ALL", "--output=/dev/null", *key]
-            arguments += [f"--array=0-{len(jobs) - 1}"] if array else []
-            data = text.encode(errors="surrogateescape")  # as the file system's names are
-            answer = await self._run(
-                "sbatch",
-                *arguments,
-                stdin=text.encode(errors="surrogateescape"),
-                stop=SLEEPING,
-                patience=SUBMIT_PATIENCE,
-            )
-            job_id = answer.out.strip().splitlines()[-1].partition(";")[0] if answer.out.strip() else ""
-            if answer.code == 0 and job_id.isdigit():
-                store.arrived(batch_name, job_id)
-                self._arrived(batch, {job.name: job for job in jobs}, job_id, batch.time)
-                return len(jobs)
+            arguments += [f"--array=0-{len(some) - 1}"] if batch.array else []
+            self._kept.intend(batch)
+            answer = await self._run("sbatch", *arguments, stdin=text, stop=SLEEPING, patience=SUBMIT_PATIENCE)
+            job_id = _job_id(answer)
+            if job_id:
+                self._kept.arrived(batch.name, job_id)
+                self._arrived(batch, {job.name: job for job in some}, job_id, batch.time)
+                self._room = min(self._room * 2, self._array)
+                return len(some)
             kind = states.refusal(answer.err) if answer.err else "unreachable"
-            if answer.code is None and SLEEPING not in answer.err:
-                kind = "unreachable"
-            if kind == "unreachable":
+            if kind == "unreachable" or (answer.code is None and SLEEPING not in answer.err):
                 raise Unreachable(self.name, f"sbatch did not say whether it submitted: {answer.said}")
-            store.refused(batch_name)
-            if kind == "policy":
-                kind = "limit" if any(not track.over for track in self._tracks.values()) or array else "alloc"
-            if kind == "limit" and array:
-                jobs = jobs[: len(jobs) // 2]
-                continue
-            if kind == "limit":
+            self._kept.refused(batch.name)
+            if kind == "policy":  # it passes where jobs are there that count
+                kind = "limit" if batch.array or self._tracks else "alloc"
+            if kind != "limit":
+                self._refuse(some, kind, f"sbatch: {answer.said}")
+                return len(some)
+            # Half as many may still fit. The next time starts with as few, so that little is written for nothing.
+            self._room = max(len(some) // 2, 1)
+            if not batch.array:
                 raise SubmitLimit(self.name, f"Slurm takes no more jobs now: {self._why(answer.said)}")
-            self._refuse(jobs, "alloc" if kind == "alloc" else "submit", f"sbatch: {answer.said}")
-            return len(jobs)
 
-    def _text(self, jobs: list[Job]) -> str:
-        return script.script(jobs, self._kept.folder, "", 0, self._cwd)
+    def _batch(self, jobs: Sequence[Job]) -> tuple[Batch, str, bytes]:
+        """What is submitted at once: the record of it, its job name, and its script."""
+        store, unique = self._kept, uuid.uuid4().hex[:8]
+        while True:
+            array, token = len(jobs) > 1, jobs[0].token
+            name = f"{token[:180]}-{unique}" if array else token
+            batch = Batch(
+                f"{name}-{unique}", store.next_pack(len(jobs)), [job.name for job in jobs], time.time(), array
+            )
+            if array:
+                batch.name = name
+            batch.outputs = {job.name: str(own) for job in jobs if (own := script.own_output(job, self._cwd))}
+            text = script.script(jobs, store.folder, batch.name, batch.pack, self._cwd)
+            if len(text) < script.MOST or not array:
+                break
+            jobs = jobs[: len(jobs) // 2]
+        for folder in {Path(own).parent for own in batch.outputs.values()}:
+            with contextlib.suppress(OSError):  # the job itself says what is wrong with it
+                folder.mkdir(parents=True, exist_ok=True)
+        return batch, name, text.encode(errors="surrogateescape")  # as names of files are
 
     def _why(self, said: str) -> str:
         most = self._config.get("MaxJobCount")
@@ -250,7 +246,8 @@ class SlurmMember(Member):
         for index, name in enumerate(batch.jobs):
             if name not in jobs or name in self._tracks:
                 continue
-            track = Track(jobs[name], f"{job_id}_{index}" if batch.array else job_id, batch.name, time.monotonic())
+            own_id = f"{job_id}_{index}" if batch.array else job_id
+            track = Track(jobs[name], own_id, batch.name, index, time.monotonic())
             track.where = self.where
             track.told = (told or {}).get(name, 0)
             track.restarts = self._kept.restarts.get(name, 0)
@@ -328,8 +325,7 @@ class SlurmMember(Member):
             queued = {row.name: row.id.partition("_")[0] for row in rows}
             left = []
             for batch in batches:
-                name = batch.name if batch.array else batch.name.rpartition("-")[0]
-                if found := wrote.get(batch.name) or queued.get(name):
+                if found := wrote.get(batch.name) or queued.get(_job_name(batch)):
                     store.arrived(batch.name, found)
                     self._arrived(store.batches[batch.name], jobs, found, batch.time, told)
                 else:
@@ -339,7 +335,7 @@ class SlurmMember(Member):
             if not batches or waits <= 0:
                 break
             await asyncio.sleep(min(waits, 2.0, max(self._interval, 0.2)))
-        names = {batch.name if batch.array else batch.name.rpartition("-")[0]: batch for batch in batches}
+        names = {_job_name(batch): batch for batch in batches}
         if still := [name for name in names if commands.orphan(name)]:
             raise Unreachable(self.name, f"an sbatch of this run still works on {still[0]}")
         if names and self._accounting and (accounts := await self._sacct(names=names)):
@@ -524,11 +520,8 @@ class SlurmMember(Member):
             del self._tracks[track.job.name]
             if not track.hopeless:
                 self._by_id.pop(track.id, None)
-            batch = self._kept.batches.get(track.batch)
-            for index in range(len(batch.jobs)) if batch else ():
-                if self._places.get((track.batch, index)) is track:
-                    del self._places[track.batch, index]
-            if not self._tracks:
+            self._places.pop((track.batch, track.index), None)
+            if not self._by_id:
                 self._busy.clear()
 
     async def _run(
@@ -566,6 +559,18 @@ class SlurmMember(Member):
             return ""
         path, start, length = piece
         return str(path) if length is None else f"tail -c +{start + 1} {path} | head -c {length}"
+
+
+def _job_id(answer: commands.Answer) -> str:
+    """What `sbatch --parsable` answers, `ID` or `ID;CLUSTER`; empty where it did not."""
+    lines = answer.out.split()
+    found = lines[-1].partition(";")[0] if lines else ""
+    return found if answer.code == 0 and found.isdigit() else ""
+
+
+def _job_name(batch: Batch) -> str:
+    """The name that a batch has in the queue: a single job's is its token."""
+    return batch.name if batch.array else batch.name.rpartition("-")[0]
 
 
 def _interval(value: object) -> float:

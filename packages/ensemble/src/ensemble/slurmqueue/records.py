@@ -173,6 +173,8 @@ class Store:
                         continue
                     if record.kind == "end":
                         self.ends[batch.jobs[record.index]] = (batch.pack, record.out, record.err)
+                    elif record.kind == "start":
+                        self.ends.pop(batch.jobs[record.index], None)  # it was put back into the queue
                     found.append(record)
         return found
 

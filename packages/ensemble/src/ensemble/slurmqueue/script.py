@@ -126,12 +126,22 @@ _Eend "${_Eflag:-exit}" "$_Estatus"
 """.replace("@PACKED@", str(PACKED))
 
 
-def element(job: Job, cwd: str) -> str:
-    """What is special about one job, as lines of sh. Raises SpecError."""
+def check(job: Job) -> None:
+    """Raises SpecError where no script can say this job."""
     spec = job.spec
+    if not spec.argv:
+        raise SpecError("there is no command", job.name)
     for word in (*spec.argv, *spec.environment.values(), spec.workdir, spec.stdin, spec.output):
         if "\0" in word:
-            raise SpecError(f"it has a null character: {word!r}", job.name)
+            raise SpecError(f"a null character can't be given to a command: {word!r}", job.name)
+    for name in spec.environment:
+        if not _NAME.fullmatch(name):
+            raise SpecError(f"{name!r} is no name of an environment variable", "environment")
+
+
+def element(job: Job, cwd: str) -> str:
+    """What is special about one job, as lines of sh."""
+    spec = job.spec
     workdir = str(Path(cwd) / spec.workdir)
     stdin = str(Path(workdir) / spec.stdin) if spec.stdin else DEVNULL
     output = own_output(job, cwd)
@@ -152,10 +162,7 @@ def command(job: Job) -> str:
 
 
 def exports(job: Job) -> str:
-    """What the environment of a job has beside what it inherits. Raises SpecError."""
-    for name in job.spec.environment:
-        if not _NAME.fullmatch(name):
-            raise SpecError(f"{name!r} is no name of an environment variable", "environment")
+    """What the environment of a job has beside what it inherits."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in job.spec.environment.items()]
     return "\n".join(lines or [":"])
 
@@ -171,7 +178,7 @@ def beside(output: Path) -> Path:
 
 
 def script(jobs: Sequence[Job], folder: Path, batch: str, pack: int, cwd: str) -> str:
-    """The script of a batch: of a job, or of an array whose elements are `jobs` in this order. Raises SpecError."""
+    """The script of a batch: of a job, or of an array whose elements are `jobs` in this order."""
     fixed = {"_Ebatch": batch, "_Epack": str(folder / f"pack-{pack}"), "_Elive": str(folder / "live")}
     lines = [HEAD, *(f"{name}={shlex.quote(value)}" for name, value in fixed.items())]
     each = [exports(job) for job in jobs]

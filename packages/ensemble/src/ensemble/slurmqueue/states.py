@@ -105,8 +105,7 @@ Refusal = Literal["limit", "unreachable", "alloc", "submit", "policy"]
 REFUSALS: tuple[tuple[str, Refusal], ...] = (
     (r"\w*MaxSubmit\w*", "limit"),
     (r"\w*GrpSubmit\w*", "limit"),
-    (r"temporarily unable to accept job", "limit"),
-    (r"job submit limit(?!,)", "limit"),
+    (r"temporarily unable to accept job|job queue full", "limit"),
     (r"\b(Assoc|QOS)\w*(PerJob|MaxWall|MinCpu)\w*", "alloc"),
     (r"accounting/QOS policy", "policy"),
     (r"Unable to contact slurm controller", "unreachable"),

@@ -46,6 +46,7 @@ class Track:
     job: Job
     id: str
     batch: str
+    index: int  # in its batch
     since: float  # when it was submitted or adopted, on the clock of the replies
     told: int = 0
     restarts: int = 0
