@@ -260,8 +260,11 @@ def test_a_requeue_is_a_new_attempt(slurm: Cluster, make: Make) -> None:
         await session.until("start", names)
         slurm.ask("scontrol", "requeue", job_id(session, names[0]))
         await session.until("requeue", names)
-        # Slurm starts it two minutes later by itself
-        slurm.ask("scontrol", "update", f"JobId={job_id(session, names[0])}", "StartTime=now")
+        # By itself Slurm starts it two minutes later, and takes no other time before the first attempt is gone.
+        one = job_id(session, names[0])
+        while slurm.ask("squeue", "-h", "-j", one, "-o", "%T") == "COMPLETING":
+            await asyncio.sleep(0.1)
+        slurm.ask("scontrol", "update", f"JobId={one}", "StartTime=now")
         await session.until("clean", names)
         assert course(session, names[0]) == [
             *("submit", "alloc", "start", "requeue", "alloc", "start", "finish", "clean")
@@ -308,7 +311,8 @@ def test_a_held_job_waits_and_says_so(slurm: Cluster, make: Make) -> None:
         assert exceptions(session, names[0]) == [("alloc", 1)]
         slurm.ask("scontrol", "update", f"JobId={job_id(session, names[0])}", "StartTime=now")
         slurm.ask("scontrol", "release", job_id(session, names[0]))
-        assert await session.outcomes(names) == {"success"}
+        got = await session.outcomes(names)
+        assert got == {"success"}, session.events
         assert len(exceptions(session, names[0])) == 1
 
     check_member(scenario, make)

@@ -9,15 +9,15 @@ import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-Phase = Literal["waits", "held", "placed", "runs", "elsewhere", "done", "failed"]
+Phase = Literal["waits", "held", "placed", "runs", "ending", "elsewhere", "done", "failed"]
 
 
 class State(NamedTuple):
     """What a state means for one job.
 
     phase: `waits` (pending), `held` (pending, and will never start by itself), `placed` (has nodes, does not run
-        yet), `runs` (it or its clean-up), `elsewhere` (this cluster does not know), `done` (ended; the exit status
-        tells how), `failed` (ended for the reason in `cause`).
+        yet), `runs`, `ending` (its nodes are cleaned up; how it ends is not told yet), `elsewhere` (this cluster does
+        not know), `done` (ended; the exit status tells how), `failed` (ended for the reason in `cause`).
     cause: one of ensemble.events.CAUSES, for `held` and `failed`.
     """
 
@@ -31,7 +31,7 @@ STATES: Mapping[str, State] = {
     "CANCELLED": State("CA", "failed", "cancel"),
     "COMPLETED": State("CD", "done"),
     "CONFIGURING": State("CF", "placed"),
-    "COMPLETING": State("CG", "runs"),
+    "COMPLETING": State("CG", "ending"),
     "DEADLINE": State("DL", "failed", "timeout"),
     "FAILED": State("F", "done"),
     "NODE_FAIL": State("NF", "failed", "node-lost"),
@@ -47,7 +47,7 @@ STATES: Mapping[str, State] = {
     "REVOKED": State("RV", "elsewhere"),  # a federation's other cluster runs it; its own records tell the end
     "SIGNALING": State("SI", "runs"),
     "SPECIAL_EXIT": State("SE", "held", "boot"),
-    "STAGE_OUT": State("SO", "runs"),
+    "STAGE_OUT": State("SO", "ending"),
     "STOPPED": State("ST", "runs"),
     "SUSPENDED": State("S", "runs"),
     "TIMEOUT": State("TO", "failed", "timeout"),
@@ -56,7 +56,7 @@ STATES: Mapping[str, State] = {
     "LAUNCH_FAILED": State("LF", "failed", "boot"),
     "POWER_UP_NODE": State("PO", "placed"),
     "RECONFIG_FAIL": State("RC", "failed", "boot"),
-    "UPDATE_DB": State("UD", "runs"),
+    "UPDATE_DB": State("UD", "ending"),
 }
 
 _BY_CODE = {state.code: state for state in STATES.values()}

@@ -22,6 +22,9 @@ NOT_STARTED = {
 }
 
 
+AGAIN = 3  # replies that show a job started over before its first attempt is given up without a word
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long to wait for what, in seconds, and how many good replies in a row are believed.
@@ -63,6 +66,7 @@ class Track:
     ended_rows: int = 0
     ended_since: float = 0.0
     stuck: int = 0
+    again: int = 0  # replies that showed it started over
     noted: bool = False
     cancelling: bool = False
     cancelled_at: float = 0.0
@@ -74,7 +78,7 @@ class Track:
         """The queue starts it over: the n-th time."""
         if count <= self.restarts or self.over:
             return []
-        self.restarts = count
+        self.restarts, self.again = count, 0
         self.told = min(self.told, 1)
         context = {"type": why, "note": note}
         self.end, self.account, self.placed, self.ended_rows = None, None, 0, 0
@@ -110,6 +114,10 @@ class Track:
         self.missing, self.missing_since, self.asked = 0, 0.0, False
         told: list[Event] = []
         if row.restarts is not None and row.restarts > self.restarts and state.phase not in ("done", "failed"):
+            # The last word of the attempt before may still be on its way, and says why it ended.
+            self.again += 1
+            if not (self.again > AGAIN or (self.end and self.end.how == "term")):
+                return []
             told = self.restarted(row.restarts, now=now, **self._why_again())
         self.row = row
         if state.phase in ("done", "failed"):
@@ -138,7 +146,7 @@ class Track:
             told += self._go_to("start" if self.start.kind == "start" else "alloc", self.start.time, now)
         elif self.row and (state := state_of(self.row.state)) and state.phase in ("placed", "runs"):
             told += self._go_to("alloc", self.row.start or now, now)
-            if state.phase == "runs" and self.placed > patience.absent and self.row.state != "COMPLETING":
+            if state.phase == "runs" and self.placed > patience.absent:
                 told += self._go_to("start", self.row.start or now, now)  # its records can't be seen from here
         if ended := self._ended(now, patience, absent=absent):
             told += ended
