@@ -247,7 +247,7 @@ class SlurmMember(Member):
             if name not in jobs or name in self._tracks:
                 continue
             own_id = f"{job_id}_{index}" if batch.array else job_id
-            track = Track(jobs[name], own_id, batch.name, index, time.monotonic())
+            track = Track(jobs[name], own_id, batch.name, index, _job_name(batch), time.monotonic())
             track.where = self.where
             track.told = (told or {}).get(name, 0)
             track.restarts = self._kept.restarts.get(name, 0)
@@ -308,7 +308,7 @@ class SlurmMember(Member):
         # Its place in the array is all that is known of the others.
         size = int(index) + 1 if index.isdigit() else 1
         names = [""] * (size - 1) + [one.job.name]
-        return Batch(f"{one.job.token}?", 0, names, 0.0, bool(index), id=base)
+        return Batch("", 0, names, 0.0, bool(index), id=base)
 
     async def _settle(self, batches: list[Batch], jobs: dict[str, Job], told: dict[str, int]) -> set[str]:
         """Find out whether submissions arrived of which nobody saw the end. Jobs of those that did not."""
@@ -445,7 +445,7 @@ class SlurmMember(Member):
         found = {row.id: row for row in rows}
         for track in list(self._tracks.values()):
             row = found.get(track.id)
-            if row:
+            if row and track.is_of(row):
                 self._tell(track, track.on_row(row, now))
             elif track.since < asked:
                 track.on_missing(now)
@@ -482,7 +482,8 @@ class SlurmMember(Member):
         for track in gone:
             if track.id.partition("_")[0] in bases:
                 track.asked = True
-                track.account = known.get(track.id)
+                row = known.get(track.id)
+                track.account = row if row and track.is_of(row) else None
 
     async def _deny(self, track: Track) -> None:
         """Ask slurmctld for one of the jobs that are missing: an empty reply is one thing, `no such job` another."""
@@ -569,7 +570,7 @@ def _job_id(answer: commands.Answer) -> str:
 
 
 def _job_name(batch: Batch) -> str:
-    """The name that a batch has in the queue: a single job's is its token."""
+    """The name that a batch has in the queue: a single job's is its token. Empty where only its id is known."""
     return batch.name if batch.array else batch.name.rpartition("-")[0]
 
 

@@ -50,6 +50,7 @@ class Track:
     id: str
     batch: str
     index: int  # in its batch
+    called: str  # its job name in the queue, empty where that is not known: an id may be given out once more
     since: float  # when it was submitted or adopted, on the clock of the replies
     told: int = 0
     restarts: int = 0
@@ -97,6 +98,8 @@ class Track:
             self.end, self.end_seen = record, now
         else:
             self.start = record
+            if self.told > COURSE.index("start"):  # told before, by the run that was here then
+                self.last = max(self.last, min(record.time, now))
         return told
 
     def _why_again(self) -> dict[str, str]:
@@ -129,6 +132,10 @@ class Track:
         hopeless = state.phase == "held" or (state.phase == "waits" and bool(never(row.reason)))
         self.stuck = self.stuck + 1 if hopeless else 0
         return told
+
+    def is_of(self, row: Row) -> bool:
+        """Whether a row of its id is about it: a slurmctld that lost its state counts from an earlier id on."""
+        return not self.called or row.name == self.called
 
     def on_missing(self, now: float) -> None:
         """A good reply of squeue does not have it."""
@@ -233,7 +240,7 @@ class Track:
         if self.end and self.end.how not in NOT_STARTED:
             status = wait_status(self.end.code)
         elif not self.end and row and (row.status or not cause):
-            status = row.status
+            status = row.status & 0x7F or wait_status(row.status >> 8)
         if status is not None and COURSE[self.told - 1] == "start":
             self.told += 1
             told.append(self._event("finish", at, now, {"status": status}))
