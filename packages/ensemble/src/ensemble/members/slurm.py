@@ -24,12 +24,11 @@ import asyncio
 import contextlib
 import logging
 import os
-import pwd
 import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -69,7 +68,7 @@ class SlurmMember(Member):
             self._defaults = _options(settings)
         except SpecError as error:
             raise MemberError(self.name, str(error)) from None
-        self._user = pwd.getpwuid(os.getuid()).pw_name if _named(os.getuid()) else str(os.getuid())
+        self._user = str(os.getuid())
         self._cwd = str(Path.cwd())
         self._folder = options.folder
         self._store: Store | None = None
@@ -77,9 +76,11 @@ class SlurmMember(Member):
         self._tracks: dict[str, Track] = {}
         self._by_id: dict[str, Track] = {}
         self._places: dict[tuple[str, int], Track] = {}
+        self._cut: dict[str, float] = {}  # submissions in doubt, and when sbatch ended
         self._to_cancel: set[str] = set()  # jobs that should end, of which it is not known whether they arrived
         self._tasks: list[asyncio.Task[None]] = []
         self._busy = asyncio.Event()
+        self._reading = asyncio.Lock()
         self._array = PACK  # how many jobs an array has at most
         self._room = PACK  # how many the queue took lately
         self._config: dict[str, str] = {}
@@ -93,11 +94,7 @@ class SlurmMember(Member):
         found = commands.Commands(os.environ)
         if missing := [name for name in ("sbatch", "squeue", "scancel", "scontrol") if name not in found.paths]:
             return f"there is no {missing[0]} on PATH: Slurm's commands are needed"
-        answer = asyncio.run(_ask(found, "scontrol", "ping", patience=15.0))
-        if answer.code != 0 or " UP" not in answer.out:
-            said = answer.out.strip().splitlines()[:1] if answer.code is not None else ["scontrol ping did not answer"]
-            return f"slurmctld does not answer: {(said or [answer.said])[0]}"
-        return ""
+        return found.ping()
 
     # Opening and closing
 
@@ -126,6 +123,13 @@ class SlurmMember(Member):
         self._failures = 0
         self._tasks = [asyncio.create_task(self._watch(self._look, LOOK)), asyncio.create_task(self._watch(self._ask))]
 
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()):
+                lost(error if isinstance(error, Exception) else MemberError(self.name, repr(error)))
+
+        for task in self._tasks:
+            task.add_done_callback(ended)
+
     async def close(self, *, leave: bool = False) -> None:
         for task in self._tasks:
             task.cancel()
@@ -138,10 +142,12 @@ class SlurmMember(Member):
                 for batch in self._store.batches.values()
                 if not batch.id and not batch.void and self._doubt(batch)
             ]
-            with contextlib.suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(10.0):
                     while not (await self._scancel(live) and await self._scancel_named(names)):
                         await asyncio.sleep(1.0)
+            except TimeoutError:
+                log.warning("slurm: scancel does not answer; %d jobs were not cancelled", len(live))
         for found in (self._tracks, self._by_id, self._places):
             found.clear()
         if self._store:
@@ -193,6 +199,7 @@ class SlurmMember(Member):
                 return len(some)
             kind = states.refusal(answer.err) if answer.err else "unreachable"
             if kind == "unreachable" or (answer.code is None and SLEEPING not in answer.err):
+                self._cut[batch.name] = time.time()
                 raise Unreachable(self.name, f"sbatch did not say whether it submitted: {answer.said}")
             self._kept.refused(batch.name)
             if kind == "policy":  # it passes where jobs are there that count
@@ -255,7 +262,7 @@ class SlurmMember(Member):
             self._tell(track, track.submitted(at, now))
             if name in self._to_cancel:
                 self._to_cancel.discard(name)
-                track.cancelling = True
+                track.cancelling, track.cancelled_at = True, time.monotonic()
                 wanted.append(track.id)
         self._busy.set()
         if wanted:
@@ -330,7 +337,8 @@ class SlurmMember(Member):
                     self._arrived(store.batches[batch.name], jobs, found, batch.time, told)
                 else:
                     left.append(batch)
-            waits = max((batch.time for batch in left), default=0.0) + self.patience.settle - time.time()
+            latest = max((self._cut.get(batch.name, batch.time) for batch in left), default=0.0)
+            waits = latest + self.patience.settle - time.time()
             batches = left
             if not batches or waits <= 0:
                 break
@@ -391,9 +399,9 @@ class SlurmMember(Member):
 
     # What becomes of jobs
 
-    async def _watch(self, look: object, pause: float | None = None) -> None:
+    async def _watch(self, look: Callable[[], Awaitable[None]], pause: float = 0.0) -> None:
         """Look again and again, as long as there is a job to look for."""
-        while callable(look):
+        while True:
             await self._busy.wait()
             await asyncio.sleep(pause or min(self._interval * 2**self._failures, max(BACKOFF, self._interval)))
             try:
@@ -403,6 +411,10 @@ class SlurmMember(Member):
 
     async def _look(self) -> None:
         """Read what jobs wrote: one file for about a thousand of them."""
+        async with self._reading:
+            await self._read_records()
+
+    async def _read_records(self) -> None:
         store = self._kept
         packs = {store.batches[track.batch].pack for track in self._tracks.values() if track.batch in store.batches}
         now = time.time()
@@ -437,6 +449,8 @@ class SlurmMember(Member):
                 return
             self._failures = 0
             self._apply(rows, asked)
+        if any(track.missing for track in self._tracks.values()):
+            await self._look()  # the job's own word goes first
         self._judge()
         await self._tidy()
 
@@ -526,8 +540,9 @@ class SlurmMember(Member):
                 self._busy.clear()
 
     async def _run(
-        self, name: str, *arguments: str, stdin: bytes = b"", stop: str = "", patience: float = commands.PATIENCE
+        self, name: str, *arguments: str, stdin: bytes = b"", stop: str = "", patience: float = 0.0
     ) -> commands.Answer:
+        patience = patience or self.patience.answer
         return await _ask(self._commands, name, *arguments, stdin=stdin, stop=stop, patience=patience)
 
     # Output
@@ -582,14 +597,6 @@ def _interval(value: object) -> float:
 
 def _options(settings: dict[str, object]) -> dict[str, str | bool]:
     return options.attributes(settings, "member")
-
-
-def _named(uid: int) -> bool:
-    try:
-        pwd.getpwuid(uid)
-    except KeyError:
-        return False
-    return True
 
 
 async def _ask(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,10 @@ ROW_FORMAT = ",".join(f"{field}:|" for field in ROW_FIELDS)
 ROW_HEADER = "JOBID|STATE|REASON|NODELIST|"
 ACCOUNT_FIELDS = ("JobID", "State", "ExitCode", "Start", "End", "NodeList", "JobName")
 ACCOUNT_HEADER = "JobID|State|ExitCode|"
-# Slurm's own variables that say which cluster is meant; all others of these prefixes would change what commands do.
-KEPT = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT", "SLURM_CONF_SERVER")
+# Slurm's own variables that say which cluster is meant, and users' defaults for what they submit; all others of these
+# prefixes would change what the commands do.
+KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_CONF_SERVER")
+KEPT += tuple(f"SBATCH_{name}" for name in ("ACCOUNT", "CONSTRAINT", "PARTITION", "QOS", "RESERVATION", "WCKEY"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,24 @@ class Commands:
         self._ask = {key: value for key, value in self._submit.items() if not key.startswith(prefixes)}
         # Epoch seconds: right over midnight and in every time zone. Long task lists are not cut.
         self._ask |= {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
+
+    def ping(self) -> str:
+        """Why slurmctld can't be asked, in one line; empty where it answers."""
+        try:
+            done = subprocess.run(
+                [self.paths["scontrol"], "ping"],
+                env=self._ask,
+                capture_output=True,
+                text=True,
+                timeout=15.0,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"scontrol ping: {error}"
+        if done.returncode == 0 and " UP" in done.stdout:
+            return ""
+        said = (done.stdout.strip() or done.stderr.strip() or "no word of it").splitlines()[0]
+        return f"slurmctld does not answer: {said}"
 
     async def run(
         self, name: str, *arguments: str, stdin: bytes = b"", stop: str = "", patience: float = PATIENCE

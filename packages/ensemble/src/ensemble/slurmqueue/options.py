@@ -12,7 +12,7 @@ from ensemble.job import Job
 # sbatch(1), 22.05. Options with a value, and those without one (True gives them).
 VALUES = frozenset(
     """
-    account acctg-freq batch bb bbf begin clusters cluster-constraint comment constraint core-spec cores-per-socket
+    account acctg-freq batch bb bbf begin comment constraint core-spec cores-per-socket
     cpu-freq cpus-per-gpu deadline delay-boot distribution dependency gpu-bind gpu-freq gres gres-flags gpus-per-node
     gpus-per-socket hint licenses mail-type mail-user mcs-label mem-bind nice network nodelist ntasks-per-core
     ntasks-per-gpu ntasks-per-node ntasks-per-socket nodefile partition power prefer priority profile qos reservation
@@ -25,6 +25,7 @@ FLAGS = frozenset(
 # Options that are made from a field of the job, or that must be as this package sets them.
 OURS = {
     "array": "count",
+    "clusters": "nothing: a member is of one cluster",
     "chdir": "workdir",
     "cpus-per-task": "cores",
     "error": "output",

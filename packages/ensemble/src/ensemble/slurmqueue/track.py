@@ -32,7 +32,7 @@ class Patience:
     absent: replies without a job before it may be gone; visible: how long a file that another machine wrote may stay
     unseen (NFS: acregmax, acdirmax are 60 s); verdict: how long a failed job's own record waits for the queue's word on
     the reason; stuck: replies with a state that can never pass; settle: how long a submission that was cut off may
-    still be on its way.
+    still be on its way; answer: what one command may take, a hung one has failed.
     """
 
     absent: int = 3
@@ -40,6 +40,7 @@ class Patience:
     verdict: float = 60.0
     stuck: int = 2
     settle: float = 20.0
+    answer: float = 60.0
 
 
 @dataclass(slots=True)
