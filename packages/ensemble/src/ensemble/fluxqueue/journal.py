@@ -44,6 +44,7 @@ class Journal:
         self.ids: dict[str, int] = {}  # of all jobs of this run, ended or not
         self.active: dict[int, Course] = {}
         self.ended: set[str] = set()
+        self.before: dict[int, Course] = {}  # those of a connection before this one, until they are adopted
 
     def bind(self, name: str, jobid: int) -> bool:
         """Take down a job's id. False, and it is cancelled, where the job has another one already.
@@ -93,7 +94,8 @@ class Journal:
 
     def tell_past(self, known: Known, jobid: int, message: Mapping[str, Any]) -> None:
         """One job's events from its beginning, as one message."""
-        course = self.active.get(jobid) or Course(known.job.name, float(known.job.spec.duration))
+        course = self.active.get(jobid) or self.before.pop(jobid, None)
+        course = course or Course(known.job.name, float(known.job.spec.duration))
         if known.seen:
             for event in message["events"]:
                 if event["name"] == "start":

@@ -31,7 +31,7 @@ from ensemble.errors import MemberError
 from ensemble.fluxqueue import bindings
 from ensemble.fluxqueue.intake import Intake
 from ensemble.fluxqueue.jobspec import Writer, output_paths
-from ensemble.fluxqueue.journal import Journal, hosts_of, of_eventlog
+from ensemble.fluxqueue.journal import Course, Journal, hosts_of, of_eventlog, ours
 from ensemble.fluxqueue.output import Output, cut, decode
 from ensemble.fluxqueue.reactor import Reactor
 from ensemble.job import Job, Known
@@ -64,6 +64,7 @@ class FluxMember(Member):
         self._paths: dict[str, tuple[str, str]] = {}  # of jobs whose output goes to files
         self._outputs: OrderedDict[str, Output] = OrderedDict()  # of jobs that have ended
         self._ids: dict[str, int] = {}
+        self._before: dict[int, Course] = {}
         self._arriving: set[str] = set()  # being submitted
         self._unbound: set[str] = set()  # to be cancelled once their id is known
         self._reactor: Reactor | None = None
@@ -106,7 +107,7 @@ class FluxMember(Member):
         await reactor.start()
         foreign = bool(self.options.settings.get("foreign", False))
         self._journal = journal = Journal(self.options.run, reactor.tell, partial(self._revoke, reactor), foreign)
-        journal.ids = self._ids
+        journal.ids, journal.before = self._ids, self._before
         attributes = await reactor.ask(_attributes)
         self._size = int(attributes["size"])
         self._writer = Writer(self.options.run, self._cwd, os.environ, hosts_of(attributes["hostlist"]))
@@ -171,12 +172,12 @@ class FluxMember(Member):
         absent = set()
         for name in by_name.keys() - found:
             # The job manager forgets what was purged; for certain it is gone if the KVS has it no more, either.
-            text = await self._lookup(reactor, self._ids[name], "eventlog") if by_name[name].id else None
-            if text is None:
+            kept = await self._lookup(reactor, self._ids[name], "eventlog", "jobspec") if by_name[name].id else None
+            if kept is None or ours(json.loads(kept["jobspec"])).get("token") != by_name[name].job.token:
                 absent.add(name)
                 self._ids.pop(name, None)
             else:
-                message = {"events": of_eventlog(text)}
+                message = {"events": of_eventlog(kept["eventlog"])}
                 await reactor.ask(partial(_tell_past, journal, by_name[name], self._ids[name], message))
         return absent
 
@@ -204,13 +205,15 @@ class FluxMember(Member):
         await self._drop()
 
     async def _drop(self) -> None:
-        reactor, self._reactor, self._journal = self._reactor, None, None
+        reactor, journal, self._reactor, self._journal = self._reactor, self._journal, None, None
         if reactor is None:
             return
         with suppress(MemberError, OSError, TimeoutError):
             async with asyncio.timeout(1):
                 await reactor.ask(self._deafen)
         await reactor.stop()
+        if journal is not None:
+            self._before |= journal.active
 
     async def read(self, name: str, stream: str, offset: int, limit: int = READ_LIMIT) -> bytes:
         if name in self._paths:
@@ -220,26 +223,28 @@ class FluxMember(Member):
         reactor, journal = self._open
         if (output := self._outputs.get(name)) is None:
             ended = name in journal.ended
-            output = decode(await self._lookup(reactor, self._ids[name], "guest.output") or "")
+            kept = await self._lookup(reactor, self._ids[name], "guest.output")
+            output = decode(kept["guest.output"]) if kept else Output()
             if ended:
                 self._outputs[name] = output
                 while len(self._outputs) > CACHED:
                     self._outputs.popitem(last=False)
         return cut(output.err if stream == "err" else output.out, offset, limit)
 
-    async def _lookup(self, reactor: Reactor, jobid: int, key: str) -> str | None:
-        """What the KVS has of a job, None if for certain nothing. Raises Unreachable."""
+    async def _lookup(self, reactor: Reactor, jobid: int, *keys: str) -> Mapping[str, str] | None:
+        """What the KVS has of a job by these keys, None if for certain nothing. Raises Unreachable."""
 
         def look(handle: Any, answer: Callable[[Any], None]) -> None:
-            payload = {"id": jobid, "keys": [key], "flags": 0}
+            payload = {"id": jobid, "keys": list(keys), "flags": 0}
             handle.rpc("job-info.lookup", payload).then(partial(_answer, answer))
 
         try:
-            return str((await reactor.ask(look))[key])
+            found: Mapping[str, str] = await reactor.ask(look)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise self._failed(f"the {key} of a job", error) from None
+            raise self._failed(f"the {keys[0]} of a job", error) from None
+        return found
 
     async def _settle(self, reactor: Reactor) -> None:
         """Wait until nothing that was sent before is still on its way to the job manager. Raises Unreachable.
