@@ -163,7 +163,7 @@ async def strangers_are_ignored(session: Session) -> None:
     await other.open(told.append, print)
     names = await session.submit(["true"], count=3)
     assert await session.outcomes(names) == {"success"}
-    assert set(await other.adopt(session.known(names))) == set(names)
+    assert set(await other.adopt([Known(session.jobs[name]) for name in names])) == set(names)
     await other.cancel(names)
     await other.close()
     assert told == []
