@@ -10,7 +10,8 @@ A second process does the work: HyperQueue kills what its worker started when th
 left to end the command and to write that down.
 """
 
-# ruff: noqa: PTH, SIM105 - pathlib and contextlib would be most of the time that it takes to start
+# pathlib and contextlib would be most of the time that it takes to start.
+# ruff: noqa: PTH108, PTH116, PTH118, PTH123, SIM105
 from __future__ import annotations
 
 import json
