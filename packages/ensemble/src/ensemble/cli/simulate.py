@@ -19,7 +19,7 @@ from ensemble.engine import Engine
 from ensemble.errors import CustomError, EnsembleError, FileError, SpecError
 from ensemble.load import load
 from ensemble.places import read_yaml
-from ensemble.plugins import registry, why_no_action
+from ensemble.plugins import registry
 from ensemble.sim.models import parse_models, parse_option
 from ensemble.sim.queue import SimQueue
 from ensemble.sim.report import SimJson, SimText, as_dict, print_text
@@ -67,7 +67,7 @@ def simulate(
     """
     plugins = registry()
     try:
-        document = load(file, lambda label: why_no_action(label, plugins))
+        document = load(file, plugins)
     except FileError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
