@@ -61,3 +61,11 @@ class MemberError(EnsembleError):
     def __init__(self, member: str, message: str) -> None:
         self.member = member
         super().__init__(f"member {member}: {message}")
+
+
+class RunDirError(EnsembleError):
+    """The directory of a run can't be read, or not used for what was asked. `folder` is its path."""
+
+    def __init__(self, folder: object, message: str) -> None:
+        self.folder, self.message = str(folder), message
+        super().__init__(f"{folder}: {message}")

@@ -22,7 +22,9 @@ from ensemble.journal import DATABASE, Journal, started_meta
 from ensemble.load import load, parse
 from ensemble.member import Member, Options
 from ensemble.plugins import Plugin, choose, registry
-from ensemble.report import JsonReport, LiveReport, TextReport
+from ensemble.reporting.json import JsonReport, end_of
+from ensemble.reporting.live import LiveReport
+from ensemble.reporting.text import TextReport
 from ensemble.runtime import Runtime, replay
 
 
@@ -81,7 +83,7 @@ def run(
             report.stopped(runtime.stopped, result, made.journal.folder)
         else:
             report.end(result, made.member)
-            ending = {"met": result.met, "ended_by": result.ended_by or None, "failed": result.failed}
+            ending = {"type": "end", **end_of(result, runtime.engine, made.member)}
             made.journal.note({"ended": repr(time.time()), "result": json.dumps(ending)})
     finally:
         made.journal.close()
