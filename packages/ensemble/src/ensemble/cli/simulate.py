@@ -100,6 +100,10 @@ def simulate(
     summary = simulation.run(horizon, events, firings)
     result = engine.result()
     assumed += chosen.assumed.values()
+    for name in engine.submitted:
+        if silent := chosen.silent(name, document.jobs[name].metrics):
+            what = " and ".join(silent)
+            assumed.append(f"{name}: it never prints {what}; a file of models has metrics: {{NAME: {{start, end}}}}")
     if isinstance(report, SimJson):
         echo_json(as_dict(queue, engine, result, summary, report, assumed, settings.seed))
     else:
