@@ -157,5 +157,10 @@ def _machine(document: Document, settings: Settings) -> tuple[SimQueue, list[str
         unsaid.remove("gpus")
     queue = SimQueue(nodes, cores, gpus, settings.memory or 0, most=settings.max_nodes)
     options = " and ".join(f"--{name}" for name in unsaid)
-    what = f"{nodes} nodes with {cores} cores" + (f" and {gpus} GPUs" if gpus else "") + " each"
+    each = " and ".join(_counted(number, what) for number, what in ((cores, "core"), (gpus, "GPU")) if number)
+    what = f"{_counted(nodes, 'node')} with {each} each"
     return queue, [f"{what}, which is what the largest job needs; say otherwise with {options}"] if unsaid else []
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
