@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Mapping
@@ -97,6 +98,7 @@ def simulate(
         listener=report.at,
         pause=None if math.isinf(settings.speed) else lambda virtual: time.sleep(virtual / settings.speed),
     )
+    gc.set_threshold(100_000, 50, 100)  # a million jobs are no garbage; looking for some costs up to a tenth
     summary = simulation.run(horizon, events, firings)
     result = engine.result()
     assumed += chosen.assumed.values()
