@@ -127,6 +127,10 @@ class LiveView:
         lines.append(last)
         for message in look.messages[-3:]:
             lines.append(Text(message.replace("\n", " ")[: width - 1], "dim"))
+        while len(lines) > height - 2 and len(lines) > 1:  # the least telling ones first
+            lines.pop(-1 if lines[-1] is not last else 0)
+        for line in lines:
+            line.truncate(max(1, width - 1), overflow="crop")
         return [Text("─" * min(width - 1, wide + bar + 41), "dim"), *lines]
 
 
