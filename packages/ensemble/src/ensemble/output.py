@@ -30,7 +30,8 @@ def read_output(run: RunDir, name: str, stream: str) -> Output:
     notes = () if job.name == name else (f"{name} is {job.name}",)
     if (parts := through_member(run, job, stream)) is not None:
         return Output(parts, notes)
-    places = [run.path / f"{job.name}.{stream}", run.member_folder / f"{job.name}.{stream}"]
+    folders = (run.path, run.member_folder, run.member_folder / "out")
+    places = [folder / f"{job.name}.{stream}" for folder in folders]
     for place in places:
         if place.is_file():
             return Output(_file(run, place), notes)
