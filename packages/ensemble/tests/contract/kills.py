@@ -9,9 +9,10 @@ ran exactly once), `kills` (how often a living process was killed), and the two 
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -31,13 +32,48 @@ rules:
   - {trigger: metric, name: count.a.success, when: 3, action: {name: submit, label: b, repetitions: 3, backoff: 2}}
   - {trigger: metric, name: count.a.success, when: 12, action: {name: custom, label: more}}
   - {trigger: metric, name: count.c.failed, when: 1, action: {name: set, label: seen, value: "var.seen + 1"}}
-  - {trigger: metric, when: "var.seen >= 1 and count.a.finished >= 24", action: {name: submit, label: a, value: {count: 6}}}
+  - trigger: metric
+    when: "var.seen >= 1 and count.a.finished >= 24"
+    action: {name: submit, label: a, value: {count: 6}}
 custom: |
   def more(**known):
       return Action({"name": "submit", "label": "c"})
 """
-COMMAND = (sys.executable, "-c", "from ensemble.cli import main; main(prog_name='ensemble')", "run")
-LONGEST = 1.2  # seconds that a process lives
+LONGEST = 0.5  # seconds that a process lives
+
+
+class Process:
+    """`ensemble run ARGUMENTS` in a process of its own; forked, so that the start of Python is not what gets killed."""
+
+    def __init__(self, *arguments: str, log: Path) -> None:
+        self.log = log
+        self.pid = os.fork()
+        if self.pid:
+            return
+        code = 70
+        try:
+            out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            for number in (1, 2):
+                os.dup2(out, number)
+            from ensemble.cli import main
+
+            main(["run", *arguments], prog_name="ensemble")
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+        finally:
+            os._exit(code)
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit code; None where it had to be killed."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.002)
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        return None
 
 
 def record(folder: Path) -> dict[str, Any]:
@@ -56,7 +92,9 @@ def record(folder: Path) -> dict[str, Any]:
 
 def unbroken(member: str, folder: Path) -> dict[str, Any]:
     file, witness = write(folder, "whole")
-    subprocess.run([*COMMAND, str(file), "--member", member, "--dir", str(folder / "whole")], check=False, timeout=120)
+    process = Process(str(file), "--member", member, "--dir", str(folder / "whole"), log=folder / "log")
+    if process.wait(60) != 1:  # jobs of it fail
+        raise SystemExit(f"the unbroken run went wrong: {process.log.read_text()}")
     return {**record(folder / "whole"), "ran": Counter(witness.read_text().split())}
 
 
@@ -72,27 +110,27 @@ def killed(member: str, folder: Path, name: str, dice: random.Random) -> tuple[i
     kills = 0
     began = time.monotonic()
     while True:
-        command = [*COMMAND, str(file), "--member", member, "--dir", str(folder / name), "--resume"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        try:
-            # Later ones are let live for longer, so that it comes to its end.
-            _, said = process.communicate(timeout=dice.uniform(0.05, LONGEST) * (1 + kills / 20))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+        arguments = (str(file), "--member", member, "--dir", str(folder / name), "--resume")
+        process = Process(*arguments, log=folder / "log")
+        # Later ones are let live for longer, so that it comes to its end.
+        code = process.wait(dice.uniform(0.0, LONGEST) * (1 + kills / 20))
+        said = process.log.read_text()
+        if code is None:
             kills += 1
-            continue
-        if process.returncode not in (0, 1) or "Traceback" in said:
-            raise SystemExit(f"{name} ended with {process.returncode}: {said}")
-        if (folder / name / "run.sqlite").exists() and "has ended" in said:
-            break
-        if time.monotonic() - began > 300:
+        elif code not in (0, 1) or "Traceback" in said:
+            raise SystemExit(f"{name} ended with {code}: {said}")
+        elif "has ended" in said:
+            return kills, {**record(folder / name), "ran": Counter(witness.read_text().split())}
+        elif not (folder / name / "run.sqlite").exists():
+            raise SystemExit(f"{name} can't begin: {said}")
+        if time.monotonic() - began > 120:
             raise SystemExit(f"{name} does not come to its end: {said}")
-    return kills, {**record(folder / name), "ran": Counter(witness.read_text().split())}
 
 
 def main() -> None:
     member, folder, moments, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    import ensemble.cli.run  # noqa: F401 - so that what is forked need not read it again
+
     dice = random.Random(seed)
     whole = unbroken(member, folder)
     kills = runs = 0
