@@ -252,6 +252,14 @@ class LocalMember(Member):
         if link is None:
             return
         link.expected = True
+        if link.closed.done() and not leave:
+            # Its supervisor was lost, and what it started may still run: another one ends that.
+            with suppress(MemberError):
+                await self.open(self._emit, self._lost)
+            if self._link is None:
+                return
+            link, self._link = self._link, None
+            link.expected = True
         if leave:
             link.close()
         else:
