@@ -1,8 +1,8 @@
 """The local member against others that run processes on this machine: `python bench_local.py [--json FILE] [--jobs N]`.
 
-Each runs the same number of `/bin/true`, as many at a time as there are cores, in turns; what matters is the ratio of two
-that ran in the same round, and of the rounds the median. The local member does all that it does in a run: jobs
-are written down before they start, they can be adopted, their output is kept. The others keep nothing.
+Each runs the same number of `/bin/true`, as many at a time as there are cores, in turns; what matters is the ratio of
+two that ran in the same round, and of the rounds the median. The local member does all that it does in a run: jobs are
+written down before they start, they can be adopted, their output is kept. The others keep nothing.
 Parsl, Dask and HyperQueue are measured where they are installed.
 """
 

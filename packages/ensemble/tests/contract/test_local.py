@@ -547,6 +547,27 @@ def opened(folder: Path, **settings: Any) -> None:
     asyncio.run(run())
 
 
+def test_a_supervisor_that_does_not_answer_is_no_silent_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ensemble.members.local.PATIENCE", 0.5)
+
+    async def stopped(session: Session) -> None:
+        await session.member.close(leave=True)
+        pid = supervisor_of(tmp_path)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(Unreachable, match="does not answer"):
+                await member(tmp_path).open(session.emit, session.lost)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    async def run() -> None:
+        session = Session(lambda: member(tmp_path, linger=0))
+        await session.member.open(session.emit, session.lost)
+        await stopped(session)
+
+    asyncio.run(run())
+
+
 def test_a_run_on_another_host_is_told_where_its_jobs_are(tmp_path: Path) -> None:
     (tmp_path / meeting.RECORD).write_text(json.dumps({"host": "elsewhere", "boot": "x", "pid": 7}))
     with pytest.raises(MemberError, match=r"on elsewhere \(pid 7\): resume there"):
