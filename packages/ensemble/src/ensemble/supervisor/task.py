@@ -40,6 +40,10 @@ class Task:
     ending: bool = False
     home: Home | None = None
 
+    @property
+    def cores(self) -> int:
+        return self.spec.cores * self.spec.tasks
+
     def course(self) -> bytes:
         """Line "C": all that has happened so far."""
         return line("C", *self._facts(), None, None)
