@@ -42,7 +42,8 @@ class Instance:
             )
         outside = {key: value for key, value in os.environ.items() if not key.startswith("FLUX_")}
         self.process = subprocess.Popen(
-            [program, "start", f"--test-size={size}", "sh", "-c", "echo $FLUX_URI; exec sleep 1000"],
+            [program, "start", f"--test-size={size}", "sh", "-c", "echo $FLUX_URI; read -r end"],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -76,10 +77,12 @@ class Instance:
         os.kill(int(self("exec", "-r", str(rank), "flux", "getattr", "broker.pid")), signal.SIGKILL)
 
     def end(self) -> None:
-        if self.process.stdout:
-            self.process.stdout.close()
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """Let its first program end, and with it the brokers; a broken instance does so by itself or is killed."""
+        try:
+            self.process.communicate("end\n", timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.communicate()
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ class Intake:
             else:
                 self._refused(job, text)
         # Not for each answer: the window is filled again when half of it is free.
-        if not self._flying or self._flying <= IN_FLIGHT // 2:
+        if not self._flying or (self._jobs and self._flying <= IN_FLIGHT // 2):
             self.go()
 
     def _refused(self, job: Job, why: str) -> None:

@@ -61,6 +61,7 @@ class Writer:
         self.run, self.cwd, self.hosts = run, cwd, frozenset(hosts)
         self._environ = inherited(environ)
         self._encoded: tuple[Mapping[str, str], str] = ({}, json.dumps(self._environ))
+        self._shared: tuple[Spec, str, str] | None = None
 
     def environment(self, more: Mapping[str, str]) -> str:
         """The whole environment of a job as JSON."""
@@ -71,11 +72,23 @@ class Writer:
     def text(self, job: Job) -> str:
         """The jobspec. Memory, no resource of flux-core, is noted in attributes.user.ensemble. Raises ValueError."""
         spec = job.spec
-        layout, count = resources(spec)
+        if self._shared is None or self._shared[0] is not spec:
+            self._shared = (spec, *self._common(spec))
+        _, head, system = self._shared
         user: dict[str, Any] = {**spec.attributes, "group": spec.group}
         user["ensemble"] = {"run": self.run, "job": job.name, "token": job.token}
         if spec.memory:
             user["ensemble"]["memory"] = spec.memory
+        if avoid := [host for host in dict.fromkeys(job.avoid) if host in self.hosts]:
+            system = f'{system}, "constraints": {json.dumps({"not": [{"hostlist": [",".join(avoid)]}]})}'  # RFC 31
+        return (
+            f'{head}, "attributes": {{"user": {json.dumps(user)}, '
+            f'"system": {system}, "environment": {self.environment(spec.environment)}}}}}}}'
+        )
+
+    def _common(self, spec: Spec) -> tuple[str, str]:
+        """What all jobs of a spec share, as JSON that lacks its last brace: the top level, attributes.system."""
+        layout, count = resources(spec)
         system: dict[str, Any] = {
             "cwd": path_of(spec, "", self.cwd),
             "duration": spec.duration,
@@ -92,12 +105,7 @@ class Writer:
             }
         if options:
             system["shell"] = {"options": options}
-        if avoid := [host for host in dict.fromkeys(job.avoid) if host in self.hosts]:
-            system["constraints"] = {"not": [{"hostlist": [",".join(avoid)]}]}  # RFC 31
         head = json.dumps(
             {"version": 1, "resources": layout, "tasks": [{"command": list(spec.argv), "slot": "task", "count": count}]}
         )
-        return (
-            f'{head[:-1]}, "attributes": {{"user": {json.dumps(user)}, '
-            f'"system": {json.dumps(system)[:-1]}, "environment": {self.environment(spec.environment)}}}}}}}'
-        )
+        return head[:-1], json.dumps(system)[:-1]

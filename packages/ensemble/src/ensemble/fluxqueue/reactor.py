@@ -1,7 +1,7 @@
 """A thread that runs Flux's reactor on a handle of its own, beside an asyncio loop.
 
-A handle serves one thread. Orders go in by a queue and a pipe; events come out in batches, one wake-up of the
-loop for as many as there are.
+A handle serves one thread. Orders go in by a queue and a pipe. Events come out in batches: the first at once, what
+follows closely together, for each wake-up of the loop costs as much as several events.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,8 @@ from typing import Any
 from ensemble.errors import MemberError
 from ensemble.fluxqueue import bindings
 from ensemble.member import Unreachable
+
+GATHER = 0.01  # seconds between two wake-ups of the loop
 
 Order = Callable[[Any], None]  # takes the handle, in the reactor's thread
 
@@ -29,7 +32,9 @@ class Reactor:
         self._loop = asyncio.get_running_loop()
         self._orders: deque[Order] = deque()
         self._told: deque[Any] = deque()
-        self._due = False  # whether the loop was asked to fetch what was told
+        self._due = False  # whether the loop was, or is to be, asked to fetch what was told
+        self._woken = 0.0  # when it was asked last
+        self._timer: Any = None
         self._open: set[asyncio.Future[Any]] = set()  # answers that somebody awaits
         self._closing = False
         self._wake: tuple[int, int] | None = None
@@ -93,12 +98,20 @@ class Reactor:
     def tell(self, thing: Any) -> None:
         """From the reactor's thread: have `take` called with it, in order."""
         self._told.append(thing)
-        if not self._due:
-            self._due = True
-            self._later(self._fetch)
+        if self._due:
+            return
+        self._due = True
+        wait = self._woken + GATHER - time.monotonic()
+        if wait <= 0:
+            self._rouse()
+        else:
+            self._timer.reset(wait)
+
+    def _rouse(self, *_: Any) -> None:
+        self._due, self._woken = False, time.monotonic()  # first: what is told from now on asks again
+        self._later(self._fetch)
 
     def _fetch(self) -> None:
-        self._due = False  # first: what is told from now on asks again
         while self._told:
             self._take(self._told.popleft())
 
@@ -119,6 +132,7 @@ class Reactor:
             inlet = self._wake[0]
             watcher = handle.fd_watcher_create(inlet, lambda *_: self._obey(inlet, handle), flux.constants.FLUX_POLLIN)
             watcher.start()
+            self._timer = handle.timer_watcher_create(GATHER, self._rouse)
         except (MemberError, OSError) as error:
             failure = error if isinstance(error, MemberError) else Unreachable("flux", str(error))
             self._later(_settle, self._ready, failure)
@@ -129,7 +143,9 @@ class Reactor:
             handle.reactor_run()  # returns without an error, too, when the broker has gone
         except Exception as error:  # noqa: BLE001 - whatever ends the reactor ends the connection, with its reason
             why = f"{why}: {error}"
-        watcher.stop()
+        for each in (watcher, self._timer):
+            each.stop()
+        self._timer = None  # it holds the handle
         if not self._closing:
             self._later(self._end, Unreachable("flux", why))
 
