@@ -375,8 +375,10 @@ def test_somebody_else_cancels(slurm: Cluster, make: Make) -> None:
     async def scenario(session: Session) -> None:
         names = await session.submit(["sleep", "60"], count=2)
         await session.until("start", names)
-        slurm.ask("scancel", job_id(session, names[0]).partition("_")[0])
-        assert await session.outcomes(names) == {"cancelled"}
+        waiting = await session.submit(["true"], count=2, attributes={"begin": "now+1hour"})
+        slurm.ask("scancel", *(job_id(session, name).partition("_")[0] for name in (names[0], waiting[0])))
+        assert await session.outcomes([*names, *waiting]) == {"cancelled"}
+        assert "start" not in course(session, waiting[0])
         assert sum(session.member.calls.values()) < 30
 
     check_member(scenario, make)

@@ -312,6 +312,7 @@ def test_a_refusal_for_good_is_told_of_these_jobs(play: Play) -> None:
 
 def test_ten_thousand_jobs_are_one_question_an_interval(play: Play) -> None:
     async def scenario(fake: Fake, session: Session) -> None:
+        session.member.patience = Patience()  # type: ignore[attr-defined]
         names = await session.submit(["true"], count=10_000)
         assert len(fake.log("sbatch")) == 10
         arrays = [line.split("--job-name=")[1].split()[0] for line in fake.log("sbatch")]

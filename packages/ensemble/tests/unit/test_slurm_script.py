@@ -98,10 +98,11 @@ def test_the_limit_is_kept_to_the_second_even_if_sigterm_is_ignored(shell: str, 
 
 
 def test_a_limit_that_is_not_met_leaves_nothing_behind(shell: str, tmp_path: Path) -> None:
-    runner = Runner(shell, tmp_path, [sh("true", duration=6173)])
+    seconds = 100_000 + time.time_ns() % 1_000_000  # a sleep that is ours
+    runner = Runner(shell, tmp_path, [sh("true", duration=seconds)])
     assert runner.run()[-1].how == "exit"
     for _ in range(50):
-        if not subprocess.run(["pgrep", "-f", "^sleep 6173"], capture_output=True).stdout:
+        if not subprocess.run(["pgrep", "-f", f"^sleep {seconds}"], capture_output=True).stdout:
             return
         time.sleep(0.1)
     pytest.fail("the watchdog's sleep still runs")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -181,3 +184,15 @@ def test_attributes_are_options_and_nothing_else() -> None:
     for wrong in ({"wibble": 1}, {"mem": "1G"}, {"array": "0-9"}, {"qos": "a\nb"}, {"qos": {}}, {"wrap": "id"}):
         with pytest.raises(SpecError):
             arguments(attributes=wrong)
+
+
+def test_an_sbatch_that_its_run_left_behind_is_found(tmp_path: Path) -> None:
+    program = tmp_path / "sbatch"
+    program.write_text("#!/bin/sh\nread line\n")
+    program.chmod(0o755)
+    name = f"left-{tmp_path.name}"
+    assert not commands.orphan(name)
+    with subprocess.Popen([program, f"--job-name={name}"], stdin=subprocess.PIPE) as left:
+        while not commands.orphan(name):
+            assert left.poll() is None
+    assert not commands.orphan(name)

@@ -458,7 +458,8 @@ class SlurmMember(Member):
         now = time.time()
         found = {row.id: row for row in rows}
         for track in list(self._tracks.values()):
-            row = found.get(track.id)
+            # An array that was cancelled before any element ran has one row, of the array itself.
+            row = found.get(track.id) or found.get(track.id.partition("_")[0])
             if row and track.is_of(row):
                 self._tell(track, track.on_row(row, now))
             elif track.since < asked:

@@ -20,8 +20,11 @@ ACCOUNT_FIELDS = ("JobID", "State", "ExitCode", "Start", "End", "NodeList", "Job
 ACCOUNT_HEADER = "JobID|State|ExitCode|"
 # Slurm's own variables that say which cluster is meant, and users' defaults for what they submit; all others of these
 # prefixes would change what the commands do.
-KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_CONF_SERVER")
-KEPT += tuple(f"SBATCH_{name}" for name in ("ACCOUNT", "CONSTRAINT", "PARTITION", "QOS", "RESERVATION", "WCKEY"))
+KEPT = (
+    *("SLURM_CONF", "SLURM_JWT", "SLURM_CONF_SERVER"),
+    *(f"SBATCH_{name}" for name in ("ACCOUNT", "CONSTRAINT", "PARTITION", "QOS", "RESERVATION", "WCKEY")),
+)
+PING = 15.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,12 +100,12 @@ _Epid=$!
 [ -z "$_Eflag" ] || kill -TERM "$_Epid" 2>/dev/null
 if [ "$_Elimit" -gt 0 ]; then
   (
-    trap 'kill "$_Esleep" 2>/dev/null; exit 0' TERM
-    sleep "$_Elimit" & _Esleep=$!
-    wait "$_Esleep" || exit 0
+    trap '[ "$!" = "$_Epid" ] || kill "$!" 2>/dev/null; exit 0' TERM
+    sleep "$_Elimit" &
+    wait "$!" || exit 0
     kill -ALRM $$ 2>/dev/null
-    sleep 5 & _Esleep=$!
-    wait "$_Esleep"
+    sleep 5 &
+    wait "$!"
     kill -KILL "$_Epid" 2>/dev/null
   ) </dev/null >/dev/null 2>&1 &
   _Ewatch=$!
