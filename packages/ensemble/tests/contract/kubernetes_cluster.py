@@ -24,6 +24,7 @@ from typing import Any
 
 import yaml
 
+INDEX = "batch.kubernetes.io/job-completion-index"
 TOKEN = "of-a-throwaway-server"
 
 
@@ -120,9 +121,8 @@ class Server:
 
     def stop(self) -> None:
         for process in reversed(self.processes):
-            process.terminate()
-        for process in self.processes:
-            process.wait(20)
+            process.kill()
+            process.wait()
 
 
 class Node:
@@ -138,6 +138,8 @@ class Node:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.status: dict[str, dict[str, Any]] = {}
         self.began: dict[str, float] = {}
+        self.made: set[tuple[str, int]] = set()
+        self.replaces = False  # whether a Job makes a new pod for one that was deleted, as old servers' do
         self.paused = False
         self._logs = self._serve_logs()
         self._register()
@@ -201,10 +203,13 @@ class Node:
     def once(self) -> None:
         jobs = {job["metadata"]["uid"]: job for job in self.jobs()}
         pods = self.pods()
-        have = {pod["metadata"]["labels"]["job-name"] for pod in pods}
-        for job in jobs.values():
-            if job["metadata"]["name"] not in have and not job.get("status", {}).get("conditions"):
-                self._make_pod(job)
+        have = {(pod["metadata"]["labels"]["job-name"], _index(pod)) for pod in pods}
+        for uid, job in jobs.items():
+            for index in range(job["spec"].get("completions") or 1):
+                made = (uid, index) in self.made and not self.replaces
+                if (job["metadata"]["name"], index) not in have and not made:
+                    self.made.add((uid, index))
+                    self._make_pod(job, index)
         for pod in pods:
             owner = pod["metadata"]["ownerReferences"][0]["uid"]
             name = pod["metadata"]["name"]
@@ -217,12 +222,13 @@ class Node:
             elif name in self.processes:
                 self._look(pod)
 
-    def _make_pod(self, job: dict[str, Any]) -> None:
+    def _make_pod(self, job: dict[str, Any], index: int) -> None:
         meta = job["metadata"]
         template = job["spec"]["template"]
         owner = {"apiVersion": "batch/v1", "kind": "Job", "name": meta["name"], "uid": meta["uid"], "controller": True}
         labels = {**template["metadata"]["labels"], "job-name": meta["name"]}
         about = {"generateName": f"{meta['name']}-", "labels": labels, "ownerReferences": [owner]}
+        about["annotations"] = {**template["metadata"].get("annotations", {}), INDEX: str(index)}
         self.core.create_namespaced_pod(
             self.namespace, {"metadata": about, "spec": template["spec"]}, _preload_content=False
         )
@@ -288,6 +294,10 @@ class Node:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _index(pod: dict[str, Any]) -> int:
+    return int((pod["metadata"].get("annotations") or {}).get(INDEX, 0))
 
 
 def _stamp(when: float) -> str:

@@ -182,6 +182,10 @@ class KubernetesMember(Member):
             if status in (400, 403, 404, 409, 413, 422):
                 self._refuse(entries, "submit", f"the server says {status}: {text}")
                 return
+            if isinstance(error, (TypeError, ValueError)) and not isinstance(error, json.JSONDecodeError):
+                text = " ".join(str(error).split())[:400]  # the client checks what it sends, too
+                self._refuse(entries, "submit", f"it is no valid Job: {text}")
+                return
             raise Unreachable(self.name, f"creating {name}: {f'{status}: ' if status else ''}{text}") from None
         self._keep(entries)
         self._job_seen(made)
@@ -564,11 +568,11 @@ class _Watch:
         self.member.calls[f"list {self.kind}"] += 1
         items, self._version = fetch_all(self.call, self.member._namespace, self.member._selector)
         now = {item["metadata"]["uid"]: item for item in items}
-        gone = [item for uid, item in self._items.items() if uid not in now]
+        gone = [old for uid, old in self._items.items() if uid not in now]
         for item in items:
             self._post("MODIFIED", item)
-        for item in gone:
-            self._post("DELETED", item)
+        for old in gone:
+            self._post("DELETED", old)
 
     def _post(self, what: str, item: Mapping[str, Any]) -> None:
         if what == "DELETED":
