@@ -67,7 +67,7 @@ class Engine:
                 self._dependents.setdefault(other, []).append(group)
         self._ended: dict[str, list[int]] = {}  # group -> [ended in success, ended otherwise], for what depends on it
         self._called = 0
-        self._started = self._stopping = False
+        self.started = self._stopping = False
         self._had_jobs = False
         self._result = Result()
         self._timers = Timers()
@@ -140,7 +140,7 @@ class Engine:
             return out
         out = []
         match name:
-            case "start" if not self._started:
+            case "start" if not self.started:
                 self._start(event, out)
             case "tick":
                 self._tick(event, out)
@@ -158,7 +158,7 @@ class Engine:
         return out
 
     def _start(self, event: Event, out: list[Command]) -> None:
-        self._started = True
+        self.started = True
         for slot in self.slots:
             if slot.rule.trigger == "every":
                 self._timers.set(event.time + slot.rule.interval, "every", str(slot.number))
@@ -589,7 +589,7 @@ class Engine:
 
     def _settle(self, event: Event, out: list[Command]) -> None:
         """Nothing is in the queue: idle, and where nothing could fire any more, the end."""
-        if not self._started or self.done:
+        if not self.started or self.done:
             return
         if self._had_jobs:
             self._had_jobs = False
@@ -624,7 +624,7 @@ class Engine:
             "suspects": self.suspects.state(),
             "ended": self._ended,
             "live": self.live,
-            "flags": [self._started, self._stopping, self._had_jobs, self.done],
+            "flags": [self.started, self._stopping, self._had_jobs, self.done],
             "result": self._result.state(),
             "timers": self._timers.state(),
             "rules": self._rules.state(len(self.document.rules)),
@@ -644,7 +644,7 @@ class Engine:
         engine._called, engine.size, engine.target = state["called"], state["size"], state["target"]
         engine.suspects.restore(state["suspects"])
         engine._ended = {group: list(ends) for group, ends in state["ended"].items()}
-        engine._started, engine._stopping, engine._had_jobs, engine.done = state["flags"]
+        engine.started, engine._stopping, engine._had_jobs, engine.done = state["flags"]
         engine._result = Result.restore(state["result"])
         engine._timers.restore(state["timers"])
         engine.live.update(state["live"])

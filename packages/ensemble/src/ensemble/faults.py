@@ -31,13 +31,17 @@ class Fault(NamedTuple):
 
 
 class Fields:
-    """One mapping and the faults found in it. The readers give the default where a value is missing or wrong."""
+    """One mapping and the faults found in it. The readers give the default where a value is missing or wrong.
+
+    Raises SpecError at once where it is no mapping: nothing in it could be looked at.
+    """
 
     def __init__(self, given: object, what: str, known: Sequence[str] = ()) -> None:
         self.faults: list[Fault] = []
         self.given: dict[Any, Any] = dict(given) if isinstance(given, Mapping) else {}
         if not isinstance(given, Mapping):
-            self.wrong((), f"{what} is a mapping of keys to values, not {shown(given)}")
+            self.wrong((), f"{what} is a mapping of keys to values, not {'empty' if given is None else shown(given)}")
+            self.finish()
         for key in self.given if known else ():
             if key not in known:
                 self.wrong((key,), f"{key}: unknown key{did_you_mean(str(key), list(known))}", at_key=True)

@@ -27,6 +27,7 @@ RANGE_KEYS = ("min", "max", "log", "integer", "choice")
 RESERVED = ("job", "index", "group", "attempt")  # what a command may name beside its parameters
 MOST_LATIN = 1_000_000  # samples; a permutation of them is kept for each parameter
 MOST_POINTS = 2**53
+_SCIENTIFIC = re.compile(r"[+-]?[0-9]+[eE][+-]?[0-9]+", re.ASCII)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 
 
@@ -234,7 +235,7 @@ def _grid(given: Mapping[str, Any], fields: Fields, at: tuple[str, ...]) -> Grid
             fields.wrong((*at, name), f"{name} has no values")
         listed = values if isinstance(values, list) else [values]
         for index, value in enumerate(listed):
-            place = (*at, name, index) if isinstance(values, list) else (*at, name)
+            place: tuple[str | int, ...] = (*at, name, index) if isinstance(values, list) else (*at, name)
             _value(name, value, fields, place)
         axes.append((name, tuple(listed)))
     if not fields.faults and math.prod(len(values) for _, values in axes) > MOST_POINTS:
@@ -304,6 +305,8 @@ def _range(name: str, spec: object, fields: Fields, at: tuple[str, ...]) -> Rang
 def _bounds(name: str, inner: Fields) -> Range:
     for key in ("min", "max"):
         value = inner.given.get(key)
+        if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
+            value = inner.given[key] = float(value)  # 1e-4 is a text in YAML 1.1
         if key not in inner:
             inner.wrong((), f"{name}: {key} is missing (or choice)")
         elif not _number(value):
@@ -325,7 +328,7 @@ def _bounds(name: str, inner: Fields) -> Range:
     return Range(float(least), float(most), log, integer)
 
 
-def _name(name: object, fields: Fields, at: tuple[str, ...]) -> None:
+def _name(name: object, fields: Fields, at: tuple[str | int, ...]) -> None:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         fields.wrong(at, f"a parameter's name has letters, digits, - and _, not {shown(name)}", at_key=True)
     elif name in RESERVED:

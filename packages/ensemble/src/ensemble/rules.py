@@ -135,6 +135,7 @@ class Rules:
         self.slots.append(slot)
         if rule.per and rule.metric:
             self.per_job.setdefault(rule.metric.key, []).append(slot)
+            self._metrics.watch(rule.metric, per_job=True)
             slot.get = self._of_job(rule.metric)
             slot.condition = rule.when.compile(self._of_job) if rule.when else None
             return slot

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+from resources.plugins import Registry
+
 from ensemble.calls import Caller
 from ensemble.custom import Functions
 from ensemble.dispatch import Dispatcher
@@ -26,6 +28,7 @@ from ensemble.job import Job, Spec
 from ensemble.jobs import JobState
 from ensemble.journal import Journal
 from ensemble.member import Member
+from ensemble.plugins import Plugin
 from ensemble.requests import Requests
 from ensemble.results import Command, Result
 from ensemble.tails import Tails
@@ -54,7 +57,7 @@ class Runtime:
         self,
         document: Document,
         member: Member,
-        functions: Functions,
+        plugins: Registry[Plugin],
         *,
         engine: Engine | None = None,
         journal: Journal | None = None,
@@ -63,8 +66,8 @@ class Runtime:
         self.member = member
         self.engine = engine or Engine(document)
         self.stopped = ""
-        self._resumed = engine is not None
-        self._functions = functions
+        self._plugins = plugins
+        self._functions = Functions(document, plugins)
         self._journal = journal
         self._changed: dict[str, JobState] = {}
         self._events: deque[Event] = deque()
@@ -82,7 +85,7 @@ class Runtime:
         self._reporter = reporter
         self._dispatcher = Dispatcher(self.member, self.engine, self, self._job, self._say)
         self._caller = Caller(self._functions, self.engine, self.member, self.feed, reporter.custom_failed)
-        self._watcher = Watcher(self.document, self.member, self.engine, self.feed)
+        self._watcher = Watcher(self.engine, self.member, self._plugins, self.feed, self._say)
         self._tails = Tails(self.member, self._journal)
         self._requests = Requests(self._journal.folder if self._journal else None, self.feed)
         if self._journal:
@@ -116,23 +119,14 @@ class Runtime:
     # The work
 
     async def _work(self) -> None:
-        if self._resumed:
+        if self.engine.started:
             await self._go_on()
         else:
             self._take([start_event(time.time())])
             self._tell_size()
         while not self.engine.done:
             await self._wait()
-            batch = list(self._events)
-            self._events.clear()
-            due = self.engine.next_timer
-            if due is not None and time.time() >= due:
-                batch.append(Event("tick", time.time()))
-            self._take(batch)
-            for taken in self._taken:
-                if not taken.done():
-                    taken.set_result(None)
-            self._taken.clear()
+            self._turn()
             await asyncio.sleep(0)  # the others' turn, however fast the events come
         await self._tails.finish()
 
@@ -141,15 +135,30 @@ class Runtime:
         jobs = [name for name, job in self.engine.jobs.items() if not job.held]
         self._dispatcher.resume(jobs)
         for name in jobs:
-            self._watcher.resume(name)
+            if self.engine.jobs[name].started is not None:
+                self._watcher.started(name)
+        self._watcher.wake()
         adoption = asyncio.create_task(self._dispatcher.adopt())
         while not adoption.done():
             await asyncio.wait([adoption], timeout=0.01)
-            self._take(list(self._drain()))
+            self._turn()
         await adoption
         for call in list(self.engine.calls.values()):
             self._caller.call(call)
         self._tell_size()
+
+    def _turn(self) -> None:
+        """Take in all that has come, and the tick if it is due."""
+        batch = list(self._drain())
+        due = self.engine.next_timer
+        if due is not None and time.time() >= due:
+            batch.append(Event("tick", time.time()))
+        if batch:
+            self._take(batch)
+        for taken in self._taken:
+            if not taken.done():
+                taken.set_result(None)
+        self._taken.clear()
 
     def _drain(self) -> Iterator[Event]:
         while self._events:
@@ -205,6 +214,7 @@ class Runtime:
     def _after(self, event: Event) -> None:
         if event.name == "start":
             self._watcher.started(event.job)
+            self._watcher.wake()
         elif event.name == "clean":
             self._dispatcher.ended(event.job)
 

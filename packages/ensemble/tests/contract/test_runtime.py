@@ -7,15 +7,14 @@ import json
 from pathlib import Path
 
 import pytest
-from ensemble.testing.scripted import FakeMember, Queue
 
-from ensemble.custom import Functions
 from ensemble.errors import MemberError
 from ensemble.journal import Journal, JournalError, started_meta
 from ensemble.load import parse
 from ensemble.member import Options
 from ensemble.plugins import registry
 from ensemble.runtime import Runtime, replay
+from ensemble.testing.scripted import FakeMember, Queue
 
 FIVE = """
 jobs: [{name: a, command: "true", count: 5}, {name: b, command: "true"}]
@@ -55,7 +54,7 @@ def start(text: str, queue: Queue, folder: Path | None = None) -> Runtime:
         meta = {"run": "r1", "text": text, "file": "test.yaml"}
         journal = Journal.create(folder, meta | started_meta(), durable=False)
     member = FakeMember(Options("r1", folder), queue)
-    return Runtime(document, member, Functions(document, registry()), journal=journal)
+    return Runtime(document, member, registry(), journal=journal)
 
 
 def resume(queue: Queue, folder: Path) -> Runtime:
@@ -63,7 +62,7 @@ def resume(queue: Queue, folder: Path) -> Runtime:
     document = parse(journal.meta["text"], "test.yaml")
     member = FakeMember(Options("r1", folder), queue)
     engine = replay(document, journal)
-    return Runtime(document, member, Functions(document, registry()), engine=engine, journal=journal)
+    return Runtime(document, member, registry(), engine=engine, journal=journal)
 
 
 def run(runtime: Runtime, within: float = 20.0):
@@ -114,7 +113,7 @@ def test_an_adoption_that_fails_is_tried_again():
     queue = Queue()
     queue.submit_faults.append(("after", 2))
     queue.adopt_faults += ["no answer", "no answer"]
-    queue.open_faults += ["refused"]
+    queue.open_faults += ["", "refused"]
     result, _ = run(start(FIVE, queue))
     assert result.met
     assert once(queue)
@@ -249,7 +248,7 @@ def test_killed_and_resumed(tmp_path, moment, monkeypatch):
     queue.member = None
     if died:
         again = resume(queue, tmp_path / "run")
-        result, report = run(again)
+        result, _ = run(again)
         assert result.met
         counts = again.engine.metrics.counts
         assert counts["a"]["success"] == 5

@@ -26,8 +26,15 @@ rules:
   - {trigger: job-failed, name: a, action: {name: submit, label: b, repetitions: 2}}
   - {trigger: job-start, name: b, action: {name: cancel, label: b}}
   - {trigger: metric, name: count.a.finished, when: 2, action: {name: submit, label: b, value: {count: 1}}}
-  - {trigger: metric, name: mean.a-duration, when: "> 1.5", action: {name: submit, label: a, repetitions: 2, backoff: 1}}
-  - {trigger: metric, name: max.a-duration, when: "> 1", on: crossing, action: {name: set, label: x, value: "var.x + 1"}}
+  - trigger: metric
+    name: mean.a-duration
+    when: "> 1.5"
+    action: {name: submit, label: a, repetitions: 2, backoff: 1}
+  - trigger: metric
+    name: max.a-duration
+    when: "> 1"
+    on: crossing
+    action: {name: set, label: x, value: "var.x + 1"}
   - {trigger: metric, when: "var.x >= 1 and count.b.cancelled >= 1", action: {name: submit, label: b}}
   - {trigger: heartbeat, action: {name: message, value: "x is {var.x}", repetitions: unlimited}}
   - {trigger: every, when: 20, action: {name: submit, label: b, repetitions: 2}}

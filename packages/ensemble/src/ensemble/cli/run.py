@@ -13,15 +13,15 @@ from pathlib import Path
 
 import click
 from resources.clikit import json_option
+from resources.plugins import Registry
 
-from ensemble.custom import Functions
 from ensemble.document import Document
 from ensemble.engine import Engine
 from ensemble.errors import EnsembleError, FileError
 from ensemble.journal import DATABASE, Journal, started_meta
 from ensemble.load import load, parse
 from ensemble.member import Member, Options
-from ensemble.plugins import choose, registry, why_no_action
+from ensemble.plugins import Plugin, choose, registry
 from ensemble.reporting.json import JsonReport, end_of
 from ensemble.reporting.live import LiveReport
 from ensemble.reporting.text import TextReport
@@ -63,14 +63,15 @@ def run(
         raise click.UsageError("--resume wants the directory of the run: ensemble run --resume DIR")
     if not file and not resume:
         raise click.UsageError("which FILE? (- is stdin)")
+    plugins = registry()
     if resume and folder is not None and (not file or (folder / DATABASE).exists()):
-        made = _resumed(ctx, folder, file, member)
+        made = _resumed(ctx, folder, file, member, plugins)
     else:
-        made = _new(file, member, cores, folder, ctx)
+        made = _new(ctx, file, member, cores, folder, plugins)
     runtime = Runtime(
         made.document,
         made.member,
-        Functions(made.document, registry()),
+        plugins,
         engine=made.engine,
         journal=made.journal,
     )
@@ -92,10 +93,11 @@ def run(
         ctx.exit(1)
 
 
-def _new(file: str, asked: str, cores: int | None, folder: Path | None, ctx: click.Context) -> _Run:
-    plugins = registry()
+def _new(
+    ctx: click.Context, file: str, asked: str, cores: int | None, folder: Path | None, plugins: Registry[Plugin]
+) -> _Run:
     try:
-        document = load(file, lambda label: why_no_action(label, plugins))
+        document = load(file, plugins)
     except FileError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
@@ -104,7 +106,8 @@ def _new(file: str, asked: str, cores: int | None, folder: Path | None, ctx: cli
     folder = (folder or _default_folder(file, identity)).absolute()
     wanted = asked or document.member
     settings = document.settings if wanted == document.member else {}
-    name, made = choose(wanted, Options(identity, folder / "member", cores, settings=settings), plugins)
+    name, kind = choose(wanted, plugins, cores=cores)
+    made = kind(Options(identity, folder / "member", cores, settings=settings))
     if not wanted:
         click.echo(f"no member was asked for: using {name}", err=True)
     meta = {
@@ -123,11 +126,11 @@ def _new(file: str, asked: str, cores: int | None, folder: Path | None, ctx: cli
     return _Run(document, made, journal, None)
 
 
-def _resumed(ctx: click.Context, folder: Path, file: str, asked: str) -> _Run:
+def _resumed(ctx: click.Context, folder: Path, file: str, asked: str, plugins: Registry[Plugin]) -> _Run:
     folder = folder.absolute()
     journal = Journal.open(folder)
     meta = journal.meta
-    if file and load(file).text != meta["text"]:
+    if file and load(file, plugins).text != meta["text"]:
         raise EnsembleError(f"{file} has changed since the run in {folder} began: leave it out to go on as it was")
     if asked not in ("", meta["member"]):
         raise EnsembleError(f"the run in {folder} is on member {meta['member']}, not {asked}")
@@ -136,9 +139,10 @@ def _resumed(ctx: click.Context, folder: Path, file: str, asked: str) -> _Run:
         ctx.exit(0 if json.loads(meta["result"])["met"] else 1)
     if Path(meta["cwd"]).is_dir():
         os.chdir(meta["cwd"])
-    document = parse(meta["text"], meta["file"])
+    document = parse(meta["text"], meta["file"], plugins)
     cores, settings = json.loads(meta["cores"]), json.loads(meta["settings"])
-    _, member = choose(meta["member"], Options(meta["run"], folder / "member", cores, settings=settings), registry())
+    _, kind = choose(meta["member"], plugins, cores=cores)
+    member = kind(Options(meta["run"], folder / "member", cores, settings=settings))
     engine = replay(
         document, journal, lambda count: click.echo(f"resuming {folder}: {count} events were taken in again", err=True)
     )

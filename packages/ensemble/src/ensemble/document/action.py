@@ -53,7 +53,7 @@ class Action:
     parts: tuple[str | Expression, ...] = field(compare=False, repr=False)  # of message
 
     def __init__(self, spec: Mapping[str, Any] | None = None, /, **fields_: Any) -> None:
-        given = {**spec, **fields_} if isinstance(spec, Mapping) else (fields_ if spec is None else spec)
+        given: Any = {**(spec or {}), **fields_} if spec is None or isinstance(spec, Mapping) else spec
         fields = Fields(given, "an action", ACTION_KEYS)
         name = ALIASES.get(text := fields.text("name", None), text)
         if text and name not in ACTIONS:

@@ -46,8 +46,8 @@ class JobGroup:
     """`count` jobs of one command for each point of its parameters.
 
     Units and the meaning of the amounts are those of ensemble.job.Spec: cores, gpus and memory are for each task; with
-    tasks and no nodes, `nodes` is 0 and they are placed freely. timeout: seconds of running after which the ensemble ends the
-    job, 0 for never. depends_on: a group -> what of it is waited for: `success` (of all of its jobs) or `finished`.
+    tasks and no nodes, `nodes` is 0 and they are placed freely. timeout: seconds of running after which the ensemble
+    ends the job, 0 for never. depends_on: a group -> what of all its jobs is waited for: `success` or `finished`.
     """
 
     name: str
@@ -75,7 +75,7 @@ class JobGroup:
     _changed: list[tuple[Mapping[str, Any], JobGroup]] = field(repr=False, compare=False)
 
     def __init__(self, spec: Mapping[str, Any] | None = None, /, *, default_seed: int = 0, **fields_: Any) -> None:
-        given = {**spec, **fields_} if isinstance(spec, Mapping) else (fields_ if spec is None else spec)
+        given: Any = {**(spec or {}), **fields_} if spec is None or isinstance(spec, Mapping) else spec
         fields = Fields(given, "a group of jobs", JOB_KEYS)
         name = fields.text("name", None)
         if name and not _is_name(name):
@@ -159,7 +159,8 @@ class JobGroup:
         """What one attempt of one job runs.
 
         name: the job's. index: which job of its submission, from 0; jobs n apart, where there are n points, have
-        the same point. attempt: 0 is the first. escalation: how many times the amounts have grown, where that is not `attempt`.
+        the same point. attempt: 0 is the first. escalation: how many times the amounts have grown, where that
+        is not `attempt`.
         """
         group = self.overridden(overrides)
         point = group.parameters.point(index % group.parameters.size)
@@ -225,13 +226,21 @@ def check_overrides(given: object) -> dict[str, Any]:
     fields = Fields(given, "the value of submit", OVERRIDES)
     if not plain(fields.given):
         fields.wrong((), "value is what JSON can say: numbers, texts, lists and mappings")
-    if not fields.faults:
-        # With what every group has, so that the fields are looked at; how they fit the group is seen with the group.
-        trial = {key: value for key, value in fields.given.items() if key != "nodes" or "tasks" not in fields.given}
-        fields.attempt((), lambda: JobGroup({"name": "x", "command": "x", **trial}, default_seed=0), None)
-        fields.faults = [fault for fault in fields.faults if "escalate" not in fault.path]
+    # With what every group has, so that the fields are looked at; how they fit the group is seen with the group.
+    trial = {key: value for key, value in fields.given.items() if key in OVERRIDES}
+    if "tasks" in trial:
+        units_of_nodes = trial.pop("nodes", None)
+        fields.attempt(("nodes",), lambda: _whole(units_of_nodes), None)
+    if isinstance(trial.get("retries"), Mapping):
+        trial["retries"] = {key: value for key, value in trial["retries"].items() if key != "escalate"}
+    fields.attempt((), lambda: JobGroup({"name": "x", "command": "x", **trial}), None)
     fields.finish()
     return fields.given
+
+
+def _whole(nodes: object) -> None:
+    if nodes is not None:
+        units.count(nodes, "nodes", least=1)
 
 
 def _is_name(name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +25,8 @@ _STEP = re.compile(
 class Reader:
     """One metric of a group. kind: one of KINDS; source: the expression, the path, or PLUGIN.READER.
 
-    stream: `out` or `err`. file: read instead of the output, empty for none; parameters are filled in, and it is relative
-    to the job's working directory.
+    stream: `out` or `err`. file: read instead of the output, empty for none; parameters are filled in; it is
+    relative to the job's working directory.
     """
 
     name: str
@@ -44,21 +43,20 @@ class Reader:
 def read_reader(name: str, value: object) -> Reader:
     """From the mapping of the file. Raises SpecError with every fault."""
     fields = Fields(value, f"the metric {name}", KEYS)
-    if isinstance(value, Mapping):
-        kinds = [kind for kind in KINDS if kind in fields]
-        if len(kinds) != 1:
-            few = "it has none of them" if not kinds else f"it has {' and '.join(kinds)}"
-            fields.wrong((kinds[1],) if kinds else (), f"a metric has one of {', '.join(KINDS)}: {few}")
-        source = fields.text(kinds[0], None) if kinds else ""
-        if source and kinds[0] == "regex":
-            _check_regex(source, fields)
-        if source and kinds[0] == "json":
-            fields.attempt(("json",), lambda: path_steps(source), ())
-        if source and kinds[0] == "reader" and not all(source.partition(".")):
-            fields.wrong(("reader",), f"a reader is PLUGIN.NAME, not {shown(source)}")
-        stream, file = fields.choice("stream", STREAMS, "out"), fields.text("file")
-        if "stream" in fields and file:
-            fields.wrong(("stream",), "stream makes no sense beside file", at_key=True)
+    kinds = [kind for kind in KINDS if kind in fields]
+    if len(kinds) != 1:
+        few = "it has none of them" if not kinds else f"it has {' and '.join(kinds)}"
+        fields.wrong((kinds[1],) if kinds else (), f"a metric has one of {', '.join(KINDS)}: {few}")
+    source = fields.text(kinds[0], None) if kinds else ""
+    if source and kinds[0] == "regex":
+        _check_regex(source, fields)
+    if source and kinds[0] == "json":
+        fields.attempt(("json",), lambda: path_steps(source), ())
+    if source and kinds[0] == "reader" and not all(source.partition(".")):
+        fields.wrong(("reader",), f"a reader is PLUGIN.NAME, not {shown(source)}")
+    stream, file = fields.choice("stream", STREAMS, "out"), fields.text("file")
+    if "stream" in fields and file:
+        fields.wrong(("stream",), "stream makes no sense beside file", at_key=True)
     fields.finish()
     return Reader(name, kinds[0], source, stream, file)
 

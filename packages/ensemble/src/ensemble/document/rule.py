@@ -39,7 +39,7 @@ class Rule:
     action: Action
 
     def __init__(self, spec: Mapping[str, Any] | None = None, /, **fields_: Any) -> None:
-        given = {**spec, **fields_} if isinstance(spec, Mapping) else (fields_ if spec is None else spec)
+        given: Any = {**(spec or {}), **fields_} if spec is None or isinstance(spec, Mapping) else spec
         fields = Fields(given, "a rule", RULE_KEYS)
         trigger = fields.text("trigger", None)
         if trigger and trigger not in TRIGGERS:
@@ -113,7 +113,7 @@ class Rule:
 
     def as_dict(self) -> dict[str, Any]:
         said = {"trigger": self.trigger, "name": self.name, "when": str(self.when) if self.when else ""}
-        said |= {"on": self.on, "per": self.per}
+        said |= {"on": self.on if self.on != _usually(self.when is not None, self.action) else "", "per": self.per}
         timed = {"interval": self.interval} if self.interval else {}
         return {key: value for key, value in said.items() if value} | timed | {"action": self.action.as_dict()}
 
@@ -125,11 +125,7 @@ def _action(fields: Fields) -> Action | None:
     action = fields.given["action"]
     if isinstance(action, Action):
         return action
-    return fields.attempt(("action",), lambda: Action(_given(action)), None)
-
-
-def _given(action: Any) -> Any:
-    return "nothing" if action is None else action  # None is no mapping in a file
+    return fields.attempt(("action",), lambda: Action({} if action is None else action), None)
 
 
 def _metric(fields: Fields, read: dict[str, Any]) -> None:
@@ -151,12 +147,16 @@ def _metric(fields: Fields, read: dict[str, Any]) -> None:
     group = fields.text("group")
     if group and metric and metric.group != group:
         fields.wrong(("group",), f"the metric is one of the group {metric.group!r}, not of {group!r}")
-    action: Action | None = read["action"]
-    plainly = action is None or (action.repetitions == 1 and not action.backoff)
-    default = "crossing" if "when" in fields and plainly else "update"
+    default = _usually("when" in fields, read["action"])
     read["on"] = fields.choice("on", ON, default)
     if read["on"] == "crossing" and "when" not in fields:
         fields.wrong(("on",), "a crossing is that of a condition: it needs when")
+
+
+def _usually(has_when: bool, action: Action | None) -> str:
+    """What `on` is where nothing is said: with repetitions or a backoff each update that holds counts."""
+    plainly = action is None or (action.repetitions == 1 and not action.backoff)
+    return "crossing" if has_when and plainly else "update"
 
 
 def _other(fields: Fields, read: dict[str, Any]) -> None:

@@ -43,7 +43,10 @@ class TextReport:
     def command(self, command: Command) -> None:
         group = None
         if command.kind == "submit" and command.label in self.document.jobs:
-            group = self.document.jobs[command.label].as_dict()
+            changed = self.document.jobs[command.label].overridden(command.action.overrides if command.action else {})
+            group = {**changed.as_dict(), "count": len(command.jobs) or changed.total()}
+        if command.kind == "submit" and command.reason == "retry":
+            return  # its retry has been told
         if text := command_line(command.kind, command.label, context_of(command), group, command.jobs):
             self.line(text, STYLES.get(command.kind, ""))
 
@@ -104,7 +107,8 @@ def command_line(
         case "trigger":
             return f"=> trigger {label}"
         case "submit":
-            return f"   submit {label} {group_fields(label, group or {}, number)}".rstrip()
+            waits = " (waits for the groups that it depends on)" if detail.get("reason") == "held" else ""
+            return f"   submit {label} {group_fields(label, group or {}, number)}".rstrip() + waits
         case "cancel" | "terminate":
             return f"   {f'{kind} {label}'.strip()} (jobs:{number})" + (
                 " (left running)" if detail.get("leave") else ""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from ensemble.events import COURSE, Event
 from ensemble.job import Job, Known
-from ensemble.member import Member, SubmitLimit, Unreachable
+from ensemble.member import Emit, Lost, Member, Options, SubmitLimit, Unreachable
 
 
 class Queue:
@@ -87,10 +87,11 @@ class FakeMember(Member):
     name = "fake"
     no_resize = ""
 
-    def __init__(self, options, queue: Queue) -> None:
+    def __init__(self, options: Options, queue: Queue) -> None:
         super().__init__(options)
         self.queue = queue
-        self.emit = self.lost = None
+        self.emit: Emit | None = None
+        self.lost: Lost | None = None
 
     @classmethod
     def unavailable(cls) -> str:
@@ -104,9 +105,9 @@ class FakeMember(Member):
         if self.emit:
             self.emit(event)
 
-    async def open(self, emit, lost) -> None:
-        if self.queue.open_faults:
-            raise Unreachable("fake", self.queue.open_faults.popleft())
+    async def open(self, emit: Emit, lost: Lost) -> None:
+        if self.queue.open_faults and (fault := self.queue.open_faults.popleft()):
+            raise Unreachable("fake", fault)
         self.emit, self.lost, self.queue.member = emit, lost, self
 
     async def submit(self, jobs: Sequence[Job]) -> None:
@@ -136,6 +137,8 @@ class FakeMember(Member):
             for event in events:
                 if event.name not in COURSE or COURSE.index(event.name) > last:
                     self.tell(event)
+            if events[-1].name == "submit":  # its turn came while nobody was there
+                asyncio.get_running_loop().call_soon(self.queue.run, one.job)
         return absent
 
     async def cancel(self, names: Sequence[str]) -> None:
