@@ -65,7 +65,8 @@ def through_member(run: RunDir, job: JobRow, stream: str) -> Iterator[bytes] | N
     cores = loads(run.meta.get("cores"), None)
     options = Options(run.value("run"), run.member_folder, cores, settings=settings)
     try:
-        _, member = choose(run.value("member"), options, registry())
+        _, kind = choose(run.value("member"), registry())
+        member = kind(options)
         first = _read(member, job.name, stream, 0)
     except (EnsembleError, ResourcesError, OSError):
         return None  # it can't be used here, or has to be open for that

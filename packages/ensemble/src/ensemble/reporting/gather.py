@@ -142,7 +142,7 @@ def _columns(
         columns["outcome"].append(OUTCOMES.index(kind) if kind in OUTCOMES else OUTCOMES.index("failed"))
         columns["cores"].append(row.cores or 1)
         columns["host"].append(hosts.number(" ".join(row.host_list)))
-        columns["reason"].append(0 if kind in GOOD else reasons.number(row.reason) + 1)
+        columns["reason"].append(0 if kind in GOOD else reasons.number(row.why) + 1)
         ident = row.id[:64]
         room -= len(ident.encode()) + 3
         columns["id"].append(ident if room > 0 or kind not in GOOD else 0)
@@ -270,7 +270,7 @@ def _causes(rows: Iterable[Any], superseded: dict[str, str]) -> dict[str, Any]:
             continue
         total += 1
         again += row.name in superseded
-        reasons[row.grp, row.outcome or "lost", row.reason[:300]] += 1
+        reasons[row.grp, row.outcome or "lost", row.why[:300]] += 1
         for host in row.host_list:
             hosts[host] += 1
     return {

@@ -748,7 +748,10 @@
     g.restore();
     firings(g, w, top, bottom, false);
   }
-  const scaleText = (v, step, isTime) => (isTime ? lasts(+v.toPrecision(6)) : num(+v.toPrecision(Math.max(3, Math.ceil(Math.log10(Math.abs(v / step) || 1)) + 1))));
+  function scaleText(v, step, isTime) {
+    if (isTime && step < 1 && v >= 1) return `${+v.toFixed(Math.ceil(-Math.log10(step)))} s`;
+    return isTime ? lasts(+v.toPrecision(6)) : num(+v.toPrecision(Math.max(3, Math.ceil(Math.log10(Math.abs(v / step) || 1)) + 1)));
+  }
   D.series.forEach((one) => {
     one.time = /-(duration|pending|pending-age|age)$/.test(one.name);
     const last = one.m.length - 1, shown = (v) => (one.time ? lasts(v) : num(v));
