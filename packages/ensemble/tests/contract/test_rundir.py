@@ -37,6 +37,15 @@ def test_names_and_lengths() -> None:
     assert shown == ["0s", "0.21s", "1m 00s", "3m 04s", "2h 05m", "3d 03h"]
 
 
+def test_a_failure_has_a_reason_in_words(journal: Make) -> None:
+    rows = [
+        (f"x.{n}", "x", 0, "", "ended", 1.0, 2.0, 3.0, "failed", status, "", "", 1, 1)
+        for n, status in ((0, 768), (1, 9), (2, None))
+    ]
+    with RunDir(journal(rows=rows)) as run:
+        assert [row.why for row in run.jobs("WHERE grp = 'x'")] == ["exit code 3", "killed by SIGKILL", "it never ran"]
+
+
 @pytest.mark.parametrize("mode", ["WAL", "TRUNCATE"])
 def test_a_run_that_lives_is_read_while_it_writes(journal: Make, mode: str) -> None:
     folder = journal(jobs=20, state="running", journal=mode)
