@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ensemble.results import Command, Result
 
 SHOWN_FAILURES = 10
+SHOWN_LINES = 3  # of each one's stderr
 STYLES = {"trigger": "bold green", "submit": "cyan", "custom": "magenta", "message": "bold", "retry": "yellow"}
 STYLES |= {"cancel": "yellow", "terminate": "yellow", "avoid": "yellow", "resize": "blue", "set": "blue"}
 
@@ -153,8 +154,13 @@ def summary_line(name: str, values: Mapping[str, float]) -> str:
 
 
 def failure_line(failure: Mapping[str, Any], place: str = "") -> str:
-    """`failed: bad.0: exit code 3 (DIR/bad.0.err)`."""
-    return f"{failure['outcome']}: {failure['job']}: {failure['reason']}" + (f" ({place})" if place else "")
+    """`failed: bad.0 (id 7, on n1): exit code 3 (DIR/bad.0.err)`, and below it the last lines of its stderr."""
+    known = [f"id {failure['id']}"] if failure.get("id") else []
+    known += [f"on {', '.join(failure['hosts'])}"] if failure.get("hosts") else []
+    which = f"{failure['job']} ({', '.join(known)})" if known else failure["job"]
+    line = f"{failure['outcome']}: {which}: {failure['reason']}" + (f" ({place})" if place else "")
+    last = printable(failure.get("stderr") or "").splitlines()[-SHOWN_LINES:]
+    return "\n".join([line, *(f"   | {text}" for text in last)])
 
 
 def end_counts(engine: Engine) -> dict[str, dict[str, int]]:
