@@ -268,13 +268,13 @@ class Engine:
                 self.target = max(0, (now or 0) + (step if action.name == "grow" else -step))
                 command("resize", nodes=self.target)
             case "set":
-                value = self._rules.value(action)
+                value = self._rules.value(action, slot.get() if slot and slot.get else None)
                 if value is not None:
                     self.variables[action.label] = value
                     command("set", reason=f"{value:g}")
                     self._updated(f"var.{action.label}", event, out)
             case "message":
-                command("message", self._rules.text(action))
+                command("message", self._rules.text(action, slot.get() if slot and slot.get else None))
             case "custom":
                 self._called += 1
                 call = Command("custom", action.label, (), action, rule, event, number, self._called)

@@ -87,7 +87,7 @@ async def _read_all(member: Member, job: JobRow, stream: str) -> Iterator[bytes]
         await member.open(lambda event: None, lambda error: None)
         try:
             token = f"{member.options.run}-{job.name}"
-            await member.adopt([Known(Job(job.name, token, Spec(job.group, ("true",))), job.id, "clean")])
+            await member.adopt([Known(Job(job.name, token, Spec(job.name, ("true",))), job.id, "clean")])
             parts = await _parts(member, job.name, stream)
         finally:
             await member.close(leave=True)

@@ -168,14 +168,14 @@ class Rules:
         self._job = job
         return slot.holds()
 
-    def value(self, action: Action) -> float | None:
-        """The number that a `set` action gives, None where it can't be known."""
+    def value(self, action: Action, own: float | None) -> float | None:
+        """The number that a `set` action gives, None where it can't be known. own: the rule's metric."""
         expression = action.expression
-        return expression.compile(self.lookup)(None) if expression else None
+        return expression.compile(self.lookup)(own) if expression else None
 
-    def text(self, action: Action) -> str:
+    def text(self, action: Action, own: float | None) -> str:
         """The text of a `message` action, with the values of the metrics and variables in it."""
-        return action.render(self.lookup)
+        return action.render(self.lookup, own)
 
     def state(self, given: int) -> dict[str, Any]:
         """What is left of every rule, and the rules that came after the `given` ones of the file."""

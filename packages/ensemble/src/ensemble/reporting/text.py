@@ -79,7 +79,7 @@ class TextReport:
         if result.left:
             self.note(f"left running: {result.left} jobs")
         for rule in result.never_met:
-            wanted = f"{rule.shown} {rule.when or ''}".strip()
+            wanted = f"{rule.shown} {rule.when or ''}".strip() if rule.name else rule.shown
             self.note(f"never met: {wanted} -> {rule.action.name} {rule.action.label}")
         for group, counts in end_counts(self.engine).items():
             self.note(f"{group}: " + ", ".join(f"{number} {what}" for what, number in counts.items()))
