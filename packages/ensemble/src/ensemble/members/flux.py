@@ -328,13 +328,13 @@ class _Stream:
             pass  # it starts with the past of all active jobs: what is wanted of it is asked for by `adopt`
         elif self._past is None:
             self._journal.live(json.loads(text))
-        elif self._journal.run in text:  # most of a long history is of others
-            self._past.append(json.loads(text))
-        elif text.startswith('{"id":-1'):
+        elif len(text) < 100 and not json.loads(text)["events"]:  # the end of the history
             past, self._past = self._past, None
             found = self._journal.past(past, self._known)
             self._takes_over()
             self._begin(found)
+        elif self._journal.run in text:  # most of a long history is of others
+            self._past.append(json.loads(text))
         future.reset()
 
     def _begin(self, value: Any) -> None:
