@@ -104,7 +104,7 @@ class Engine:
 
     def wants(self, name: str) -> bool:
         """Whether an event of a job of that name changes anything here."""
-        return name in self._steps or any(key.split(" ")[0] == f"job-{name}" for key in self._rules.on)
+        return name in self._steps or name in self._rules.job_events
 
     def result(self) -> Result:
         """How it ended; rules count as never met only where nothing ended the run before its time."""
@@ -129,7 +129,7 @@ class Engine:
                 return _NO_COMMANDS
             step = self._steps.get(name)
             out: list[Command] = []
-            if self._rules.on:
+            if name in self._rules.job_events:
                 self._job_rules(name, job, event, out)
             if step is not None:
                 step(job, event, out)

@@ -123,6 +123,7 @@ class Rules:
     def __init__(self, metrics: Metrics, variables: Mapping[str, float]) -> None:
         self.slots: list[Slot] = []
         self.on: dict[str, list[Slot]] = {}
+        self.job_events: set[str] = set()  # what rules on jobs wait for
         self.per_job: dict[str, list[Slot]] = {}  # series key -> rules about each job's own
         self.watches: dict[str, _Watch] = {}
         self.timed: dict[str, MetricName] = {}  # what changes with time alone, by key
@@ -147,6 +148,8 @@ class Rules:
         if rule.trigger == "metric":
             self._watch(slot)
         else:
+            if rule.trigger.startswith("job-"):
+                self.job_events.add(rule.trigger.removeprefix("job-"))
             self.on.setdefault(f"{rule.trigger} {rule.name}".strip(), []).append(slot)
         return slot
 
