@@ -1,249 +1,680 @@
 """The engine: events in, commands out. It has no clock and does no I/O: the same events give the same commands.
 
-It owns its state and updates it in place. It names the jobs (`sleep.0`, `sleep.1`, ...), so that
-what was asked for is known before any queue has answered.
+It owns its state and updates it in place. It names the jobs (`sleep.0`, `sleep.1`, ...; `sleep.1.1` is the
+second attempt of `sleep.1`), so that what was asked for is known before any queue has answered. `state` gives
+all of it as JSON data, and `restore` takes it back.
+
+Beside the events of jobs (`ensemble.events`) it takes these of the ensemble, all with a time:
+
+- start: the first one, once.
+- tick: time has passed; wanted at `next_timer`.
+- custom: what a custom function returned, `returned_event`.
+- metric (with a job): `values`, a list of names and values that were read from the job's output, and where it was read:
+  `source` up to `offset`; what lies before that is not taken twice.
+- size: `nodes` that the member has; resize-failed: `error`.
+- request: what somebody asks of the run, `cancel` (names of jobs or groups) or `stop` (why).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ensemble.document import Action, JobGroup, Rule
-from ensemble.events import Event, outcome, status_text
+from ensemble.document import Action, Document, JobGroup, Rule
+from ensemble.events import COURSE, Cause, Event, cause, status_text
+from ensemble.jobs import Jobs, JobState, attempt_name
 from ensemble.metrics import Metrics
+from ensemble.results import KEPT_FAILURES, Command, Result
+from ensemble.rules import Rules, Slot
+from ensemble.suspects import Suspects
+from ensemble.timers import Timers
 
-KEPT_FAILURES = 100  # what a result tells one by one; the counts tell them all
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What is to be done or told.
-
-    kind: trigger (a rule has fired), submit, cancel, terminate, or custom (call the function `label`
-        and give what it returns back as an event).
-    """
-
-    kind: str
-    label: str = ""
-    jobs: tuple[str, ...] = ()
-    action: Action | None = None
-    rule: Rule | None = None
-    event: Event | None = None
-
-
-@dataclass(slots=True)
-class _Job:
-    group: str
-    submitted: float | None = None
-    started: float | None = None
-    exception: str = ""
-    note: str = ""
-    cancelling: bool = False
-    ended: bool = False
-
-
-@dataclass(slots=True)
-class _Slot:
-    """A rule with what is left of it."""
-
-    rule: Rule
-    left: int
-    skip: int = 0
-    fired: bool = False
-
-
-@dataclass(slots=True)
-class Result:
-    """How a run ended. `failures` has the first KEPT_FAILURES, `failed` is how many there were."""
-
-    failed: int = 0
-    failures: list[dict[str, str]] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    never_met: list[Rule] = field(default_factory=list)
-    ended_by: str = ""
-
-    @property
-    def met(self) -> bool:
-        return not (self.failed or self.errors or self.never_met)
+_PLACES = {name: place for place, name in enumerate(COURSE, 1)}
+_SUBMIT, _ALLOC, _START, _FINISH, _CLEAN = _PLACES.values()
+_NO_COMMANDS: list[Command] = []
+_LOOK_EVERY = 10.0  # seconds between two looks at what changes with time alone: ages, rates, windows of time
+_SUSPICIOUS = ("node-lost", "boot")  # exceptions that speak against a host
 
 
 class Engine:
-    """`handle` takes one event and gives the commands that follow from it."""
+    """`handle` takes one event and gives the commands that follow from it.
 
-    def __init__(self, groups: Mapping[str, JobGroup], rules: Iterable[Rule]) -> None:
-        self.groups = dict(groups)
+    changed: where it is a mapping, every attempt that an event has changed is put into it, also those that are gone.
+    on_value: is told of each value of a series, as (key, time, value).
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.groups: Mapping[str, JobGroup] = document.jobs
         self.metrics = Metrics()
-        self.jobs: dict[str, _Job] = {}  # those that have not been cleaned up yet
+        self.jobs = Jobs()
         self.submitted: dict[str, int] = {}  # how many of each group, ever
-        self._slots: list[_Slot] = []
-        self._index: dict[str, list[_Slot]] = {}
-        self._calls = 0
-        self._stopping = False
+        self.variables: dict[str, float] = dict(document.variables)
+        self.overrides: list[Mapping[str, Any]] = [{}]
+        self.calls: dict[int, Command] = {}  # custom functions that have not returned
+        self.size: int | None = None  # nodes, as far as the member tells
+        self.target: int | None = None  # nodes that a rule has asked for
+        self.suspects = Suspects()
+        self.changed: dict[str, JobState] | None = None
+        self.on_value: Callable[[str, float, float], None] | None = None
+        self.done = False
+        self.live: dict[str, int] = {}  # attempts of each group that have not ended
+        self._held = 0  # of these, how many wait for other groups
+        self._dependents: dict[str, list[JobGroup]] = {}
+        for group in self.groups.values():
+            for other in group.depends_on:
+                self._dependents.setdefault(other, []).append(group)
+        self._ended: dict[str, list[int]] = {}  # group -> [ended in success, ended otherwise], for what depends on it
+        self._called = 0
+        self.started = self._stopping = False
+        self._had_jobs = False
         self._result = Result()
-        for rule in rules:
-            self._add(rule)
+        self._timers = Timers()
+        self._rules = Rules(self.metrics, self.variables)
+        for rule in document.rules:
+            self._rules.add(rule)
+        self._steps: dict[str, Callable[[JobState, Event, list[Command]], None]] = {
+            "submit": self._on_submit,
+            "alloc": self._on_alloc,
+            "start": self._on_start,
+            "finish": self._on_finish,
+            "clean": self._on_clean,
+            "exception": self._on_exception,
+            "requeue": self._on_requeue,
+            "metric": self._on_metric,
+        }
 
-    def handle(self, event: Event) -> list[Command]:
-        """The commands that follow from an event. One of an unknown job, or one seen before, gives none."""
-        out: list[Command] = []
-        if event.job:
-            self._job_event(event, out)
-        elif event.name == "custom":
-            self._returned(event, out)
-        elif event.name == "stop":
-            self._terminate(str(event.context.get("reason", "stop")), out)
-        else:
-            self._fire(event.name, event, out)
-        return out
-
-    @property
-    def done(self) -> bool:
-        """Nothing runs, and nothing that could still happen would fire a rule."""
-        if self.jobs or self._calls:
-            return False
-        return self._stopping or not any(slot.left for slot in self._index.get("heartbeat", ()))
+    # What others read
 
     @property
     def running(self) -> dict[str, int]:
         """How many jobs of each group have been submitted and not ended."""
-        running: dict[str, int] = {}
-        for job in self.jobs.values():
-            if not job.ended:
-                running[job.group] = running.get(job.group, 0) + 1
-        return running
+        return {group: number for group, number in self.live.items() if number}
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        """Every rule, with what is left of it."""
+        return self._rules.slots
+
+    @property
+    def next_timer(self) -> float | None:
+        """When a tick is wanted; None where none is."""
+        return self._timers.next
+
+    def wants(self, name: str) -> bool:
+        """Whether an event of a job of that name changes anything here."""
+        return name in self._steps or any(key.split(" ")[0] == f"job-{name}" for key in self._rules.on)
 
     def result(self) -> Result:
         """How it ended; rules count as never met only where nothing ended the run before its time."""
         if not self._result.ended_by:
-            self._result.never_met = [slot.rule for slot in self._slots if slot.rule.expected and not slot.fired]
+            self._result.never_met = [slot.rule for slot in self.slots if slot.rule.expected and not slot.fired]
+        self._result.left = sum(self.running.values())
         return self._result
 
-    def _add(self, rule: Rule) -> None:
-        slot = _Slot(rule, rule.action.repetitions)
-        self._slots.append(slot)
-        if rule.metric:
-            key = rule.metric.key
-        else:
-            key = f"{rule.trigger} {rule.name}".strip()
-        self._index.setdefault(key, []).append(slot)
+    # Events
 
-    def _fire(self, key: str, event: Event, out: list[Command]) -> None:
-        for slot in self._index.get(key, ()):
-            if self._stopping or not slot.left:
-                continue
-            rule = slot.rule
-            if rule.when and rule.metric:
-                value = self.metrics.get(rule.metric)
-                if value is None or not rule.when.holds(value):
-                    continue
-            if slot.skip:
-                slot.skip -= 1
-                continue
+    def handle(self, event: Event) -> list[Command]:
+        """The commands that follow from an event. One of an unknown job, or one seen before, gives none."""
+        name = event.name
+        if event.job:
+            job = self.jobs.get(event.job)
+            if job is None:
+                if not (name == "submit" and event.context.get("foreign")):
+                    return _NO_COMMANDS
+                job = self._foreign(event)
+            place = _PLACES.get(name)
+            if place is not None and job.seen >= place:
+                return _NO_COMMANDS
+            step = self._steps.get(name)
+            out: list[Command] = []
+            if self._rules.on:
+                self._job_rules(name, job, event, out)
+            if step is not None:
+                step(job, event, out)
+                if self.changed is not None:
+                    self.changed[event.job] = job
+            if len(self.jobs) == self._held:
+                self._settle(event, out)
+            return out
+        out = []
+        match name:
+            case "start" if not self.started:
+                self._start(event, out)
+            case "tick":
+                self._tick(event, out)
+            case "custom":
+                self._returned(event, out)
+            case "size":
+                self.size = int(event.context["nodes"])
+            case "resize-failed":
+                self._result.errors.append(str(event.context["error"]))
+                self.target = None
+            case "request":
+                self._request(event, out)
+        if len(self.jobs) == self._held:
+            self._settle(event, out)
+        return out
+
+    def _start(self, event: Event, out: list[Command]) -> None:
+        self.started = True
+        for slot in self.slots:
+            if slot.rule.trigger == "every":
+                self._timers.set(event.time + slot.rule.interval, "every", str(slot.number))
+        if self.document.heartbeat:
+            self._timers.set(event.time + self.document.heartbeat, "heartbeat")
+        if self._rules.timed:
+            self._timers.set(event.time + _LOOK_EVERY, "look")
+        self._fire_on("start", event, out)
+
+    def _tick(self, event: Event, out: list[Command]) -> None:
+        while due := self._timers.due(event.time):
+            _, kind, key = due
+            match kind:
+                case "every":
+                    slot = self.slots[int(key)]
+                    # From now, not from when it was due: after a pause they don't come all at once.
+                    if slot.left != 0 and not self._stopping:
+                        self._timers.set(event.time + slot.rule.interval, kind, key)
+                        self._fire_if(slot, event, out)
+                case "heartbeat":
+                    self._timers.set(event.time + self.document.heartbeat, kind)
+                    self._look(event, out)
+                    self._fire_on("heartbeat", event, out)
+                case "look":
+                    self._timers.set(event.time + _LOOK_EVERY, kind)
+                    self._look(event, out)
+                case "timeout":
+                    self._time_out(key, out)
+                case "avoided":
+                    self.suspects.avoided.pop(key, None)
+
+    def _look(self, event: Event, out: list[Command]) -> None:
+        """Take in what changes with time alone, where a rule asks for it."""
+        self.metrics.advance(event.time)
+        for key, name in self._rules.timed.items():
+            if name.series == "age":
+                ages = [
+                    event.time - job.submitted
+                    for job in self.jobs.values()
+                    if job.group == name.group and job.submitted is not None and job.started is None and not job.ended
+                ]
+                self.metrics.ages(name.group, ages, event.time)
+            self._updated(key, event, out)
+
+    def _request(self, event: Event, out: list[Command]) -> None:
+        if "stop" in event.context:
+            self._terminate("request", event, out, reason=str(event.context["stop"]))
+            return
+        wanted = set(event.context.get("cancel", ()))
+        names = [name for name, job in self.jobs.items() if name in wanted or job.group in wanted]
+        out.append(Command("cancel", ", ".join(sorted(wanted)), self._cancel(names, "request", event, out)))
+
+    # Rules
+
+    def _job_rules(self, name: str, job: JobState, event: Event, out: list[Command]) -> None:
+        self._fire_on(f"job-{name}", event, out)
+        self._fire_on(f"job-{name} {job.group}", event, out)
+
+    def _fire_on(self, key: str, event: Event, out: list[Command]) -> None:
+        slots = self._rules.on.get(key)
+        if slots:
+            for slot in slots:
+                self._fire_if(slot, event, out)
+
+    def _fire_if(self, slot: Slot, event: Event, out: list[Command]) -> None:
+        if slot.left != 0 and slot.holds():
+            self._fire(slot, event, out)
+
+    def _updated(self, key: str, event: Event, out: list[Command]) -> None:
+        if key and key in self._rules.watches:
+            for slot in self._rules.updated(key):
+                self._fire(slot, event, out)
+
+    def _fire(self, slot: Slot, event: Event, out: list[Command]) -> None:
+        if self._stopping or slot.left == 0:
+            return
+        action = slot.rule.action
+        if slot.skip:
+            slot.skip -= 1
+            return
+        if slot.left is not None and not slot.rule.per:
             slot.left -= 1
-            slot.skip = rule.action.backoff
-            slot.fired = True
-            out.append(Command("trigger", rule.shown, rule=rule, event=event))
-            self._act(rule.action, rule, event, out)
+        slot.skip = action.backoff
+        slot.fired += 1
+        out.append(Command("trigger", slot.rule.shown, rule=slot.rule, event=event, number=slot.number))
+        self._act(action, slot, event, out)
 
-    def _act(self, action: Action, rule: Rule | None, event: Event, out: list[Command]) -> None:
+    # Actions
+
+    def _act(self, action: Action, slot: Slot | None, event: Event, out: list[Command]) -> None:
+        rule, number = (slot.rule, slot.number) if slot else (None, -1)
+
+        def command(kind: str, label: str = action.label, jobs: tuple[str, ...] = (), **more: Any) -> None:
+            out.append(Command(kind, label, jobs, action, rule, event, number, **more))
+
         match action.name:
             case "submit":
-                out.append(
-                    Command("submit", action.label, self._new_jobs(self.groups[action.label]), action, rule, event)
-                )
+                self._submit(action, event, command)
             case "cancel":
-                jobs = self._cancel(name for name, job in self.jobs.items() if job.group == action.label)
-                out.append(Command("cancel", action.label, jobs, action, rule, event))
+                jobs = self._cancel(self._chosen(action, event), "rule", event, out)
+                command("cancel", action.label or event.job, jobs)
             case "terminate":
-                self._terminate("terminate", out, action, rule, event)
+                self._terminate("terminate", event, out, action, slot)
+            case "grow" | "shrink":
+                step = int(action.value or 1)
+                now = self.target if self.target is not None else self.size
+                self.target = max(0, (now or 0) + (step if action.name == "grow" else -step))
+                command("resize", nodes=self.target)
+            case "set":
+                value = self._rules.value(action, slot.get() if slot and slot.get else None)
+                if value is not None:
+                    self.variables[action.label] = value
+                    command("set", reason=f"{value:g}")
+                    self._updated(f"var.{action.label}", event, out)
+            case "message":
+                command("message", self._rules.text(action, slot.get() if slot and slot.get else None))
             case "custom":
-                self._calls += 1
-                out.append(Command("custom", action.label, (), action, rule, event))
+                self._called += 1
+                call = Command("custom", action.label, (), action, rule, event, number, self._called)
+                self.calls[self._called] = call
+                out.append(call)
 
-    def _new_jobs(self, group: JobGroup) -> tuple[str, ...]:
+    def _submit(self, action: Action, event: Event, command: Callable[..., None]) -> None:
+        group = self.groups[action.label]
+        overrides = self._overrides(action.overrides)
         first = self.submitted.get(group.name, 0)
-        self.submitted[group.name] = first + group.count
-        names = tuple(f"{group.name}.{number}" for number in range(first, first + group.count))
-        for name in names:
-            self.jobs[name] = _Job(group.name)
-        return names
+        count = group.total(action.overrides)
+        self.submitted[group.name] = first + count
+        held = not self._depends(group)
+        names = []
+        for index in range(first, first + count):
+            name = attempt_name(group.name, index, 0)
+            job = self.jobs[name] = JobState(group.name, index, overrides)
+            job.held = held
+            self._held += held
+            if self.changed is not None:
+                self.changed[name] = job
+            names.append(name)
+        self.live[group.name] = self.live.get(group.name, 0) + count
+        for _ in range(count):
+            self.metrics.increment(group.name, "submitted", event.time)
+        command("submit", jobs=() if held else tuple(names), reason="held" if held else "")
 
-    def _cancel(self, names: Iterable[str]) -> tuple[str, ...]:
-        chosen = tuple(name for name in names if not self.jobs[name].ended)
+    def _overrides(self, overrides: Mapping[str, Any]) -> int:
+        if overrides not in self.overrides:
+            self.overrides.append(dict(overrides))
+        return self.overrides.index(overrides)
+
+    def _chosen(self, action: Action, event: Event) -> Iterable[str]:
+        """The jobs that a cancel action means: a group's, one by name, or the one that the event is of."""
+        label = action.label or event.job
+        which = action.value or "all"
+        for name, job in self.jobs.items():
+            if (job.group == label or name == label or attempt_name(job.group, job.index, 0) == label) and (
+                which == "all" or (which == "running") == (job.started is not None)
+            ):
+                yield name
+
+    def _cancel(self, names: Iterable[str], why: str, event: Event, out: list[Command]) -> tuple[str, ...]:
+        """The jobs that the queue must be asked to cancel; those that it never saw end here."""
+        chosen = [name for name in names if not self.jobs[name].ended]
+        asked = []
         for name in chosen:
-            self.jobs[name].cancelling = True
-        return chosen
+            job = self.jobs[name]
+            job.cancelling = job.cancelling or why
+            if job.held:
+                self._give_up(name, "cancel", "cancelled before it was submitted", event, out)
+            else:
+                asked.append(name)
+        return tuple(asked)
 
     def _terminate(
         self,
         why: str,
+        event: Event,
         out: list[Command],
         action: Action | None = None,
-        rule: Rule | None = None,
-        event: Event | None = None,
+        slot: Slot | None = None,
+        reason: str = "",
     ) -> None:
         self._stopping = True
         self._result.ended_by = self._result.ended_by or why
-        out.append(Command("terminate", "", self._cancel(self.jobs), action, rule, event))
+        leave = bool(action and action.value == "leave")
+        left = [name for name, job in self.jobs.items() if job.held or not leave]
+        jobs = self._cancel(left, "terminate", event, out)
+        if leave:
+            jobs = tuple(name for name, job in self.jobs.items() if not job.ended)
+            self.done = True
+        rule, number = (slot.rule, slot.number) if slot else (None, -1)
+        out.append(Command("terminate", "", jobs, action, rule, event, number, leave=leave, reason=reason))
 
     def _returned(self, event: Event, out: list[Command]) -> None:
         """What a custom function returned: actions are done now, rules wait for their trigger."""
-        self._calls -= 1
+        if self.calls.pop(int(event.context.get("call", 0)), None) is None:
+            return
         if error := event.context.get("error"):
             self._result.errors.append(str(error))
+            if self.document.stop_on_custom_error:
+                self._terminate("custom", event, out, reason=str(error))
         for rule in event.context.get("rules", ()):
-            self._add(Rule(rule))
+            slot = self._rules.add(Rule(rule))
+            if slot.rule.trigger == "every":
+                self._timers.set(event.time + slot.rule.interval, "every", str(slot.number))
         for action in event.context.get("actions", ()):
             if not self._stopping:
                 self._act(Action(action), None, event, out)
 
-    def _job_event(self, event: Event, out: list[Command]) -> None:
-        job = self.jobs.get(event.job)
-        if job is None or (job.ended and event.name != "clean"):
+    # The course of a job
+
+    def _foreign(self, event: Event) -> JobState:
+        group = str(event.context["group"])
+        index = self.submitted.get(group, 0)
+        self.submitted[group] = index + 1
+        job = self.jobs[event.job] = JobState(group, index)
+        job.foreign = True
+        self.live[group] = self.live.get(group, 0) + 1
+        self.metrics.increment(group, "submitted", event.time)
+        return job
+
+    def _on_submit(self, job: JobState, event: Event, out: list[Command]) -> None:
+        job.seen = _SUBMIT
+        job.submitted = event.time
+        job.id = str(event.context.get("id", ""))
+
+    def _on_alloc(self, job: JobState, event: Event, out: list[Command]) -> None:
+        job.seen = _ALLOC
+        hosts = event.context.get("hosts")
+        if hosts:
+            job.hosts = tuple(hosts)
+            self.suspects.hosts.update(hosts)
+
+    def _on_start(self, job: JobState, event: Event, out: list[Command]) -> None:
+        job.seen = _START
+        job.started = event.time
+        if job.submitted is not None:
+            self._value(job.group, "pending", event.time - job.submitted, event, out)
+        if timeout := self._limit(job):
+            self._timers.set(event.time + timeout, "timeout", event.job)
+
+    def _limit(self, job: JobState) -> int:
+        group = self.groups[job.group]
+        return group.limit(job.retried, self.overrides[job.overrides]) if group.timeout or job.overrides else 0
+
+    def _on_exception(self, job: JobState, event: Event, out: list[Command]) -> None:
+        if event.context.get("severity", 0) == 0 and not job.exception:
+            job.exception = str(event.context.get("type", "")) or "exception"
+            job.note = str(event.context.get("note", ""))
+
+    def _on_finish(self, job: JobState, event: Event, out: list[Command]) -> None:
+        job.seen = _FINISH
+        self._end(event.job, job, event, int(event.context.get("status", 0)), out)
+
+    def _on_clean(self, job: JobState, event: Event, out: list[Command]) -> None:
+        job.seen = _CLEAN
+        if not job.ended:
+            self._end(event.job, job, event, None, out)
+        self._drop(event.job, job)
+
+    def _on_requeue(self, job: JobState, event: Event, out: list[Command]) -> None:
+        """The queue starts it over, under the same id: an attempt that its infrastructure has cost."""
+        if job.ended:
             return
-        self._job_fire(event.name, job, event, out)
-        match event.name:
-            case "submit":
-                job.submitted = event.time
-            case "start":
-                job.started = event.time
-                if job.submitted is not None:
-                    self._fire(self.metrics.add(job.group, "pending", event.time - job.submitted), event, out)
-            case "exception" if event.context.get("severity", 0) == 0 and not job.exception:
-                job.exception = str(event.context.get("type", "")) or "exception"
-                job.note = str(event.context.get("note", ""))
-            case "finish":
-                self._end(job, event, int(event.context.get("status", 0)), out)
-            case "clean":
-                if not job.ended:
-                    self._end(job, event, None, out)
-                del self.jobs[event.job]
+        self._suspect(event.job, job, str(event.context.get("type", "")), event, out)
+        job.rescued += 1
+        job.seen, job.started, job.hosts = _SUBMIT, None, ()
+        job.exception = job.note = ""
+        self._count(job.group, "requeued", event, out)
+        if job.rescued > self.groups[job.group].retries.infrastructure and not job.cancelling:
+            job.exception, job.note = "preempted", f"it was requeued {job.rescued} times, more than it may be"
+            out.append(Command("cancel", event.job, (event.job,), event=event, reason=job.note))
 
-    def _end(self, job: _Job, event: Event, status: int | None, out: list[Command]) -> None:
-        """A job has ended, once: by finishing, or cleaned up without ever having run."""
+    def _on_metric(self, job: JobState, event: Event, out: list[Command]) -> None:
+        context = event.context
+        if "source" in context:
+            read = job.read or {}
+            if context["offset"] <= read.get(context["source"], 0):
+                return
+            job.read = {**read, context["source"]: context["offset"]}
+        for name, value in context["values"]:
+            self._value(job.group, name, value, event, out)
+            slots = self._rules.per_job.get(f"{job.group}-{name}")
+            if slots and not job.ended:
+                own = self.metrics.of_job(event.job)
+                own.add(job.group, name, value, event.time)
+                for slot in slots:
+                    self._fire_for(slot, job, event, out)
+
+    def _fire_for(self, slot: Slot, job: JobState, event: Event, out: list[Command]) -> None:
+        """Fire a rule about each job's own metrics; its repetitions are those of each job."""
+        fired = (job.fired or {}).get(slot.number, 0)
+        if (slot.left is None or fired < slot.left) and self._rules.holds_for(slot, event.job):
+            job.fired = {**(job.fired or {}), slot.number: fired + 1}
+            self._fire(slot, event, out)
+
+    def _end(self, name: str, job: JobState, event: Event, status: int | None, out: list[Command]) -> None:
+        """An attempt has ended, once: by finishing, or cleaned up without ever having run."""
         job.ended = True
-        how = outcome(status, job.exception)
-        updated = [self.metrics.increment(job.group, "finished"), self.metrics.increment(job.group, how)]
-        if job.started is not None and how in ("success", "failed"):  # else it was cut short
-            updated.append(self.metrics.add(job.group, "duration", event.time - job.started))
-        if how != "success" and not (how == "cancelled" and job.cancelling):
-            self._fail(event.job, job, how, status)
+        self.live[job.group] -= 1
+        job.finished, job.status = event.time, status
+        why = cause(status, job.exception)
+        job.outcome = how = why.outcome
+        again = self._again(name, job, why, event, out)
         if how != "exception":  # that one has fired when it happened
-            self._job_fire(how, job, event, out)
-        for key in updated:
-            self._fire(key, event, out)
+            self._job_rules(how, job, event, out)
+        if job.started is not None and how in ("success", "failed"):  # else it was cut short
+            self._value(job.group, "duration", event.time - job.started, event, out)
+        if again:
+            return
+        if how != "lost":
+            self._count(job.group, "finished", event, out)
+        self._count(job.group, how, event, out)
+        self._ended.setdefault(job.group, [0, 0])[0 if how == "success" else 1] += 1
+        if how != "success" and not (job.cancelling and how == "cancelled"):
+            self._fail(name, job, how, status)
+        self._release(job.group, event, out)
 
-    def _job_fire(self, name: str, job: _Job, event: Event, out: list[Command]) -> None:
-        self._fire(f"job-{name}", event, out)
-        self._fire(f"job-{name} {job.group}", event, out)
+    def _again(self, name: str, job: JobState, why: Cause, event: Event, out: list[Command]) -> bool:
+        """Whether there is another attempt: on the infrastructure's own budget, or on the application's."""
+        if why.blame == "infrastructure":
+            self._suspect(name, job, job.exception, event, out)
+        if job.foreign or self._stopping or (job.cancelling and job.cancelling != "timeout"):
+            return False
+        retries = self.groups[job.group].retries
+        infrastructure = why.blame == "infrastructure"
+        if infrastructure and job.rescued >= retries.infrastructure:
+            return False
+        if not infrastructure and (job.retried >= retries.max or why.outcome not in retries.on):
+            return False
+        if why.blame == "request":  # it would be refused again
+            return False
+        new = JobState(job.group, job.index, job.overrides, job.attempt + 1)
+        new.retried = job.retried + (not infrastructure)
+        new.rescued = job.rescued + infrastructure
+        again = attempt_name(job.group, job.index, new.attempt)
+        self.jobs[again] = new
+        self.live[job.group] += 1
+        if self.changed is not None:
+            self.changed[again] = new
+        reason = f"{name} {why.outcome}: {_reason(job, job.status)}"
+        out.append(Command("retry", job.group, (again,), event=event, reason=reason))
+        out.append(Command("submit", job.group, (again,), event=event, reason="retry"))
+        self._count(job.group, "retried", event, out)
+        self._job_rules("retry", new, event, out)
+        return True
 
-    def _fail(self, name: str, job: _Job, how: str, status: int | None) -> None:
+    def _suspect(self, name: str, job: JobState, kind: str, event: Event, out: list[Command]) -> None:
+        if kind not in _SUSPICIOUS:
+            return
+        for host in job.hosts:
+            if self.suspects.failed(host, attempt_name(job.group, job.index, 0), event.time):
+                until = self.suspects.avoided[host]
+                self._timers.set(until, "avoided", host)
+                reason = f"several jobs failed there ({kind}); it is avoided for {until - event.time:g} s"
+                out.append(Command("avoid", host, event=event, reason=reason))
+
+    def _time_out(self, name: str, out: list[Command]) -> None:
+        job = self.jobs.get(name)
+        if job is None or job.ended or job.started is None:
+            return
+        job.exception = job.exception or "timeout"
+        job.note = job.note or f"it ran longer than {self._limit(job)} s"
+        job.cancelling = job.cancelling or "timeout"
+        out.append(Command("cancel", name, (name,), reason=job.note))
+
+    def _fail(self, name: str, job: JobState, how: str, status: int | None) -> None:
         self._result.failed += 1
+        self._result.lost += how == "lost"
         if len(self._result.failures) < KEPT_FAILURES:
-            reason = job.note or job.exception or (status_text(status) if status is not None else "it never ran")
-            self._result.failures.append({"job": name, "group": job.group, "outcome": how, "reason": reason})
+            failure: dict[str, Any] = {"job": name, "group": job.group, "outcome": how, "reason": _reason(job, status)}
+            if job.id:
+                failure["id"] = job.id
+            if job.hosts:
+                failure["hosts"] = list(job.hosts)
+            self._result.failures.append(failure)
+
+    def _drop(self, name: str, job: JobState) -> None:
+        if self._rules.per_job:
+            self.metrics.forget(name)
+        if self.changed is not None:
+            self.changed[name] = job
+        self.jobs.pop(name, None)
+        self._had_jobs = True
+
+    # Metrics
+
+    def _count(self, group: str, what: str, event: Event, out: list[Command]) -> None:
+        self._updated(self.metrics.increment(group, what, event.time), event, out)
+
+    def _value(self, group: str, series: str, value: float, event: Event, out: list[Command]) -> None:
+        key = self.metrics.add(group, series, value, event.time)
+        if key:
+            if self.on_value is not None:
+                self.on_value(key, event.time, value)
+            self._updated(key, event, out)
+
+    # Groups that depend on others
+
+    def _depends(self, group: JobGroup) -> bool:
+        """Whether all that a group depends on has ended."""
+        return all(self.submitted.get(other) and not self.live[other] for other in group.depends_on)
+
+    def _release(self, ended: str, event: Event, out: list[Command]) -> None:
+        """Let those jobs go that waited for a group, where it was the last that they waited for."""
+        for group in self._dependents.get(ended, ()):
+            if not self._held or self.live[ended] or not self._depends(group):
+                continue
+            held = [name for name, job in self.jobs.items() if job.group == group.name and job.held]
+            wanted = [other for other, how in group.depends_on.items() if how == "success"]
+            broken = [other for other in wanted if self._ended.get(other, [0, 0])[1]]
+            if broken:
+                for name in held:
+                    self._give_up(name, "dependency", f"{', '.join(broken)} did not succeed", event, out)
+            elif held:
+                for name in held:
+                    self.jobs[name].held = False
+                self._held -= len(held)
+                out.append(Command("submit", group.name, tuple(held), event=event, reason="released"))
+
+    def _give_up(self, name: str, kind: str, why: str, event: Event, out: list[Command]) -> None:
+        """A job that was never submitted ends."""
+        job = self.jobs[name]
+        job.exception, job.note, job.held = kind, why, False
+        self._held -= 1
+        self._end(name, job, event, None, out)
+        self._drop(name, job)
+
+    # The end
+
+    def _settle(self, event: Event, out: list[Command]) -> None:
+        """Nothing is in the queue: idle, and where nothing could fire any more, the end."""
+        if not self.started or self.done:
+            return
+        if self._had_jobs:
+            self._had_jobs = False
+            self._fire_on("idle", event, out)
+        if len(self.jobs) != self._held or self.calls:
+            return
+        if not self._stopping and any(slot.left != 0 and _goes_on(slot.rule) for slot in self.slots):
+            return
+        for name in list(self.jobs):
+            if name in self.jobs:
+                group = self.groups[self.jobs[name].group]
+                why = f"it waits for {', '.join(group.depends_on)}, which was never submitted"
+                self._give_up(name, "dependency", why, event, out)
+        if not (self.jobs or self.calls or self._stopping):
+            self._fire_on("end", event, out)
+        self.done = not (self.jobs or self.calls)
+
+    # State
+
+    def state(self) -> dict[str, Any]:
+        """Everything, as JSON data."""
+        return {
+            "metrics": self.metrics.state(),
+            "jobs": {name: job.state() for name, job in self.jobs.items()},
+            "submitted": self.submitted,
+            "variables": self.variables,
+            "overrides": [dict(one) for one in self.overrides],
+            "calls": [_call_state(call) for call in self.calls.values()],
+            "called": self._called,
+            "size": self.size,
+            "target": self.target,
+            "suspects": self.suspects.state(),
+            "ended": self._ended,
+            "live": self.live,
+            "flags": [self.started, self._stopping, self._had_jobs, self.done],
+            "result": self._result.state(),
+            "timers": self._timers.state(),
+            "rules": self._rules.state(len(self.document.rules)),
+        }
+
+    @classmethod
+    def restore(cls, document: Document, state: Mapping[str, Any]) -> Engine:
+        """The engine of a document in the state that `state` gave."""
+        engine = cls(document)
+        engine._rules.restore(state["rules"])
+        engine.metrics.restore(state["metrics"])
+        engine.jobs.update((name, JobState.restore(job)) for name, job in state["jobs"].items())
+        engine.submitted.update(state["submitted"])
+        engine.variables.update(state["variables"])
+        engine.overrides = list(state["overrides"])
+        engine.calls = {call["call"]: _call_restored(call, engine.slots) for call in state["calls"]}
+        engine._called, engine.size, engine.target = state["called"], state["size"], state["target"]
+        engine.suspects.restore(state["suspects"])
+        engine._ended = {group: list(ends) for group, ends in state["ended"].items()}
+        engine.started, engine._stopping, engine._had_jobs, engine.done = state["flags"]
+        engine._result = Result.restore(state["result"])
+        engine._timers.restore(state["timers"])
+        engine.live.update(state["live"])
+        engine._held = sum(job.held for job in engine.jobs.values())
+        return engine
+
+
+def _goes_on(rule: Rule) -> bool:
+    """Whether a rule alone can bring new jobs: the run waits for it. One that only tells or ends things does not."""
+    return rule.trigger in ("every", "heartbeat") and rule.action.name in ("submit", "custom")
+
+
+def _reason(job: JobState, status: int | None) -> str:
+    return job.note or job.exception or (status_text(status) if status is not None else "it never ran")
+
+
+def _call_state(call: Command) -> dict[str, Any]:
+    return {
+        "call": call.call,
+        "action": call.action.as_dict() if call.action else None,
+        "number": call.number,
+        "event": call.event.as_dict() if call.event else None,
+    }
+
+
+def _call_restored(state: Mapping[str, Any], slots: Sequence[Slot]) -> Command:
+    action = Action(state["action"])
+    rule = slots[state["number"]].rule if state["number"] >= 0 else None
+    event = Event(**state["event"])
+    return Command("custom", action.label, (), action, rule, event, state["number"], state["call"])
 
 
 def start_event(time: float) -> Event:
@@ -251,10 +682,13 @@ def start_event(time: float) -> Event:
     return Event("start", time)
 
 
-def returned_event(time: float, actions: Iterable[Action] = (), rules: Iterable[Rule] = (), error: str = "") -> Event:
+def returned_event(
+    time: float, call: int, actions: Iterable[Action] = (), rules: Iterable[Rule] = (), error: str = ""
+) -> Event:
     """The event by which a custom function's result comes back, as plain data."""
     context: dict[str, Any] = {
+        "call": call,
         "actions": [action.as_dict() for action in actions],
         "rules": [r.as_dict() for r in rules],
     }
-    return Event("custom", time, context=context | ({"error": error} if error else {}))
+    return Event("custom", time, context=json.loads(json.dumps(context | ({"error": error} if error else {}))))

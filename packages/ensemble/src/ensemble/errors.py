@@ -12,10 +12,14 @@ class EnsembleError(Exception):
 
 
 class SpecError(EnsembleError, ValueError):
-    """An action, a rule or a condition can't be read. `key` names the field where there is one."""
+    """An action, a rule, a group or a condition can't be read. `key` names the field where there is one.
+
+    faults: every reason as (path, message, at_key), where there may be several; see `ensemble.faults`.
+    """
 
     def __init__(self, message: str, key: str = "") -> None:
         self.message, self.key = message, key
+        self.faults: tuple[tuple[tuple[str | int, ...], str, bool], ...] = ()
         super().__init__(f"{key}: {message}" if key else message)
 
 
@@ -57,3 +61,11 @@ class MemberError(EnsembleError):
     def __init__(self, member: str, message: str) -> None:
         self.member = member
         super().__init__(f"member {member}: {message}")
+
+
+class RunDirError(EnsembleError):
+    """The directory of a run can't be read, or not used for what was asked. `folder` is its path."""
+
+    def __init__(self, folder: object, message: str) -> None:
+        self.folder, self.message = str(folder), message
+        super().__init__(f"{folder}: {message}")

@@ -13,6 +13,8 @@ DEEPEST = 50  # levels; an ensemble file has five
 LONGEST = 2**20  # characters; reading more takes longer than anybody waits
 LARGEST = 100_000  # values; aliases of aliases make a small file large
 _NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_MERGE = "<<"
+_MERGE_TAG = "tag:yaml.org,2002:merge"
 _DATE_TAG = "tag:yaml.org,2002:timestamp"
 
 
@@ -66,6 +68,8 @@ def read_yaml(text: str, file: str) -> tuple[Any, Places]:
         written = places.lines[line].strip() if line < len(places.lines) else ""
         if written.startswith("when:") and ">" in written:
             message = f'a comparison is put in quotes: when: "{written.removeprefix("when:").strip()}"'
+        if "'\\t'" in message:
+            message = "a tab can't indent YAML: use blanks"
         raise FileError((Problem(file, line + 1, column + 1, " ".join(message.split())),)) from None
     except (yaml.YAMLError, ValueError) as error:
         raise FileError((Problem(file, 1, 1, f"no valid YAML: {' '.join(str(error).split())}"),)) from None
@@ -79,7 +83,11 @@ def _plain(node: yaml.Node, path: Path, loader: yaml.SafeLoader, places: Places)
         raise yaml.constructor.ConstructorError(None, None, "it is too deep or too large", node.start_mark)
     if isinstance(node, yaml.MappingNode):
         data: dict[str, Any] = {}
+        merged: list[Any] = []
         for key_node, value_node in node.value:
+            if key_node.tag == _MERGE_TAG:
+                merged.append(_plain(value_node, (*path, _MERGE), loader, places))
+                continue
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
             inner = (*path, key)
             if key in data:
@@ -89,6 +97,11 @@ def _plain(node: yaml.Node, path: Path, loader: yaml.SafeLoader, places: Places)
                 )
             places.keys[inner] = key_node.start_mark
             data[key] = _plain(value_node, inner, loader, places)
+        for others in merged:
+            for other in others if isinstance(others, list) else [others]:
+                if not isinstance(other, dict):
+                    raise yaml.constructor.ConstructorError(None, None, "<< merges mappings only", node.start_mark)
+                data = other | data  # what is written here wins, then the first
         return data
     if isinstance(node, yaml.SequenceNode):
         return [_plain(entry, (*path, index), loader, places) for index, entry in enumerate(node.value)]

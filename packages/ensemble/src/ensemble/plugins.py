@@ -1,4 +1,14 @@
-"""Find members and packaged custom actions, and choose the member of a run."""
+"""Find what installed modules named `ensemble_NAME` add, and choose the member of a run.
+
+A module has one or more of
+- MEMBER: a subclass of ensemble.member.Member; used as `member: NAME`.
+- ACTIONS: a mapping of names to functions; used as `{name: custom, label: NAME.ACTION}`.
+- READERS: a mapping of names to readers of application metrics; used as `metrics: {t: {reader: NAME.READER}}`.
+  A reader is a function `line -> float | None`, or, where it keeps state, a class whose objects have such a method
+  `feed`: one object is made, without arguments, for each attempt of a job.
+- RULES: a mapping of names to functions that return a list of rules, as mappings or ensemble.document.Rule; used in the
+  list of rules as `{use: NAME.RULES, with: {...}}`: `with` are the keyword arguments.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +22,45 @@ from resources.errors import PluginError
 from resources.plugins import Registry
 
 from ensemble.errors import MemberError
-from ensemble.member import Member, Options
+from ensemble.member import Member
+from ensemble.metrics import did_you_mean
+
+TABLES = ("ACTIONS", "READERS", "RULES")
+Function = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """What a module gives: a member, custom actions by name, or both."""
+    """What a module gives: a member, and functions by name."""
 
     member: type[Member] | None
-    actions: Mapping[str, Callable[..., Any]]
+    actions: Mapping[str, Function]
+    readers: Mapping[str, Function]
+    rules: Mapping[str, Function]
 
 
 def _read(module: ModuleType) -> Plugin:
-    member, actions = getattr(module, "MEMBER", None), getattr(module, "ACTIONS", None)
-    if member is None and actions is None:
-        raise AttributeError("it has neither MEMBER nor ACTIONS")
+    member = getattr(module, "MEMBER", None)
+    if member is None and all(getattr(module, table, None) is None for table in TABLES):
+        raise AttributeError(f"it has none of MEMBER, {', '.join(TABLES)}")
     if member is not None and not (isinstance(member, type) and issubclass(member, Member)):
         raise TypeError("its MEMBER is no subclass of ensemble.member.Member")
     if member is not None and inspect.isabstract(member):
         raise TypeError(f"its MEMBER lacks {', '.join(sorted(member.__abstractmethods__))}")
-    actions = {} if actions is None else actions
-    if not isinstance(actions, Mapping) or not all(isinstance(k, str) and callable(v) for k, v in actions.items()):
-        raise TypeError("its ACTIONS is no mapping of names to functions")
-    return Plugin(member, actions)
+    actions, readers, rules = (_table(module, table) for table in TABLES)
+    for name, reader in readers.items():
+        if isinstance(reader, type) and not callable(getattr(reader, "feed", None)):
+            raise TypeError(f"its reader {name!r} has no method feed(line)")
+    return Plugin(member, actions, readers, rules)
+
+
+def _table(module: ModuleType, name: str) -> Mapping[str, Function]:
+    table = getattr(module, name, None)
+    if table is None:
+        return {}
+    if not isinstance(table, Mapping) or not all(isinstance(k, str) and callable(v) for k, v in table.items()):
+        raise TypeError(f"its {name} is no mapping of names to functions")
+    return table
 
 
 def registry() -> Registry[Plugin]:
@@ -42,21 +68,45 @@ def registry() -> Registry[Plugin]:
     return Registry("ensemble_", _read, builtins=("ensemble.members",))
 
 
-def find_action(label: str, plugins: Registry[Plugin]) -> Callable[..., Any]:
+def find_action(label: str, plugins: Registry[Plugin]) -> Function:
     """The custom action `PLUGIN.NAME`. Raises PluginError."""
+    return _find(label, "action", lambda plugin: plugin.actions, plugins)
+
+
+def find_reader(label: str, plugins: Registry[Plugin]) -> Function:
+    """The reader `PLUGIN.NAME`: a function, or a class of objects with `feed`. Raises PluginError."""
+    return _find(label, "reader", lambda plugin: plugin.readers, plugins)
+
+
+def find_rules(label: str, plugins: Registry[Plugin]) -> Function:
+    """The rule set `PLUGIN.NAME`: a function that returns rules. Raises PluginError."""
+    return _find(label, "rule set", lambda plugin: plugin.rules, plugins)
+
+
+def _find(
+    label: str, what: str, table: Callable[[Plugin], Mapping[str, Function]], plugins: Registry[Plugin]
+) -> Function:
     plugin, _, name = label.partition(".")
-    actions = plugins.load(plugin).actions
-    if name not in actions:
-        raise PluginError(
-            plugin, f"plugin {plugin!r} has no action {name!r}; there are: {', '.join(actions) or 'none'}"
-        )
-    return actions[name]
+    found = table(plugins.load(plugin))
+    if name not in found:
+        hint = did_you_mean(name, list(found)) if found else "; there are: none"
+        raise PluginError(plugin, f"plugin {plugin!r} has no {what} {name!r}{hint}")
+    return found[name]
 
 
 def why_no_action(label: str, plugins: Registry[Plugin]) -> str:
     """Why there is no custom action of that name; empty where there is."""
+    return _why(find_action, label, plugins)
+
+
+def why_no_reader(label: str, plugins: Registry[Plugin]) -> str:
+    """Why there is no reader of that name; empty where there is."""
+    return _why(find_reader, label, plugins)
+
+
+def _why(find: Callable[[str, Registry[Plugin]], Function], label: str, plugins: Registry[Plugin]) -> str:
     try:
-        find_action(label, plugins)
+        find(label, plugins)
     except PluginError as error:
         return str(error)
     return ""
@@ -70,23 +120,24 @@ def why_unavailable(member: type[Member]) -> str:
         return f"{type(error).__name__}: {error}"
 
 
-def choose(asked: str, options: Options, plugins: Registry[Plugin]) -> tuple[str, Member]:
-    """The member of a run by name and as an object: the one asked for, else Flux if it can be used, else local.
+def choose(asked: str, plugins: Registry[Plugin], *, cores: int | None = None) -> tuple[str, type[Member]]:
+    """The member of a run, by name and as a class: the one asked for, else Flux if it can be used, else local.
 
-    Raises MemberError where it can't be used and says why; PluginError where there is none of that name.
+    cores: what --cores says, which not every member takes. Raises MemberError where it can't be used and says why;
+    PluginError where there is none of that name.
     """
     if not asked:
         asked = "local" if why_unavailable(_member("flux", plugins)) else "flux"
     kind = _member(asked, plugins)
     if why := why_unavailable(kind):
         raise MemberError(asked, why)
-    if options.cores is not None and not kind.takes_cores:
+    if cores is not None and not kind.takes_cores:
         raise MemberError(asked, "--cores is for members that run on this machine, such as local")
-    return asked, kind(options)
+    return asked, kind
 
 
 def _member(name: str, plugins: Registry[Plugin]) -> type[Member]:
     member = plugins.load(name).member
     if member is None:
-        raise PluginError(name, f"plugin {name!r} has actions only, it is no member")
+        raise PluginError(name, f"plugin {name!r} is no member: it has actions, readers or rules only")
     return member

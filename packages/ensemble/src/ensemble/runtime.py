@@ -1,25 +1,41 @@
-"""The runtime: takes events from a member to the engine, and the engine's commands to the member."""
+"""The runtime of one run: events from the member to the engine, the engine's commands to the member, all journalled.
+
+What a batch of events leads to is written down before any of it is done.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from ensemble.custom import Functions, Returned
-from ensemble.document import Document
-from ensemble.engine import Command, Engine, Result, returned_event, start_event
-from ensemble.errors import CustomError
-from ensemble.events import Event
-from ensemble.member import Job, Member
+from resources.plugins import Registry
 
-STOP_WITHIN = 3.5  # seconds from a signal until no more is waited for, whatever still runs
-CLOSE_WITHIN = 1.0  # and then for the member to let go
+from ensemble.calls import Caller
+from ensemble.custom import Functions
+from ensemble.dispatch import Dispatcher
+from ensemble.document import Document
+from ensemble.engine import Engine, start_event
+from ensemble.errors import CustomError, MemberError
+from ensemble.events import Event
+from ensemble.job import Job, Spec
+from ensemble.jobs import JobState
+from ensemble.journal import Journal
+from ensemble.member import Member
+from ensemble.plugins import Plugin
+from ensemble.requests import Requests
+from ensemble.results import Command, Result
+from ensemble.tails import Tails
+from ensemble.watcher import Watcher
+
+CLOSE_WITHIN = 3.0  # seconds for the member to let go after a stop
+END_WITHIN = 10.0  # and after the run's own end, when nothing runs any more
 
 
 class Reporter(Protocol):
@@ -28,129 +44,266 @@ class Reporter(Protocol):
     def event(self, event: Event) -> None: ...
     def command(self, command: Command) -> None: ...
     def custom_failed(self, error: CustomError) -> None: ...
-    def stopping(self, why: str) -> None: ...
+    def say(self, kind: str, text: str) -> None: ...
 
 
 class Runtime:
-    """One run of a document on a member."""
+    """One run of a document on a member. `run` is its name, from which the jobs' tokens are made.
 
-    def __init__(self, document: Document, member: Member, functions: Functions) -> None:
+    stopped: why it was stopped before its end (the name of a signal), empty where it was not.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        member: Member,
+        plugins: Registry[Plugin],
+        *,
+        engine: Engine | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         self.document = document
         self.member = member
-        self.engine = Engine(document.jobs, document.rules)
-        self._functions = functions
-        self._why_stopped = ""
+        self.engine = engine or Engine(document)
+        self.stopped = ""
+        self._plugins = plugins
+        self._functions = Functions(document, plugins)
+        self._journal = journal
+        self._changed: dict[str, JobState] = {}
+        self._events: deque[Event] = deque()
+        self._news = asyncio.Event()
+        self._taken: list[asyncio.Future[None]] = []
+        self._specs: dict[tuple[str, int, int], tuple[int, int]] = {}
+        self._wanted: dict[str, bool] = {}
+        self._left = False
 
     async def run(self, reporter: Reporter) -> Result:
         """Returns when nothing runs and no rule can fire any more, or after a stop on SIGINT, SIGTERM or SIGHUP.
 
-        Raises MemberError where the member can't be used, or is lost.
+        Raises MemberError where the member can't be used, or is lost for good.
         """
         self._reporter = reporter
-        self._events: asyncio.Queue[Event | Exception] = asyncio.Queue()
-        self._beat = time.monotonic() + self.document.heartbeat
+        self._dispatcher = Dispatcher(self.member, self.engine, self, self._job, self._say)
+        self._caller = Caller(self._functions, self.engine, self.member, self.feed, reporter.custom_failed)
+        self._watcher = Watcher(self.engine, self.member, self._plugins, self.feed, self._say)
+        self._tails = Tails(self.member, self._journal)
+        self._requests = Requests(self._journal.folder if self._journal else None, self.feed)
+        if self._journal:
+            self.engine.changed = self._changed
+            self.engine.on_value = self._value
         try:
-            await self.member.open(self._events.put_nowait, self._events.put_nowait)
+            await self.member.open(self.feed, self._dispatcher.lost)
+            helpers = (self._dispatcher, self._watcher, self._tails, self._requests)
             work = asyncio.create_task(self._work())
+            others = [asyncio.create_task(helper.work()) for helper in helpers]
             with self._signals(work):
-                try:
-                    await work
-                except asyncio.CancelledError:
-                    if not self._why_stopped:
-                        raise
-                    await self._stop()
+                await self._first_done(work, others)
         finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_WITHIN if self._why_stopped else None):
-                    await self.member.close()
-        while not self._events.empty():  # what closing still told
-            await self._take(self._events.get_nowait())
-        return self.engine.result()
+            await self._close()
+        result = self.engine.result()
+        for failure in result.failures:
+            if found := self._tails.found.get(failure["job"]):
+                failure["stderr"] = found[1]
+        return result
+
+    # What the dispatcher and the others call
+
+    def feed(self, event: Event) -> None:
+        """Give an event to the engine, in its turn."""
+        self._events.append(event)
+        self._news.set()
+
+    async def settled(self) -> None:
+        """Returns when all that was fed before has been taken in."""
+        if self._events:
+            taken = asyncio.get_running_loop().create_future()
+            self._taken.append(taken)
+            await taken
+
+    # The work
 
     async def _work(self) -> None:
-        await self._handle(start_event(time.time()))
+        if self.engine.started:
+            await self._go_on()
+        else:
+            self._take([start_event(time.time())])
+            self._tell_size()
         while not self.engine.done:
-            await self._take(await self._next())
+            await self._wait()
+            self._turn()
+            await asyncio.sleep(0)  # the others' turn, however fast the events come
+        await self._tails.finish()
 
-    async def _stop(self) -> None:
-        self._reporter.stopping(self._why_stopped)
-        try:
-            async with asyncio.timeout(STOP_WITHIN):
-                await self._handle(Event("stop", time.time(), context={"reason": self._why_stopped}))
-                while self.engine.jobs:
-                    await self._take(await self._events.get())
-        except TimeoutError:
+    async def _go_on(self) -> None:
+        """After a resume: what was under way is looked up, and what was not done yet is done."""
+        jobs = [name for name, job in self.engine.jobs.items() if not job.held]
+        self._dispatcher.resume(jobs)
+        for name in jobs:
+            if self.engine.jobs[name].started is not None:
+                self._watcher.started(name)
+        self._watcher.wake()
+        adoption = asyncio.create_task(self._dispatcher.adopt())
+        while not adoption.done():
+            await asyncio.wait([adoption], timeout=0.01)
+            self._turn()
+        await adoption
+        for call in list(self.engine.calls.values()):
+            self._caller.call(call)
+        self._tell_size()
+
+    def _turn(self) -> None:
+        """Take in all that has come, and the tick if it is due."""
+        batch = list(self._drain())
+        due = self.engine.next_timer
+        if due is not None and time.time() >= due:
+            batch.append(Event("tick", time.time()))
+        if batch:
+            self._take(batch)
+        for taken in self._taken:
+            if not taken.done():
+                taken.set_result(None)
+        self._taken.clear()
+
+    def _drain(self) -> Iterator[Event]:
+        while self._events:
+            yield self._events.popleft()
+
+    async def _wait(self) -> None:
+        """Until there are events, or a timer is due."""
+        if self._events:
             return
+        self._news.clear()
+        due = self.engine.next_timer
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if due is None else max(0.0, due - time.time())):
+                await self._news.wait()
 
-    async def _take(self, event: Event | Exception) -> None:
-        if isinstance(event, Exception):
-            raise event
-        await self._handle(event)
-
-    async def _next(self) -> Event | Exception:
-        """The next event: a member's, or the heartbeat's when it is due."""
-        if not self.document.heartbeat:
-            return await self._events.get()
-        try:
-            async with asyncio.timeout(self._beat - time.monotonic()):
-                return await self._events.get()
-        except TimeoutError:
-            # From now, not from when it was due: after a long pause they don't come all at once.
-            self._beat = time.monotonic() + self.document.heartbeat
-            return Event("heartbeat", time.time())
-
-    async def _handle(self, event: Event) -> None:
-        # Custom functions come after the other commands of their event: they may take long, and a
-        # stop meanwhile must not leave a job that the engine knows and the member does not.
-        pending: deque[Event | Command] = deque([event])
-        while pending:
-            item = pending.popleft()
-            if isinstance(item, Command):
-                pending.append(await self._custom(item))
+    def _take(self, batch: Iterable[Event]) -> None:
+        """Feed the engine, write it all down, and then do what follows."""
+        commands: list[Command] = []
+        for event in batch:
+            if event.job and self._watcher.holds_back(event):
                 continue
-            self._reporter.event(item)
-            for command in self.engine.handle(item):
-                self._reporter.command(command)
-                match command.kind:
-                    case "submit":
-                        await self.member.submit(
-                            [Job(name, self.document.jobs[command.label]) for name in command.jobs]
-                        )
-                    case "cancel" | "terminate":
-                        await self.member.cancel(command.jobs)
-                    case "custom":
-                        pending.append(command)
+            self._reporter.event(event)
+            if self._journal and self._matters(event):
+                self._journal.add(event)
+            followed = self.engine.handle(event)
+            if followed:
+                commands += followed
+            if event.job:
+                self._after(event)
+        if self._journal:
+            for command in commands:
+                self._journal.decide(command, command.event.time if command.event else time.time())
+            self._journal.commit((name, job, self._amounts(job)) for name, job in self._changed.items())
+            if self._journal.wants_snapshot:
+                self._journal.snapshot(self.engine.state())
+        for name, job in self._changed.items():
+            if job.ended and job.outcome not in ("success", "cancelled"):
+                self._tails.want(name)
+        self._changed.clear()
+        for command in commands:
+            self._reporter.command(command)
+            self._do(command)
 
-    async def _custom(self, command: Command) -> Event:
-        """Call the function in a thread of its own, so that a slow one does not hold up a stop."""
-        arguments = {
-            "metrics": self.engine.metrics,
-            "event": command.event,
-            "rule": command.rule,
-            "action": command.action,
-            "handle": self.member.handle,
-        }
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Returned | CustomError] = loop.create_future()
+    def _matters(self, event: Event) -> bool:
+        """Whether a replay needs the event: most of what Flux tells of a job changes nothing."""
+        if not event.job:
+            return True
+        wanted = self._wanted.get(event.name)
+        if wanted is None:
+            wanted = self._wanted[event.name] = self.engine.wants(event.name)
+        return wanted and (event.job in self.engine.jobs or "foreign" in event.context)
 
-        def call() -> None:
-            result: Returned | CustomError
-            try:
-                result = self._functions.call(command.label, arguments)
-            except CustomError as error:
-                result = error
-            loop.call_soon_threadsafe(settle, result)
+    def _after(self, event: Event) -> None:
+        if event.name == "start":
+            self._watcher.started(event.job)
+            self._watcher.wake()
+        elif event.name == "clean":
+            self._dispatcher.ended(event.job)
 
-        def settle(result: Returned | CustomError) -> None:
-            if not answer.done():
-                answer.set_result(result)
+    def _do(self, command: Command) -> None:
+        match command.kind:
+            case "submit":
+                self._dispatcher.submit(command.jobs)
+            case "cancel":
+                self._dispatcher.cancel(command.jobs)
+            case "terminate":
+                self._left = command.leave
+                if not command.leave:
+                    self._dispatcher.cancel(command.jobs)
+            case "resize":
+                self._dispatcher.resize(command.nodes)
+            case "custom":
+                self._caller.call(command)
+                # A rule that a function returns may wait for other events than those so far.
+                self._wanted.clear()
 
-        threading.Thread(target=call, name="custom", daemon=True).start()
-        result = await answer
-        if isinstance(result, CustomError):
-            self._reporter.custom_failed(result)
-            return returned_event(time.time(), error=str(result))
-        return returned_event(time.time(), result.actions, result.rules)
+    def _job(self, name: str) -> Job:
+        job = self.engine.jobs[name]
+        spec = self._spec(name, job)
+        return Job(name, f"{self.member.options.run}-{name}", spec, tuple(self.engine.suspects.avoided))
+
+    def _spec(self, name: str, job: JobState) -> Spec:
+        overrides = self.engine.overrides[job.overrides]
+        return self.document.jobs[job.group].spec(name, job.index, job.attempt, overrides, escalation=job.retried)
+
+    def _amounts(self, job: JobState) -> tuple[int, int]:
+        """How many nodes and cores an attempt asks for."""
+        key = (job.group, job.overrides, job.attempt)
+        if key not in self._specs:
+            spec = self._spec(job.group, job)
+            self._specs[key] = (spec.nodes, spec.tasks * spec.cores)
+        return self._specs[key]
+
+    def _value(self, key: str, at: float, value: float) -> None:
+        if self._journal:
+            self._journal.point(key, at, value, self.engine.metrics.get(f"mean.{key}"))
+
+    def _tell_size(self) -> None:
+        if self.member.size is not None:
+            self.feed(Event("size", time.time(), context={"nodes": self.member.size}))
+
+    def _say(self, kind: str, text: str) -> None:
+        self._reporter.say(kind, text)
+
+    # The end
+
+    async def _first_done(self, work: asyncio.Task[None], others: list[asyncio.Task[None]]) -> None:
+        """Until the work is done or stopped; what ends one of the others ends it all, with its reason."""
+        try:
+            done, _ = await asyncio.wait([work, *others], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if not task.cancelled():
+                    task.result()
+        finally:
+            for task in (work, *others):
+                task.cancel()
+            await asyncio.gather(work, *others, return_exceptions=True)
+
+    async def _close(self) -> None:
+        unfinished = not self.engine.done
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN if unfinished else END_WITHIN):
+                await self.member.close(leave=unfinished or self._left)
+        except (TimeoutError, MemberError) as error:
+            self._say("lost", f"the member did not close in order: {error}")
+        finally:
+            if self._journal:
+                self._take_down()
+
+    def _take_down(self) -> None:
+        """The last words: what came while closing is for the engine too, but nothing is done about it any more."""
+        journal = self._journal
+        if journal is None:
+            return
+        for event in self._drain():
+            if event.job and self._matters(event):
+                journal.add(event)
+                self.engine.handle(event)
+        journal.commit((name, job, self._amounts(job)) for name, job in self._changed.items())
+        calls = Counter(json.loads(journal.meta.get("calls", "{}")))
+        journal.note({"calls": json.dumps(calls + self.member.calls), "owner": ""})
 
     @contextmanager
     def _signals(self, work: asyncio.Task[None]) -> Iterator[None]:
@@ -164,7 +317,7 @@ class Runtime:
             wanted.append(signal.SIGHUP)
 
         def stop(name: str) -> None:
-            self._why_stopped = self._why_stopped or name
+            self.stopped = self.stopped or name
             work.cancel()
 
         for number in wanted:
@@ -174,3 +327,17 @@ class Runtime:
         finally:
             for number in wanted:
                 loop.remove_signal_handler(number)
+
+
+def replay(document: Document, journal: Journal, tell: Callable[[int], None] | None = None) -> Engine:
+    """The engine of a run as its journal has it. Raises JournalError where that can't be read."""
+    state, events = journal.restored()
+    engine = Engine.restore(document, state) if state else Engine(document)
+    handle = engine.handle
+    count = 0
+    for event in events:
+        handle(event)
+        count += 1
+    if tell:
+        tell(count)
+    return engine

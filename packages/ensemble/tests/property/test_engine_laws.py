@@ -1,126 +1,180 @@
-"""Laws of the engine, over event streams of any order, with repeated, late and missing events."""
+"""Laws of the engine, on queues that do anything that a queue may do."""
 
 from __future__ import annotations
 
+import json
+import random
 from collections import Counter
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensemble.document import JobGroup, Rule
-from ensemble.engine import Command, Engine, start_event
-from ensemble.events import JOB_EVENTS, OUTCOMES, RAW, Event
+from ensemble.engine import Engine, start_event
+from ensemble.events import CAUSES, Event
+from ensemble.load import parse
 
-NAMES = ("a", "b", "c")
-GROUPS = {name: JobGroup(name=name, command="true", count=number + 1) for number, name in enumerate(NAMES)}
-
-
-def _rule(trigger: str, group: str, metric: str, action: str, label: str, numbers: tuple[int, int, int]) -> Rule:
-    when, repetitions, backoff = numbers
-    spec: dict[str, Any] = {"trigger": trigger}
-    if trigger == "metric":
-        spec |= {
-            "name": f"count.{group}.{metric}" if metric in OUTCOMES else f"{metric}.{group}-duration",
-            "when": when,
-        }
-    elif trigger.startswith("job-") and group != "c":
-        spec |= {"name": group}
-    spec["action"] = {"name": action, "repetitions": repetitions, "backoff": backoff}
-    if action != "terminate":
-        spec["action"] |= {"label": label}
-    return Rule(spec)
-
-
-RULES = st.lists(
-    st.builds(
-        _rule,
-        st.sampled_from(["start", "metric", "metric", *(f"job-{name}" for name in JOB_EVENTS)]),
-        st.sampled_from(NAMES),
-        st.sampled_from(["success", "failed", "mean", "mad"]),
-        st.sampled_from(["submit", "submit", "submit", "cancel", "terminate"]),
-        st.sampled_from(NAMES),
-        st.tuples(st.integers(0, 4), st.integers(1, 4), st.integers(0, 2)),
-    ),
-    max_size=8,
-)
-CONTEXTS = {
-    "finish": [{"status": 0}, {"status": 0}, {"status": 256}, {"status": 9}],
-    "exception": [{"type": kind, "severity": level} for kind in ("cancel", "timeout", "alloc") for level in (0, 1)],
-}
-EVENTS = st.lists(
-    st.tuples(st.sampled_from(NAMES), st.integers(0, 4), st.sampled_from(RAW), st.integers(0, 5), st.floats(0, 100)),
-    max_size=80,
-).map(
-    lambda drawn: [
-        Event(name, at, f"{group}.{number}", CONTEXTS[name][pick % len(CONTEXTS[name])] if name in CONTEXTS else {})
-        for group, number, name, pick, at in drawn
-    ]
-)
-START = Rule({"trigger": "start", "action": {"name": "submit", "label": "a"}})
+TEXT = """
+logging: {heartbeat: 7}
+variables: {x: 0}
+jobs:
+  - {name: a, command: "true", count: 3, retries: {max: 2, infrastructure: 1, on: [failed, exception]}}
+  - {name: b, command: "true", count: 2, timeout: 5}
+  - {name: c, command: "true", depends_on: [a]}
+rules:
+  - {trigger: start, action: {name: submit, label: a}}
+  - {trigger: start, action: {name: submit, label: c}}
+  - {trigger: job-failed, name: a, action: {name: submit, label: b, repetitions: 2}}
+  - {trigger: job-start, name: b, action: {name: cancel, label: b}}
+  - {trigger: metric, name: count.a.finished, when: 2, action: {name: submit, label: b, value: {count: 1}}}
+  - trigger: metric
+    name: mean.a-duration
+    when: "> 1.5"
+    action: {name: submit, label: a, repetitions: 2, backoff: 1}
+  - trigger: metric
+    name: max.a-duration
+    when: "> 1"
+    on: crossing
+    action: {name: set, label: x, value: "var.x + 1"}
+  - {trigger: metric, when: "var.x >= 1 and count.b.cancelled >= 1", action: {name: submit, label: b}}
+  - {trigger: heartbeat, action: {name: message, value: "x is {var.x}", repetitions: unlimited}}
+  - {trigger: every, when: 20, action: {name: submit, label: b, repetitions: 2}}
+  - {trigger: idle, action: {name: submit, label: a, repetitions: 1}}
+  - {trigger: end, action: {name: message, value: over}}
+"""
+DOCUMENT = parse(TEXT, "laws.yaml")
+STOPPING = parse(TEXT.replace("{name: message, value: over}", "{name: submit, label: b}").replace(
+    "{trigger: job-start, name: b, action: {name: cancel, label: b}}",
+    "{trigger: job-timeout, action: {name: terminate}}"), "laws.yaml")  # fmt: skip
+KINDS = [*CAUSES, "never-heard-of"]
 
 
-@given(RULES, EVENTS)
-@settings(max_examples=150, deadline=None)
-def test_the_same_events_give_the_same_commands_and_metrics(rules: list[Rule], events: list[Event]) -> None:
-    def play() -> tuple[list[list[Command]], dict[str, Any]]:
-        engine = Engine(GROUPS, [START, *rules])
-        return [engine.handle(event) for event in (start_event(0.0), *events)], engine.metrics.as_dict()
+class Queue:
+    """Takes the engine's commands and does with each job what the dice say, and tells some things twice."""
 
-    assert play() == play()
+    def __init__(self, engine: Engine, dice: random.Random) -> None:
+        self.engine, self.dice = engine, dice
+        self.live: dict[str, str] = {}
+        self.now = 1000.0
+        self.told: list[Event] = []
+        self.commands: list[object] = []
+        self.submitted: Counter[str] = Counter()
+        self.cancelled: set[str] = set()
 
-
-@given(RULES, EVENTS)
-@settings(max_examples=150, deadline=None)
-def test_submitted_is_finished_and_running_and_each_job_ends_once(rules: list[Rule], events: list[Event]) -> None:
-    engine = Engine(GROUPS, [START, *rules])
-    named: list[str] = []
-    for event in (start_event(0.0), *events):
-        before = {group: dict(counts) for group, counts in engine.metrics.counts.items()}
-        for command in engine.handle(event):
+    def feed(self, event: Event) -> None:
+        self.told.append(event)
+        for command in self.engine.handle(event):
+            self.commands.append(command)
             if command.kind == "submit":
-                named.extend(command.jobs)
-        for group, submitted in engine.submitted.items():
-            counts = engine.metrics.counts.get(group, {})
-            assert submitted == counts.get("finished", 0) + engine.running.get(group, 0)
-            assert counts.get("finished", 0) == sum(counts.get(how, 0) for how in OUTCOMES)
-            assert counts.get("finished", 0) - before.get(group, {}).get("finished", 0) in (0, 1)
-    assert len(named) == len(set(named)) == sum(engine.submitted.values())
+                self.live |= dict.fromkeys(command.jobs, "new")
+                self.submitted.update(command.jobs)
+            elif command.kind in ("cancel", "terminate"):
+                self.cancelled.update(command.jobs)
+
+    def job(self, name: str, event: str, **context: object) -> None:
+        self.feed(Event(event, self.now, name, context))
+        if self.dice.random() < 0.2:
+            self.feed(Event(event, self.now, name, context))
+
+    def exception(self, name: str, kind: str) -> None:
+        self.job(name, "exception", type=kind, severity=0, note="")
+
+    def step(self) -> None:
+        self.now += self.dice.random() * 3
+        due = self.engine.next_timer
+        if due is not None and (due <= self.now or not self.live):
+            self.now = max(self.now, due)
+            self.feed(Event("tick", self.now))
+            return
+        if not self.live:
+            return
+        name = self.dice.choice(list(self.live))
+        at = self.live[name]
+        if name in self.cancelled and self.dice.random() < 0.7:
+            self.exception(name, "cancel")
+            at = "ending"
+        if at == "new":
+            self.job(name, "submit", id="q")
+            self.live[name] = "submitted"
+        elif at == "submitted":
+            if self.dice.random() < 0.1:
+                self.exception(name, self.dice.choice(KINDS))
+                self.live[name] = "ending"
+                return
+            self.job(name, "alloc", hosts=[f"n{self.dice.randrange(3)}"])
+            self.job(name, "start")
+            self.live[name] = "running"
+        elif at == "running":
+            fate = self.dice.random()
+            if fate < 0.1:
+                self.job(name, "requeue", type="node-lost", note="")
+                self.live[name] = "submitted"
+            elif fate < 0.25:
+                self.exception(name, self.dice.choice(KINDS))
+                self.live[name] = "ending"
+            else:
+                self.job(name, "finish", status=self.dice.choice([0, 0, 256]))
+                self.live[name] = "ending"
+        else:
+            del self.live[name]
+            self.job(name, "clean")
 
 
-@given(RULES, EVENTS)
+def played(seed: int, document=DOCUMENT, most: int = 400) -> Queue:
+    queue = Queue(Engine(document), random.Random(seed))
+    queue.feed(start_event(1000.0))
+    for _ in range(most):
+        if queue.engine.done:
+            break
+        queue.step()
+    return queue
+
+
+SEEDS = st.integers(0, 2**32)
+
+
+@given(SEEDS, st.sampled_from([DOCUMENT, STOPPING]))
 @settings(max_examples=150, deadline=None)
-def test_no_action_runs_more_often_than_its_repetitions(rules: list[Rule], events: list[Event]) -> None:
-    engine = Engine(GROUPS, [START, *rules])
-    fired = Counter(
-        id(command.rule)
-        for event in (start_event(0.0), *events)
-        for command in engine.handle(event)
-        if command.kind == "trigger"
-    )
-    for rule in rules:
-        assert fired[id(rule)] <= rule.action.repetitions
+def test_what_was_submitted_has_ended_or_is_running(seed, document):
+    """submitted = finished + running + lost, and each job ends once."""
+    queue = played(seed, document)
+    for group, counts in queue.engine.metrics.counts.items():
+        ended = sum(counts.get(what, 0) for what in ("success", "failed", "cancelled", "timeout", "exception"))
+        assert counts.get("finished", 0) == ended
+        assert counts["submitted"] == ended + counts.get("lost", 0) + queue.engine.running.get(group, 0)
+        assert counts["submitted"] == queue.engine.submitted[group]
+    assert set(queue.submitted.values()) <= {1}
+    live = Counter(job.group for job in queue.engine.jobs.values() if not job.ended)
+    assert live == Counter(queue.engine.running)
 
 
-@given(EVENTS)
-@settings(max_examples=150, deadline=None)
-def test_a_repeated_event_counts_once(events: list[Event]) -> None:
-    """Jobs end once: the ends of a stream told twice are the ends of the stream told once."""
-    ends = [event for event in events if event.name in ("finish", "clean")]
-    once, twice = Engine(GROUPS, [START]), Engine(GROUPS, [START])
-    for event in (start_event(0.0), *ends):
-        once.handle(event)
-        twice.handle(event)
-        if event.job:
-            twice.handle(event)
-    assert once.metrics.as_dict() == twice.metrics.as_dict()
+@given(SEEDS, st.sampled_from([DOCUMENT, STOPPING]))
+@settings(max_examples=50, deadline=None)
+def test_the_same_events_give_the_same_commands(seed, document):
+    queue = played(seed, document)
+    engine, commands = Engine(document), []
+    for event in queue.told:
+        commands += engine.handle(event)
+    assert commands == queue.commands
+    assert engine.state() == queue.engine.state()
 
 
-@given(EVENTS)
-@settings(max_examples=150, deadline=None)
-def test_nothing_is_submitted_after_a_stop(events: list[Event]) -> None:
-    any_event = [Rule(trigger=f"job-{name}", action={"name": "submit", "label": "a"}) for name in JOB_EVENTS]
-    engine = Engine(GROUPS, [START, *any_event])
-    engine.handle(start_event(0.0))
-    engine.handle(Event("stop", 1.0, context={"reason": "SIGTERM"}))
-    assert [command for event in events for command in engine.handle(event)] == []
+@given(SEEDS, st.floats(0, 1), st.sampled_from([DOCUMENT, STOPPING]))
+@settings(max_examples=100, deadline=None)
+def test_state_and_restore_change_nothing(seed, cut, document):
+    """Restored from JSON in the middle, it does the rest as if nothing had been."""
+    queue = played(seed, document)
+    middle = int(cut * len(queue.told))
+    engine = Engine(document)
+    before = [command for event in queue.told[:middle] for command in engine.handle(event)]
+    again = Engine.restore(document, json.loads(json.dumps(engine.state())))
+    after = [command for event in queue.told[middle:] for command in again.handle(event)]
+    assert before + after == queue.commands
+    assert json.dumps(again.state()) == json.dumps(queue.engine.state())
+
+
+@given(SEEDS)
+@settings(max_examples=50, deadline=None)
+def test_a_run_whose_jobs_all_end_comes_to_its_end(seed):
+    queue = played(seed, most=5000)
+    assert queue.engine.done
+    assert not queue.live

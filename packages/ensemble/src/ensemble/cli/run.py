@@ -3,64 +3,161 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import sys
+import time
+import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from resources.clikit import json_option
+from resources.plugins import Registry
 
-from ensemble.custom import Functions
+from ensemble.document import Document
+from ensemble.engine import Engine
 from ensemble.errors import EnsembleError, FileError
-from ensemble.load import load
-from ensemble.member import Options
-from ensemble.plugins import choose, registry, why_no_action
-from ensemble.report import JsonReport, LiveReport, TextReport
-from ensemble.runtime import Runtime
+from ensemble.journal import DATABASE, Journal, started_meta
+from ensemble.load import load, parse
+from ensemble.member import Member, Options
+from ensemble.plugins import Plugin, choose, registry
+from ensemble.reporting.json import JsonReport, end_of
+from ensemble.reporting.live import LiveReport
+from ensemble.reporting.text import TextReport
+from ensemble.runtime import Runtime, replay
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    document: Document
+    member: Member
+    journal: Journal
+    engine: Engine | None
 
 
 @click.command()
-@click.argument("file")
-@click.option("--member", default="", metavar="NAME", help="Where the jobs run: local, flux, or a plugin's.")
+@click.argument("file", required=False, default="")
+@click.option("--member", default="", metavar="NAME", help="Where the jobs run: local, flux, slurm, ... or a plugin's.")
 @click.option("--cores", type=click.IntRange(min=1), help="Use this many cores of this machine (local).")
-@click.option(
-    "--dir", "folder", type=click.Path(path_type=Path), help="Where the jobs' output goes: a new or empty folder."
-)
+@click.option("--dir", "folder", type=click.Path(path_type=Path), help="The directory of the run: a new or empty one.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --dir, or in a directory given in place of FILE.")
 @json_option
 @click.pass_context
-def run(ctx: click.Context, file: str, member: str, cores: int | None, folder: Path | None, as_json: bool) -> None:
+def run(
+    ctx: click.Context, file: str, member: str, cores: int | None, folder: Path | None, resume: bool, as_json: bool
+) -> None:
     """Run the ensemble in FILE (- is stdin) until nothing runs and no rule can fire.
 
-    Exits with 0 where all went as the rules say; with 1 where jobs failed, an action failed, or a rule was never met.
+    Everything is kept in the directory of the run; `ensemble run --resume DIR` goes on with one that was stopped or
+    killed. Ctrl-C and SIGTERM stop the run and leave its jobs to their queue.
+
+    Exits with 0 where all went as the rules say; with 1 where jobs failed, an action failed, a rule was never met, or
+    the run was stopped.
     """
+    if resume and file and Path(file).is_dir():
+        if folder is not None:
+            raise click.UsageError("the directory is given twice: as FILE and as --dir")
+        file, folder = "", Path(file)
+    if resume and folder is None:
+        raise click.UsageError("--resume wants the directory of the run: ensemble run --resume DIR")
+    if not file and not resume:
+        raise click.UsageError("which FILE? (- is stdin)")
     plugins = registry()
+    if resume and folder is not None and (not file or (folder / DATABASE).exists()):
+        made = _resumed(ctx, folder, file, member, plugins)
+    else:
+        made = _new(ctx, file, member, cores, folder, plugins)
+    runtime = Runtime(
+        made.document,
+        made.member,
+        plugins,
+        engine=made.engine,
+        journal=made.journal,
+    )
+    live = sys.stdout.isatty() and not as_json
+    report = (JsonReport if as_json else LiveReport if live else TextReport)(made.document, runtime.engine)
     try:
-        document = load(file, lambda label: why_no_action(label, plugins))
+        result = asyncio.run(runtime.run(report))
+        if runtime.stopped:
+            report.stopped(runtime.stopped, result, made.journal.folder)
+        else:
+            report.end(result, made.member)
+            ending = {"type": "end", **end_of(result, runtime.engine, made.member)}
+            made.journal.note({"ended": repr(time.time()), "result": json.dumps(ending)})
+    finally:
+        made.journal.close()
+        if isinstance(report, LiveReport):
+            report.close()
+    if runtime.stopped or not result.met or result.ended_by not in ("", "terminate"):
+        ctx.exit(1)
+
+
+def _new(
+    ctx: click.Context, file: str, asked: str, cores: int | None, folder: Path | None, plugins: Registry[Plugin]
+) -> _Run:
+    try:
+        document = load(file, plugins)
     except FileError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         ctx.exit(1)
-    if folder is not None:
-        _check_empty(folder)
-    asked = member or document.member
-    name, chosen = choose(asked, Options(cores, folder), plugins)
-    if not asked:
+    identity = uuid.uuid4().hex[:12]
+    folder = (folder or _default_folder(file, identity)).absolute()
+    wanted = asked or document.member
+    settings = document.settings if wanted == document.member else {}
+    name, kind = choose(wanted, plugins, cores=cores)
+    made = kind(Options(identity, folder / "member", cores, settings=settings))
+    if not wanted:
         click.echo(f"no member was asked for: using {name}", err=True)
-    live = sys.stdout.isatty() and not as_json
-    runtime = Runtime(document, chosen, Functions(document, plugins))
-    report = (JsonReport if as_json else LiveReport if live else TextReport)(document, runtime.engine)
-    try:
-        result = asyncio.run(runtime.run(report))
-        report.end(result, chosen)
-    finally:
-        if isinstance(report, LiveReport):
-            report.close()
-    if not result.met or result.ended_by not in ("", "terminate"):
-        ctx.exit(1)
+    meta = {
+        "run": identity,
+        "version": _version(),
+        "file": document.file,
+        "text": document.text,
+        "member": name,
+        "settings": json.dumps(settings),
+        "cores": json.dumps(cores),
+        "cwd": os.getcwd(),  # noqa: PTH109 - as the shell has it
+        "started": repr(time.time()),
+    }
+    journal = Journal.create(folder, meta | started_meta(), durable=made.remote)
+    click.echo(f"directory of the run: {folder}", err=True)
+    return _Run(document, made, journal, None)
 
 
-def _check_empty(folder: Path) -> None:
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise EnsembleError(f"--dir {folder} is there and not empty: output of two runs is not mixed")
-    except OSError as error:
-        raise EnsembleError(f"--dir {folder}: {error.strerror}") from None
+def _resumed(ctx: click.Context, folder: Path, file: str, asked: str, plugins: Registry[Plugin]) -> _Run:
+    folder = folder.absolute()
+    journal = Journal.open(folder)
+    meta = journal.meta
+    if file and load(file, plugins).text != meta["text"]:
+        raise EnsembleError(f"{file} has changed since the run in {folder} began: leave it out to go on as it was")
+    if asked not in ("", meta["member"]):
+        raise EnsembleError(f"the run in {folder} is on member {meta['member']}, not {asked}")
+    if meta["ended"]:
+        click.echo(f"the run in {folder} has ended: `ensemble report {folder}` shows it", err=True)
+        ctx.exit(0 if json.loads(meta["result"])["met"] else 1)
+    if Path(meta["cwd"]).is_dir():
+        os.chdir(meta["cwd"])
+    document = parse(meta["text"], meta["file"], plugins)
+    cores, settings = json.loads(meta["cores"]), json.loads(meta["settings"])
+    _, kind = choose(meta["member"], plugins, cores=cores)
+    member = kind(Options(meta["run"], folder / "member", cores, settings=settings))
+    engine = replay(
+        document, journal, lambda count: click.echo(f"resuming {folder}: {count} events were taken in again", err=True)
+    )
+    journal.note(started_meta())
+    return _Run(document, member, journal, engine)
+
+
+def _default_folder(file: str, identity: str) -> Path:
+    """`$XDG_STATE_HOME/ensemble/NAME-DATE-RUN` (XDG Base Directory Specification); it stays until it is removed."""
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111 - may not exist
+    name = "stdin" if file == "-" else Path(file).stem
+    return Path(base) / "ensemble" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{identity[:4]}"
+
+
+def _version() -> str:
+    from ensemble import __version__
+
+    return __version__

@@ -7,7 +7,6 @@ from resources.clikit import echo_json, json_option
 
 from ensemble.errors import FileError
 from ensemble.load import load
-from ensemble.plugins import registry, why_no_action
 
 
 @click.command()
@@ -16,9 +15,8 @@ from ensemble.plugins import registry, why_no_action
 @click.pass_context
 def validate(ctx: click.Context, file: str, as_json: bool) -> None:
     """Check FILE (- is stdin): every problem in a line with file, line and column. Exits with 1 where there is one."""
-    plugins = registry()
     try:
-        document = load(file, lambda label: why_no_action(label, plugins))
+        document = load(file)
     except FileError as error:
         if as_json:
             echo_json({"file": file, "valid": False, "problems": [problem.as_dict() for problem in error.problems]})

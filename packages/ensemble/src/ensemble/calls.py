@@ -1,0 +1,72 @@
+"""Calls custom functions, each in a thread of its own, so that a slow one holds up neither the run nor a stop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from ensemble.custom import Functions, Returned
+from ensemble.engine import Engine, returned_event
+from ensemble.errors import CustomError
+from ensemble.events import Event
+from ensemble.member import Member
+from ensemble.results import Command
+
+
+class Caller:
+    """One at a time, in the order of their commands: what a function sees does not change under it by another."""
+
+    def __init__(
+        self,
+        functions: Functions,
+        engine: Engine,
+        member: Member,
+        feed: Callable[[Event], None],
+        failed: Callable[[CustomError], None],
+    ) -> None:
+        self._functions = functions
+        self._engine = engine
+        self._member = member
+        self._feed = feed
+        self._failed = failed
+        self._queue: list[Command] = []
+
+    def call(self, command: Command) -> None:
+        """Call the function of a command; what it returns is fed to the engine."""
+        self._queue.append(command)
+        if len(self._queue) == 1:
+            self._start(command)
+
+    def _start(self, command: Command) -> None:
+        loop = asyncio.get_running_loop()
+        arguments = {
+            "metrics": self._engine.metrics,
+            "event": command.event,
+            "rule": command.rule,
+            "action": command.action,
+            "handle": self._member.handle,
+        }
+
+        def work() -> None:
+            result: Returned | CustomError
+            try:
+                result = self._functions.call(command.label, arguments)
+            except CustomError as error:
+                result = error
+            with suppress(RuntimeError):  # the loop is gone after a stop: a resumed run calls the function again
+                loop.call_soon_threadsafe(self._returned, command, result)
+
+        threading.Thread(target=work, name="custom", daemon=True).start()
+
+    def _returned(self, command: Command, result: Returned | CustomError) -> None:
+        if isinstance(result, CustomError):
+            self._failed(result)
+            self._feed(returned_event(time.time(), command.call, error=str(result)))
+        else:
+            self._feed(returned_event(time.time(), command.call, result.actions, result.rules))
+        self._queue.pop(0)
+        if self._queue:
+            self._start(self._queue[0])

@@ -1,0 +1,212 @@
+"""Keeps a member at what the engine wants: submits, cancels and resizes, through limits and lost connections.
+
+One task does one thing at a time, what is most urgent first: connect again, cancel, resize, submit. What it could not
+finish stays in its queues. A job whose submission is in doubt is looked up by its token before it is submitted again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from ensemble.engine import Engine
+from ensemble.errors import MemberError
+from ensemble.events import COURSE, Event
+from ensemble.job import Job, Known
+from ensemble.member import Member, SubmitLimit, Unreachable
+
+BATCH = 1000  # jobs that are handed over at a time: a cancellation waits for no more
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries
+_NEVER = float("inf")
+
+
+class Feed(Protocol):
+    """Gives events to the engine; `settled` returns when all that was given before has been taken in."""
+
+    def feed(self, event: Event) -> None: ...
+    async def settled(self) -> None: ...
+
+
+class Dispatcher:
+    """`job` makes what a member is given from a name. `say` is told (kind, text) of what goes wrong and right again."""
+
+    def __init__(
+        self, member: Member, engine: Engine, feed: Feed, job: Callable[[str], Job], say: Callable[[str, str], None]
+    ) -> None:
+        self.member = member
+        self._engine = engine
+        self._feed = feed
+        self._job = job
+        self._say = say
+        self._waiting: deque[str] = deque()
+        self._withdrawn: set[str] = set()  # cancelled before they were handed over
+        self._handed: set[str] = set()
+        self._cancels: dict[str, None] = {}
+        self._nodes: int | None = None
+        self._broken: Exception | None = None
+        self._wake = asyncio.Event()
+        self._paused_until = 0.0
+        self._pause = FIRST_PAUSE
+
+    # What the runtime asks for; nothing here waits.
+
+    def submit(self, names: Iterable[str]) -> None:
+        self._waiting.extend(names)
+        self._wake.set()
+
+    def cancel(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self._handed:
+                self._cancels[name] = None
+            else:
+                self._withdrawn.add(name)
+                now = time.time()
+                note = "cancelled before it was submitted"
+                self._feed.feed(Event("exception", now, name, {"type": "cancel", "severity": 0, "note": note}))
+                self._feed.feed(Event("clean", now, name))
+        self._wake.set()
+
+    def resize(self, nodes: int) -> None:
+        self._nodes = nodes
+        self._wake.set()
+
+    def lost(self, error: Exception) -> None:
+        """The member says that no more events will come until it is opened again."""
+        self._broken = self._broken or error
+        self._wake.set()
+
+    def ended(self, name: str) -> None:
+        """A job has left the queue: there is room for another."""
+        self._handed.discard(name)
+        if self._paused_until:
+            self._paused_until = 0.0
+            self._wake.set()
+
+    def resume(self, names: Iterable[str]) -> None:
+        """Jobs of an earlier process: whether they were submitted is for the queue to tell."""
+        self._handed.update(names)
+        self._broken = None
+
+    # The task
+
+    async def work(self) -> None:
+        """Runs until it is cancelled. Raises MemberError where the member can't go on."""
+        while True:
+            await self._wait()
+            try:
+                if self._broken is not None:
+                    await self._reconnect(self._broken)
+                elif self._cancels:
+                    names = list(self._cancels)
+                    await self.member.cancel(names)
+                    for name in names:
+                        self._cancels.pop(name, None)
+                elif self._nodes is not None:
+                    await self._resize(self._nodes)
+                elif self._waiting and time.monotonic() >= self._paused_until:
+                    await self._submit()
+            except Unreachable as error:
+                self._broken = error
+
+    async def adopt(self) -> None:
+        """Ask the queue for every job that was handed over; those that it has no record of are submitted, or lost."""
+        known = [self._known(name) for name in self._handed if name in self._engine.jobs]
+        absent = set(await self.member.adopt(known)) if known else set()
+        await self._feed.settled()
+        again = []
+        for name in [name for name in self._engine.jobs if name in absent]:
+            job = self._engine.jobs[name]
+            if not job.seen and not job.cancelling:
+                again.append(name)
+                continue
+            kind = "lost" if job.seen else "cancel"
+            note = "the queue has no record of it" if job.seen else "cancelled before it was submitted"
+            now = time.time()
+            self._feed.feed(Event("exception", now, name, {"type": kind, "severity": 0, "note": note}))
+            self._feed.feed(Event("clean", now, name))
+        self._handed.difference_update(again)
+        self._waiting.extendleft(reversed(again))
+        self._cancels.update((name, None) for name in self._handed if self._is_cancelling(name))
+        if self._engine.target is not None:
+            self._nodes = self._engine.target
+        self._wake.set()
+
+    async def _wait(self) -> None:
+        """Until there is something that can be done."""
+        while not (self._broken or self._cancels or self._nodes is not None):
+            pause = self._paused_until - time.monotonic() if self._waiting else _NEVER
+            if pause <= 0:
+                return
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(None if pause == _NEVER else pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                return
+
+    async def _submit(self) -> None:
+        jobs: list[Job] = []
+        while self._waiting and len(jobs) < BATCH:
+            name = self._waiting.popleft()
+            if name in self._withdrawn:
+                self._withdrawn.discard(name)
+            elif name in self._engine.jobs:
+                jobs.append(self._job(name))
+        self._handed.update(job.name for job in jobs)
+        try:
+            await self.member.submit(jobs)
+        except SubmitLimit as limit:
+            await self._feed.settled()
+            left = [job.name for job in jobs if self._is_new(job.name)]
+            self._handed.difference_update(left)
+            self._waiting.extendleft(reversed(left))
+            self._paused_until = time.monotonic() + self._pause
+            waits = f"{len(self._waiting)} jobs wait, next try in {self._pause:g} s or when one ends"
+            self._say("limit", f"{limit}; {waits}")
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        else:
+            self._pause = FIRST_PAUSE
+
+    async def _resize(self, nodes: int) -> None:
+        try:
+            await self.member.resize(nodes)
+        except Unreachable:
+            raise
+        except MemberError as error:
+            self._feed.feed(Event("resize-failed", time.time(), context={"error": str(error)}))
+        if self._nodes == nodes:
+            self._nodes = None
+        if self.member.size is not None:
+            self._feed.feed(Event("size", time.time(), context={"nodes": self.member.size}))
+
+    async def _reconnect(self, error: Exception) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            self._say("lost", f"{error}; trying again in {pause:g} s")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+            try:
+                await self.member.close(leave=True)
+                self._broken = None
+                await self.member.open(self._feed.feed, self.lost)
+                await self.adopt()
+            except Unreachable as again:
+                error = again
+                continue
+            self._say("found", "connected again")
+            return
+
+    def _known(self, name: str) -> Known:
+        job = self._engine.jobs[name]
+        return Known(self._job(name), job.id, COURSE[job.seen - 1] if job.seen else "")
+
+    def _is_new(self, name: str) -> bool:
+        job = self._engine.jobs.get(name)
+        return job is not None and not job.seen and not job.ended
+
+    def _is_cancelling(self, name: str) -> bool:
+        job = self._engine.jobs.get(name)
+        return job is not None and bool(job.cancelling) and not job.ended

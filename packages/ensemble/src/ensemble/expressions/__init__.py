@@ -1,0 +1,1 @@
+"""The expressions of `when`, `set` and `message`: read without eval, printed, bounded and compiled to functions."""

@@ -1,0 +1,70 @@
+"""A run as JSON Lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ensemble.reporting.text import context_of, end_counts
+
+if TYPE_CHECKING:
+    from ensemble.document import Document
+    from ensemble.engine import Engine
+    from ensemble.errors import CustomError
+    from ensemble.events import Event
+    from ensemble.member import Member
+    from ensemble.results import Command, Result
+
+
+class JsonReport:
+    """One JSON object a line. `type`: event, trigger, the kinds of commands (submit, cancel, terminate, custom, retry,
+    resize, message, set, avoid), metric, limit, lost and found (the member), error, stopped, end.
+    """
+
+    def __init__(self, document: Document, engine: Engine) -> None:
+        self.engine = engine
+
+    def event(self, event: Event) -> None:
+        write("metric" if event.name == "metric" else "event", **event.as_dict())
+
+    def command(self, command: Command) -> None:
+        if command.kind == "trigger":
+            write("trigger", name=command.label, rule=command.rule.as_dict() if command.rule else None)
+        else:
+            write(command.kind, label=command.label, jobs=list(command.jobs), **context_of(command))
+
+    def custom_failed(self, error: CustomError) -> None:
+        write("error", file=error.file, line=error.line, message=error.message)
+
+    def say(self, kind: str, text: str) -> None:
+        write(kind, why=text)
+
+    def stopped(self, why: str, result: Result, folder: Path) -> None:
+        write("stopped", why=why, running=self.engine.running, failed=result.failed, directory=str(folder))
+
+    def end(self, result: Result, member: Member) -> None:
+        write("end", **end_of(result, self.engine, member))
+
+
+def end_of(result: Result, engine: Engine, member: Member) -> dict[str, Any]:
+    """The last line of a run, which the journal keeps as `result`."""
+    return {
+        "met": result.met,
+        "ended_by": result.ended_by or None,
+        "counts": end_counts(engine),
+        "summary": dict(engine.metrics.summaries()),
+        "output": member.output or None,
+        "failed": result.failed,
+        "failures": [{**failure, "where": member.where(failure["job"]) or None} for failure in result.failures],
+        "never_met": [rule.as_dict() for rule in result.never_met],
+        "errors": list(result.errors),
+        "lost": result.lost,
+        "left": result.left,
+    }
+
+
+def write(kind: str, **fields: Any) -> None:
+    """One line."""
+    from resources.clikit import echo_json
+
+    echo_json({"type": kind, **fields}, lines=True)

@@ -1,0 +1,51 @@
+"""What is asked of a run from outside: files in DIR/requests, because the journal has one writer only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ensemble.events import Event
+
+EVERY = 1.0  # seconds between two looks
+_FOLDER = "requests"
+
+
+def ask(folder: Path, request: Mapping[str, Any]) -> None:
+    """Leave a request, `{"cancel": [names]}` or `{"stop": why}`, for the run in a directory. Raises OSError."""
+    place = folder / _FOLDER
+    place.mkdir(mode=0o700, exist_ok=True)
+    name = f"{time.time():.6f}-{uuid.uuid4().hex}"
+    descriptor = os.open(place / f"{name}.new", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(request, file)
+    (place / f"{name}.new").rename(place / f"{name}.json")
+
+
+class Requests:
+    """Feeds the requests of a run to its engine."""
+
+    def __init__(self, folder: Path | None, feed: Callable[[Event], None]) -> None:
+        self._place = folder / _FOLDER if folder else None
+        self._feed = feed
+
+    async def work(self) -> None:
+        """Runs until it is cancelled."""
+        while self._place:
+            for path in sorted(self._place.glob("*.json")):
+                try:
+                    request = json.loads(path.read_text())
+                    path.unlink()
+                except (OSError, ValueError):
+                    path.unlink(missing_ok=True)
+                    continue
+                if isinstance(request, dict):
+                    self._feed(Event("request", time.time(), context=request))
+            await asyncio.sleep(EVERY)
+        await asyncio.Event().wait()

@@ -1,0 +1,347 @@
+"""The runtime over a scripted queue: what goes wrong there neither loses a job nor runs one twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from ensemble.errors import MemberError
+from ensemble.journal import Journal, JournalError, started_meta
+from ensemble.load import parse
+from ensemble.member import Options
+from ensemble.plugins import registry
+from ensemble.runtime import Runtime, replay
+from ensemble.testing.scripted import FakeMember, Queue
+
+FIVE = """
+jobs: [{name: a, command: "true", count: 5}, {name: b, command: "true"}]
+rules:
+  - {trigger: start, action: {name: submit, label: a}}
+  - {trigger: metric, name: count.a.finished, when: 5, action: {name: submit, label: b}}
+"""
+
+
+class Silent:
+    """A reporter that keeps what it was told."""
+
+    def __init__(self):
+        self.commands, self.said, self.failed = [], [], []
+
+    def event(self, event):
+        pass
+
+    def command(self, command):
+        self.commands.append(command)
+
+    def custom_failed(self, error):
+        self.failed.append(error)
+
+    def say(self, kind, text):
+        self.said.append((kind, text))
+
+    @property
+    def fired(self):
+        return [command.label for command in self.commands if command.kind == "trigger"]
+
+
+def start(text: str, queue: Queue, folder: Path | None = None) -> Runtime:
+    document = parse(text, "test.yaml")
+    journal = None
+    if folder:
+        meta = {"run": "r1", "text": text, "file": "test.yaml"}
+        journal = Journal.create(folder, meta | started_meta(), durable=False)
+    member = FakeMember(Options("r1", folder), queue)
+    return Runtime(document, member, registry(), journal=journal)
+
+
+def resume(queue: Queue, folder: Path) -> Runtime:
+    journal = Journal.open(folder)
+    document = parse(journal.meta["text"], "test.yaml")
+    member = FakeMember(Options("r1", folder), queue)
+    engine = replay(document, journal)
+    return Runtime(document, member, registry(), engine=engine, journal=journal)
+
+
+def run(runtime: Runtime, within: float = 20.0):
+    report = Silent()
+
+    async def work():
+        async with asyncio.timeout(within):
+            return await runtime.run(report)
+
+    try:
+        return asyncio.run(work()), report
+    finally:
+        if runtime._journal:
+            runtime._journal.close()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr("ensemble.dispatch.FIRST_PAUSE", 0.01)
+
+
+def once(queue: Queue) -> bool:
+    return set(queue.made.values()) <= {1}
+
+
+def test_a_run_to_its_end():
+    queue = Queue()
+    result, report = run(start(FIVE, queue))
+    assert result.met
+    assert report.fired == ["start", "count.a.finished"]
+    assert sum(queue.made.values()) == 6
+    assert once(queue)
+
+
+@pytest.mark.parametrize("made", range(6))
+def test_a_submission_that_breaks_off_gives_each_job_once(made):
+    """The connection breaks after so many jobs were created, and their answers are lost."""
+    queue = Queue()
+    queue.submit_faults.append(("after", made))
+    result, report = run(start(FIVE, queue))
+    assert result.met
+    assert once(queue)
+    assert len(queue.made) == 6
+    assert ("found", "connected again") in report.said
+
+
+def test_an_adoption_that_fails_is_tried_again():
+    queue = Queue()
+    queue.submit_faults.append(("after", 2))
+    queue.adopt_faults += ["no answer", "no answer"]
+    queue.open_faults += ["", "refused"]
+    result, _ = run(start(FIVE, queue))
+    assert result.met
+    assert once(queue)
+    assert len(queue.made) == 6
+
+
+def test_a_submit_limit_pauses_and_says_why():
+    queue = Queue()
+    queue.submit_faults += [("limit", 2), ("limit", 1)]
+    result, report = run(start(FIVE, queue))
+    assert result.met
+    assert once(queue)
+    assert any(kind == "limit" and "no more than that" in text for kind, text in report.said)
+
+
+def test_the_infrastructure_has_a_budget_of_its_own():
+    text = FIVE.replace("count: 5}", "count: 5, retries: {max: 1, infrastructure: 2}}")
+    queue = Queue()
+    queue.ends["a.0"] = ["node-lost"]  # type: ignore[assignment]
+    from collections import deque
+
+    queue.ends = {
+        "a.0": deque(["node-lost"]),
+        "a.0.1": deque(["preempted"]),
+        "a.0.2": deque(["fail"]),
+        "a.1": deque(["node-lost"]),
+        "a.1.1": deque(["node-lost"]),
+        "a.1.2": deque(["node-lost"]),
+        "a.2": deque(["fail"]),
+        "a.2.1": deque(["fail"]),
+    }
+    runtime = start(text, queue)
+    result, _ = run(runtime)
+    counts = runtime.engine.metrics.counts["a"]
+    assert (counts["success"], counts["failed"], counts["exception"]) == (3, 1, 1)
+    assert counts["retried"] == 3 + 2 + 1
+    assert {failure["job"] for failure in result.failures} == {"a.1.2", "a.2.1"}
+    assert once(queue)
+
+
+def test_a_requeue_is_a_new_attempt():
+    queue = Queue()
+    from collections import deque
+
+    queue.ends["a.3"] = deque(["requeue"])
+    runtime = start(FIVE, queue)
+    result, _ = run(runtime)
+    assert result.met
+    assert runtime.engine.metrics.counts["a"]["requeued"] == 1
+    assert runtime.engine.metrics.counts["a"]["success"] == 5
+
+
+def test_a_bad_host_is_avoided_but_never_the_last():
+    text = FIVE.replace("count: 5}", "count: 8, retries: {infrastructure: 9}}")
+    queue = Queue(hosts=2)
+
+    def run_on(job):
+        usable = [host for host in queue.hosts if host not in job.avoid]
+        number = int(job.name.split(".")[1])
+        host = usable[number % len(usable)]
+        queue.tell(job, "alloc", hosts=[host])
+        queue.tell(job, "start")
+        if host == "n0":
+            queue.tell(job, "exception", type="node-lost", severity=0, note="it went away")
+        else:
+            queue.tell(job, "finish", status=0)
+        queue.tell(job, "clean")
+
+    queue.run = run_on
+    result, report = run(start(text, queue))
+    assert result.met
+    assert [command.label for command in report.commands if command.kind == "avoid"] == ["n0"]
+    queue.hosts = ["n0"]
+    result, report = run(start(text, queue := Queue(hosts=1)))
+    assert not [command for command in report.commands if command.kind == "avoid"]
+
+
+def test_a_lost_connection_in_the_middle_of_many_jobs():
+    """Replayed metrics equal a full recount, and a repeated event counts once."""
+    text = FIVE.replace("count: 5", "count: 20000").replace("when: 5", "when: 20000")
+    queue = Queue()
+    ran = 0
+    plain = Queue.run
+
+    def run_and_break(job):
+        nonlocal ran
+        plain(queue, job)
+        ran += 1
+        if ran in (3000, 9000) and queue.member:
+            member = queue.member
+            member.emit = queue.member = None  # what happens now, nobody hears
+            member.lost(MemberError("fake", "the connection broke"))
+
+    queue.run = run_and_break
+    runtime = start(text, queue)
+    result, _ = run(runtime, within=60)
+    counts = runtime.engine.metrics.counts["a"]
+    assert result.met
+    assert counts["success"] == counts["finished"] == counts["submitted"] == 20000
+    assert runtime.engine.metrics.get("count.a-duration") == 20000
+    assert once(queue)
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing is done any more."""
+
+
+@pytest.mark.parametrize("moment", range(1, 30, 3))
+def test_killed_and_resumed(tmp_path, moment, monkeypatch):
+    """Whatever was committed when it died, the resumed run comes to the same end, each job once."""
+    queue = Queue()
+    runtime = start(FIVE, queue, tmp_path / "run")
+    journal = runtime._journal
+    commit, count = journal.commit, 0
+
+    def commit_and_die(*arguments):
+        nonlocal count
+        count += 1
+        if count == moment // 2 and moment % 2:
+            raise Killed  # before it is written
+        commit(*arguments)
+        if count == moment // 2:
+            raise Killed
+
+    monkeypatch.setattr(journal, "commit", commit_and_die)
+    monkeypatch.setattr(runtime, "_close", lambda: asyncio.sleep(0))
+    try:
+        run(runtime)
+        died = False
+    except Killed:
+        died = True
+    queue.member = None
+    if died:
+        again = resume(queue, tmp_path / "run")
+        result, _ = run(again)
+        assert result.met
+        counts = again.engine.metrics.counts
+        assert counts["a"]["success"] == 5
+        assert counts["b"]["success"] == 1
+    assert once(queue)
+    assert len(queue.made) == 6
+
+
+def test_a_job_that_the_queue_forgot_is_lost(tmp_path):
+    text = FIVE.replace("count: 5}", "count: 5, retries: {infrastructure: 0}}")
+    queue = Queue()
+    queue.default = "run"
+    runtime = start(text, queue, tmp_path / "run")
+    original = runtime._take
+
+    def stop_when_running(batch):
+        original(batch)
+        if all(job.started for job in runtime.engine.jobs.values()) and runtime.engine.jobs:
+            raise Killed
+
+    runtime._take = stop_when_running
+    with pytest.raises(Killed):
+        run(runtime)
+    del queue.jobs["r1-a.2"]
+    queue.default = "success"
+    for token, events in queue.jobs.items():
+        name = token.removeprefix("r1-")
+        from ensemble.events import Event
+
+        events += [Event("finish", 2e9, name, {"status": 0}), Event("clean", 2e9, name)]
+    again = resume(queue, tmp_path / "run")
+    result, _ = run(again)
+    assert (result.failed, result.lost) == (1, 1)
+    counts = again.engine.metrics.counts["a"]
+    assert (counts["success"], counts["lost"], counts["finished"]) == (4, 1, 4)
+    assert once(queue)
+
+
+def test_a_request_cancels(tmp_path):
+    from ensemble.requests import ask
+
+    queue = Queue()
+    queue.default = "run"
+    runtime = start(FIVE.replace("count.a.finished", "count.a.cancelled"), queue, tmp_path / "run")
+    ask(tmp_path / "run", {"cancel": ["a"]})
+    queue.ends["b"] = __import__("collections").deque(["success"])
+    result, report = run(runtime)
+    assert result.met, result
+    assert len(queue.cancelled) == 5
+    assert report.fired == ["start", "count.a.cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "says"),
+    [
+        (lambda path: path.unlink(), "has no run"),
+        (lambda path: path.write_bytes(b""), "it is empty"),
+        (lambda path: path.write_bytes(b"\0" * 4096), "it is empty"),
+        (lambda path: path.write_bytes(path.read_bytes()[:9000]), "damaged"),
+        (lambda path: path.write_bytes(b"hello world, this is no database"), "no SQLite database"),
+    ],
+)
+def test_a_broken_database_is_refused_with_what_to_do(tmp_path, break_it, says):
+    folder = tmp_path / "run"
+    run(start(FIVE, Queue(), folder))
+    path = folder / "run.sqlite"
+    for other in folder.glob("run.sqlite-*"):
+        other.unlink()
+    break_it(path)
+    before = path.read_bytes() if path.exists() else None
+    with pytest.raises(JournalError, match=says):
+        Journal.open(folder)
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+def test_two_owners_are_one_too_many(tmp_path):
+    journal = Journal.create(tmp_path / "run", {"run": "r"}, durable=False)
+    with pytest.raises(JournalError, match="is being run by process"):
+        Journal.open(tmp_path / "run")
+    journal.close()
+    with pytest.raises(JournalError, match="has a run already"):
+        Journal.create(tmp_path / "run", {"run": "r"}, durable=False)
+    Journal.open(tmp_path / "run").close()
+
+
+def test_snapshots_bound_the_journal(tmp_path, monkeypatch):
+    monkeypatch.setattr("ensemble.journal.SNAPSHOT_EVERY", 20)
+    text = FIVE.replace("count: 5", "count: 50").replace("when: 5", "when: 50")
+    runtime = start(text, Queue(), tmp_path / "run")
+    run(runtime)
+    journal = Journal.open(tmp_path / "run")
+    events = journal._count("events")
+    engine = replay(parse(text, "test.yaml"), journal)
+    journal.close()
+    assert events < 60
+    assert json.dumps(engine.state(), sort_keys=True) == json.dumps(runtime.engine.state(), sort_keys=True)
