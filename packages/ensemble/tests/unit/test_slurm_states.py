@@ -146,9 +146,7 @@ def test_a_reply_of_squeue() -> None:
     assert commands.squeue_rows(HEAD) == []
 
 
-@pytest.mark.parametrize(
-    "text", ["", "\n", "slurm_load_jobs error", HEAD + "8|FAILED|None|n1\n", HEAD + ROW]
-)
+@pytest.mark.parametrize("text", ["", "\n", "slurm_load_jobs error", HEAD + "8|FAILED|None|n1\n", HEAD + ROW])
 def test_what_is_no_reply_is_not_an_empty_one(text: str) -> None:
     assert commands.squeue_rows(text) is None
 
