@@ -37,7 +37,12 @@ PACKAGES = {  # folder below packages/ -> distribution
 TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
 # What the tests of a package ask besides; those with binary wheels only where they have some.
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
-JUDGES = {"jobspec": ("kubernetes-validate", f"hyperqueue; {BINARY}", f"htcondor==23.10.29; {BINARY}")}
+JUDGES = {
+    "jobspec": ("kubernetes-validate", f"hyperqueue; {BINARY}", f"htcondor==23.10.29; {BINARY}"),
+    "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}"),
+}
+# What the benchmarks are measured against.
+PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 
@@ -138,7 +143,7 @@ def integration(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark: a table on the terminal, and JSON in build/bench/."""
-    provide(session, *TESTING, "grain-scheduler==0.17.1")
+    provide(session, *TESTING, *PEERS)
     BENCH.mkdir(parents=True, exist_ok=True)
     for script in sorted([*ROOT.glob("packages/*/benchmarks/bench_*.py"), *ROOT.glob("integration/bench_*.py")]):
         owner = script.parents[1].name if script.parent.name == "benchmarks" else "integration"

@@ -1,7 +1,7 @@
 """The engine on the stream of events that Flux sends: `python bench_engine.py [--json FILE]`.
 
-100 rules on metrics, ten events a job, two series a job; processor time. The early prototype (ensemble-python 0.0.16) was
-told to take 16,000 events a second of such a stream; it is not run here.
+100 rules on metrics, ten events a job, two series a job; processor time. The early prototype (ensemble-python 0.0.16)
+was told to take 16,000 events a second of such a stream; it is not run here.
 """
 
 from __future__ import annotations
