@@ -95,7 +95,10 @@ class Journal:
                 database.executemany("INSERT INTO meta VALUES(?,?)", list(entries.items()))
             new.rename(folder / DATABASE)
         except OSError as error:
-            raise JournalError(f"{folder}: {error.strerror or error}") from None
+            why = error.strerror or error
+            raise JournalError(
+                f"can't make the directory of the run, {folder}: {why}; name another with --dir"
+            ) from None
         return cls(folder, lock, _connect(folder, durable=durable))
 
     @classmethod
