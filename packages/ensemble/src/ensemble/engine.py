@@ -93,6 +93,11 @@ class Engine:
         return {group: number for group, number in self.live.items() if number}
 
     @property
+    def begun(self) -> bool:
+        """Whether it has taken the start: a run may die before its first event is written."""
+        return self._started
+
+    @property
     def slots(self) -> Sequence[Slot]:
         """Every rule, with what is left of it."""
         return self._rules.slots
