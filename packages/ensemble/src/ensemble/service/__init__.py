@@ -21,3 +21,4 @@ from __future__ import annotations
 
 PROGRAM = "ensemble-server"
 PORT = 50651
+LARGEST_FILE = 3 << 20  # bytes of an ensemble file

@@ -20,6 +20,7 @@ import grpc
 from resources.clikit import echo_json, json_option, read_argument, table
 
 from ensemble.errors import ServiceError
+from ensemble.service import LARGEST_FILE
 from ensemble.service.options import connection_options, state_folder
 from ensemble.service.security import Address, Tls, bearer, client_token, dial
 from ensemble.service.v1 import ensemble_pb2 as pb
@@ -97,6 +98,8 @@ def submit(
     `custom` of the file is never run by a server, and paths in it are those of the cluster.
     """
     text = read_argument(file, "ensemble file")
+    if len(text.encode()) > LARGEST_FILE:
+        raise ServiceError(f"{file} is larger than the {LARGEST_FILE >> 20} MiB that a server takes")
     name = (
         "stdin" if file == "-" else re.sub(r"[^A-Za-z0-9._-]", "_", Path(file).name).lstrip("._-")[:200] or "ensemble"
     )

@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +17,7 @@ from ensemble import __version__
 from ensemble.errors import EnsembleError, FileError, RunDirError, ServiceError
 from ensemble.reporting.status import status_of
 from ensemble.rundir import RunDir
+from ensemble.service import LARGEST_FILE
 from ensemble.service.cluster import Link
 from ensemble.service.convert import NAME
 from ensemble.service.following import Following
@@ -26,7 +26,6 @@ from ensemble.service.security import SERVER_OPTIONS, Address, Guard, Tls, bind
 from ensemble.service.v1 import ensemble_pb2 as pb
 from ensemble.service.v1 import ensemble_pb2_grpc as rpc
 
-LARGEST_FILE = 3 << 20  # bytes of an ensemble file
 MOST_WEIGHT = 1_000
 HELLO_WITHIN = 15.0
 LOOK_EVERY = 0.5  # seconds between two looks for a watcher
@@ -223,37 +222,56 @@ class Locked:
         os.close(self._lock)
 
 
-async def serve(
-    folder: Path,
-    address: Address,
-    tls: Tls,
-    *,
-    clients: tuple[str, ...],
-    agents: tuple[str, ...],
-    allow_plugins: bool,
-    say: Callable[[str], None],
-    ready: Callable[[Address], None],
-) -> str:
-    """Serve until SIGTERM or SIGINT, whose name it gives. Raises ServiceError. The caller holds the folder's lock."""
-    runs = Runs(folder, plugins_for_clients(allowed=allow_plugins))
-    server = grpc.aio.server(interceptors=[Guard(clients, agents)], options=SERVER_OPTIONS)
-    rpc.add_EnsemblesServicer_to_server(Ensembles(runs), server)  # type: ignore[no-untyped-call]
-    rpc.add_AgentsServicer_to_server(Agents(runs, say), server)  # type: ignore[no-untyped-call]
-    bound = bind(server, address, tls)
+class Server:
+    """A server over the runs of a directory, whose lock the caller holds. `address` has the port that was taken.
+
+    clients, agents: tokens that are good for each.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        address: Address,
+        tls: Tls,
+        *,
+        clients: tuple[str, ...],
+        agents: tuple[str, ...],
+        allow_plugins: bool = False,
+        say: Callable[[str], None],
+    ) -> None:
+        """Listens, but does not answer. Raises ServiceError. To be called where a loop runs."""
+        self.runs = Runs(folder, plugins_for_clients(allowed=allow_plugins))
+        self._say = say
+        self._server = grpc.aio.server(interceptors=[Guard(clients, agents)], options=SERVER_OPTIONS)
+        rpc.add_EnsemblesServicer_to_server(Ensembles(self.runs), self._server)  # type: ignore[no-untyped-call]
+        rpc.add_AgentsServicer_to_server(Agents(self.runs, say), self._server)  # type: ignore[no-untyped-call]
+        self.address = bind(self._server, address, tls)
+
+    async def start(self) -> None:
+        if count := self.runs.resume():
+            self._say(f"{count} unfinished runs go on")
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Within seconds; what was under way goes on with the next server of the directory."""
+        try:
+            async with asyncio.timeout(STOP_WITHIN):
+                await self.runs.stop()
+        except TimeoutError:
+            self._say("some runs did not let go in time; they are resumed all the same")
+        await self._server.stop(0.2)
+
+
+async def serve(server: Callable[[], Server], ready: Callable[[Server], None]) -> str:
+    """Serve until SIGTERM or SIGINT, whose name it gives. Raises ServiceError."""
     stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = server()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, _stop, stop, number.name)
-    if count := runs.resume():
-        say(f"{count} unfinished runs go on")
-    await server.start()
-    ready(bound)
+    await serving.start()
+    ready(serving)
     why = await stop
-    try:
-        async with asyncio.timeout(STOP_WITHIN):
-            await runs.stop()
-    except TimeoutError:
-        sys.stderr.write("some runs did not let go in time; they are resumed all the same\n")
-    await server.stop(0.2)
+    await serving.stop()
     return why
 
 

@@ -10,7 +10,7 @@ import click
 from ensemble.service import PORT
 from ensemble.service.options import _FILE, state_folder
 from ensemble.service.security import Address, Tls, own_token, read_tokens
-from ensemble.service.server import Locked, serve
+from ensemble.service.server import Locked, Server, serve
 
 
 @click.command()
@@ -60,13 +60,13 @@ def start(
         def say(text: str) -> None:
             click.echo(text, err=True)
 
-        def ready(bound: Address) -> None:
-            click.echo(f"listening on {bound} ({'TLS' if tls else 'plain text'}); directory: {folder}", err=True)
+        def make() -> Server:
+            return Server(folder, address, tls, clients=clients, agents=agents, allow_plugins=allow_plugins, say=say)
 
-        work = serve(
-            folder, address, tls, clients=clients, agents=agents, allow_plugins=allow_plugins, say=say, ready=ready
-        )
-        why = asyncio.run(work)
+        def ready(server: Server) -> None:
+            say(f"listening on {server.address} ({'TLS' if tls else 'plain text'}); directory: {folder}")
+
+        why = asyncio.run(serve(make, ready))
         click.echo(f"stopped ({why}); what was under way goes on with the next start", err=True)
     finally:
         lock.close()
