@@ -39,10 +39,12 @@ TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 JUDGES = {
     "jobspec": ("kubernetes-validate", f"hyperqueue; {BINARY}", f"htcondor==23.10.29; {BINARY}"),
-    "ensemble": ("grpcio>=1.76.0", "protobuf>=6.31.1"),  # of its service
+    "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1"),
 }
+# What the benchmarks are measured against.
+PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
-# What makes the service's code. What it makes needs grpcio and protobuf of these versions or later: the extra `service`.
+# What makes the service's code. That needs grpcio and protobuf of these versions or later: the extra `service`.
 PROTOC = ("grpcio-tools==1.76.0", "grpcio==1.76.0", "protobuf==6.31.1")
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 
@@ -160,7 +162,7 @@ def integration(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark: a table on the terminal, and JSON in build/bench/."""
-    provide(session, *TESTING, "grain-scheduler==0.17.1")
+    provide(session, *TESTING, *PEERS)
     BENCH.mkdir(parents=True, exist_ok=True)
     for script in sorted([*ROOT.glob("packages/*/benchmarks/bench_*.py"), *ROOT.glob("integration/bench_*.py")]):
         owner = script.parents[1].name if script.parent.name == "benchmarks" else "integration"

@@ -67,7 +67,7 @@ class Engine:
                 self._dependents.setdefault(other, []).append(group)
         self._ended: dict[str, list[int]] = {}  # group -> [ended in success, ended otherwise], for what depends on it
         self._called = 0
-        self._started = self._stopping = False
+        self.started = self._stopping = False
         self._had_jobs = False
         self._result = Result()
         self._timers = Timers()
@@ -93,11 +93,6 @@ class Engine:
         return {group: number for group, number in self.live.items() if number}
 
     @property
-    def begun(self) -> bool:
-        """Whether it has taken the start: a run may die before its first event is written."""
-        return self._started
-
-    @property
     def slots(self) -> Sequence[Slot]:
         """Every rule, with what is left of it."""
         return self._rules.slots
@@ -109,7 +104,7 @@ class Engine:
 
     def wants(self, name: str) -> bool:
         """Whether an event of a job of that name changes anything here."""
-        return name in self._steps or any(key.split(" ")[0] == f"job-{name}" for key in self._rules.on)
+        return name in self._steps or name in self._rules.job_events
 
     def result(self) -> Result:
         """How it ended; rules count as never met only where nothing ended the run before its time."""
@@ -134,7 +129,7 @@ class Engine:
                 return _NO_COMMANDS
             step = self._steps.get(name)
             out: list[Command] = []
-            if self._rules.on:
+            if name in self._rules.job_events:
                 self._job_rules(name, job, event, out)
             if step is not None:
                 step(job, event, out)
@@ -145,7 +140,7 @@ class Engine:
             return out
         out = []
         match name:
-            case "start" if not self._started:
+            case "start" if not self.started:
                 self._start(event, out)
             case "tick":
                 self._tick(event, out)
@@ -163,7 +158,7 @@ class Engine:
         return out
 
     def _start(self, event: Event, out: list[Command]) -> None:
-        self._started = True
+        self.started = True
         for slot in self.slots:
             if slot.rule.trigger == "every":
                 self._timers.set(event.time + slot.rule.interval, "every", str(slot.number))
@@ -273,13 +268,13 @@ class Engine:
                 self.target = max(0, (now or 0) + (step if action.name == "grow" else -step))
                 command("resize", nodes=self.target)
             case "set":
-                value = self._rules.value(action)
+                value = self._rules.value(action, slot.get() if slot and slot.get else None)
                 if value is not None:
                     self.variables[action.label] = value
                     command("set", reason=f"{value:g}")
                     self._updated(f"var.{action.label}", event, out)
             case "message":
-                command("message", self._rules.text(action))
+                command("message", self._rules.text(action, slot.get() if slot and slot.get else None))
             case "custom":
                 self._called += 1
                 call = Command("custom", action.label, (), action, rule, event, number, self._called)
@@ -594,7 +589,7 @@ class Engine:
 
     def _settle(self, event: Event, out: list[Command]) -> None:
         """Nothing is in the queue: idle, and where nothing could fire any more, the end."""
-        if not self._started or self.done:
+        if not self.started or self.done:
             return
         if self._had_jobs:
             self._had_jobs = False
@@ -629,7 +624,7 @@ class Engine:
             "suspects": self.suspects.state(),
             "ended": self._ended,
             "live": self.live,
-            "flags": [self._started, self._stopping, self._had_jobs, self.done],
+            "flags": [self.started, self._stopping, self._had_jobs, self.done],
             "result": self._result.state(),
             "timers": self._timers.state(),
             "rules": self._rules.state(len(self.document.rules)),
@@ -649,7 +644,7 @@ class Engine:
         engine._called, engine.size, engine.target = state["called"], state["size"], state["target"]
         engine.suspects.restore(state["suspects"])
         engine._ended = {group: list(ends) for group, ends in state["ended"].items()}
-        engine._started, engine._stopping, engine._had_jobs, engine.done = state["flags"]
+        engine.started, engine._stopping, engine._had_jobs, engine.done = state["flags"]
         engine._result = Result.restore(state["result"])
         engine._timers.restore(state["timers"])
         engine.live.update(state["live"])

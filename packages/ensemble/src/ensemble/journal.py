@@ -18,7 +18,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ CREATE TABLE points(series TEXT, n INTEGER, time REAL, value REAL, mean REAL);
 CREATE TABLE tails(name TEXT PRIMARY KEY, out TEXT, err TEXT);
 """
 _JOB = "INSERT OR REPLACE INTO jobs VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_UNFINISHED = {"lock", "member", f"{DATABASE}.new"}  # what a run that was killed before its beginning leaves
 _STATES = ("intent", "submitted", "submitted", "running", "running", "running")  # by how far it has come
 
 
@@ -78,22 +79,24 @@ class Journal:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if (folder / DATABASE).exists():
-                raise JournalError(
-                    f"{folder} has a run already: go on with it by --resume {folder}, or name another one"
-                )
-            if any(folder.iterdir()):
+                raise JournalError(f"{folder} has a run already: go on with it by --resume {folder}, or name another")
+            if {path.name for path in folder.iterdir()} - _UNFINISHED:
                 raise JournalError(f"{folder} is there and not empty: a run needs a directory of its own")
             folder.chmod(0o700)
             lock = _take(folder)
-            (folder / "member").mkdir(mode=0o700)
-            os.close(os.open(folder / DATABASE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            (folder / "member").mkdir(mode=0o700, exist_ok=True)
+            # It gets its name when it is whole: a run that was killed before has not begun.
+            new = folder / f"{DATABASE}.new"
+            new.unlink(missing_ok=True)
+            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            with closing(sqlite3.connect(new, isolation_level=None)) as database:
+                database.executescript(f"PRAGMA journal_mode = MEMORY; BEGIN; {_TABLES} COMMIT;")
+                entries = {"format": FORMAT, "ended": "", **meta}
+                database.executemany("INSERT INTO meta VALUES(?,?)", list(entries.items()))
+            new.rename(folder / DATABASE)
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror or error}") from None
-        database = _connect(folder, durable=durable)
-        database.executescript(f"BEGIN; {_TABLES} COMMIT;")
-        journal = cls(folder, lock, database)
-        journal.note({"format": FORMAT, "ended": "", **meta})
-        return journal
+        return cls(folder, lock, _connect(folder, durable=durable))
 
     @classmethod
     def open(cls, folder: Path, *, durable: bool = True) -> Journal:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 from ensemble.errors import RunDirError
+from ensemble.events import status_text
 
 DATABASE = "run.sqlite"
 LOCK = "lock"
@@ -67,6 +68,13 @@ class JobRow(NamedTuple):
     hosts: str
     nodes: int
     cores: int
+
+    @property
+    def why(self) -> str:
+        """Why it ended otherwise than well, in words: the reason that was told, else from its wait status."""
+        if self.reason or self.outcome in ("", "success"):
+            return self.reason
+        return status_text(self.status) if self.status is not None else "it never ran"
 
     @property
     def host_list(self) -> list[str]:

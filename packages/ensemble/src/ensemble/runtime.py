@@ -10,7 +10,7 @@ import json
 import signal
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
@@ -68,7 +68,6 @@ class Runtime:
         self.member = member
         self.engine = engine or Engine(document)
         self.stopped = ""
-        self._resumed = engine is not None and engine.begun
         self._wants_signals = signals
         self._plugins = plugins
         self._functions = Functions(document, plugins)
@@ -104,7 +103,11 @@ class Runtime:
                 await self._first_done(work, others)
         finally:
             await self._close()
-        return self.engine.result()
+        result = self.engine.result()
+        for failure in result.failures:
+            if found := self._tails.found.get(failure["job"]):
+                failure["stderr"] = found[1]
+        return result
 
     # What the dispatcher and the others call
 
@@ -123,7 +126,7 @@ class Runtime:
     # The work
 
     async def _work(self) -> None:
-        if self._resumed:
+        if self.engine.started:
             await self._go_on()
         else:
             self._take([start_event(time.time())])
@@ -302,7 +305,8 @@ class Runtime:
                 journal.add(event)
                 self.engine.handle(event)
         journal.commit((name, job, self._amounts(job)) for name, job in self._changed.items())
-        journal.note({"calls": json.dumps(dict(self.member.calls))})
+        calls = Counter(json.loads(journal.meta.get("calls", "{}")))
+        journal.note({"calls": json.dumps(calls + self.member.calls), "owner": ""})
 
     @contextmanager
     def _signals(self, work: asyncio.Task[None]) -> Iterator[None]:

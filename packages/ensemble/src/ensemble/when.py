@@ -18,6 +18,7 @@ from ensemble.errors import SpecError
 from ensemble.expressions.compiled import Lookup, Numeric, Truth, numeric, truth
 from ensemble.expressions.nodes import TRUTHS, Compare, Metric, Node, Number, Own, Variable, number_text, text, walk
 from ensemble.expressions.parser import parse
+from ensemble.faults import Fault, error_of
 from ensemble.metrics import MetricName
 
 _FLIPPED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
@@ -95,7 +96,7 @@ def parse_when(value: object) -> Condition:
     if isinstance(node, Number):
         return Condition(Compare(">=", Own(), node))
     if not isinstance(node, TRUTHS):
-        raise SpecError(f"when is a condition, and {text(node)} is a number: compare it with something", "when")
+        raise _wrong(f"when is a condition, and {text(node)} is a number: compare it with something", "when")
     return Condition(node)
 
 
@@ -105,7 +106,7 @@ def parse_expression(value: object, what: str = "value") -> Expression:
         return value
     node = _parse(value, what, "a number, or an expression of numbers and metrics")
     if isinstance(node, TRUTHS):
-        raise SpecError(f"{what} is a number, and {text(node)} is a condition", what)
+        raise _wrong(f"{what} is a number, and {text(node)} is a condition", what)
     return Expression(node)
 
 
@@ -113,11 +114,11 @@ def _parse(value: object, what: str, expected: str) -> Node:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return Number(_finite(value, what))
     if not isinstance(value, str) or not value.strip():
-        raise SpecError(f"{what} is {expected}, not {shown(value)}", what)
+        raise _wrong(f"{what} is {expected}, not {shown(value)}", what)
     try:
         return parse(value, what)
     except SpecError as error:
-        raise SpecError(error.message, what) from None
+        raise _wrong(error.message, what) from None
 
 
 def _finite(value: float, what: str) -> float:
@@ -126,5 +127,10 @@ def _finite(value: float, what: str) -> float:
     except OverflowError:
         number = float("inf")
     if not isfinite(number):
-        raise SpecError(f"{what} must be a finite number, not {shown(value)}", what)
+        raise _wrong(f"{what} must be a finite number, not {shown(value)}", what)
     return number
+
+
+def _wrong(message: str, key: str) -> SpecError:
+    """An error whose text is the message, which names the key already."""
+    return error_of([Fault((key,), message)])

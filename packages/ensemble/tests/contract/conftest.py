@@ -138,10 +138,12 @@ def make(
     if state != "ended":
         shift = now - middle
     moved = []
-    for row in listed:
-        row = list(row)
+    for one in listed:
+        row = list(one)
         for column in (5, 6, 7):
             row[column] += shift
+        if state != "ended" and row[2] and row[5] > now:
+            continue  # what it is the second attempt of has not failed yet
         if state != "ended" and row[7] > now:
             row[7:11] = [None, None, None, ""]
             row[4] = "running"

@@ -360,6 +360,20 @@ def test_the_supervisor_is_killed(tmp_path: Path) -> None:
     assert sorted(marks.read_text().split()) == ["a", "b", "b", "b"]
 
 
+def test_closing_ends_what_runs_even_if_the_supervisor_was_killed(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+
+    async def killed(session: Session) -> None:
+        await session.submit(["sh", "-c", f"echo $$ > {pid}; exec sleep 61"])
+        wait_for(lambda: pid.exists() and pid.read_text())
+        os.kill(supervisor_of(tmp_path), signal.SIGKILL)
+        while session._lost is None:
+            await asyncio.sleep(0.01)
+
+    check_member(killed, lambda: member(tmp_path))
+    wait_for(lambda: not alive(int(pid.read_text())))
+
+
 def test_killed_between_the_start_of_a_job_and_the_note_of_it(tmp_path: Path) -> None:
     """The process is found by its mark; where there is none any more, the job is lost, and not started again."""
     (tmp_path / "out/live").mkdir(parents=True)
@@ -531,6 +545,21 @@ def opened(folder: Path, **settings: Any) -> None:
         await one.close()
 
     asyncio.run(run())
+
+
+def test_a_supervisor_that_does_not_answer_is_no_silent_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ensemble.members.local.PATIENCE", 0.5)
+
+    async def stopped(session: Session) -> None:
+        pid = supervisor_of(tmp_path)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(Unreachable, match="does not answer"):
+                await member(tmp_path).open(session.emit, session.lost)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    check_member(stopped, lambda: member(tmp_path))
 
 
 def test_a_run_on_another_host_is_told_where_its_jobs_are(tmp_path: Path) -> None:

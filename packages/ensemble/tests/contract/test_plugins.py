@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,11 +28,16 @@ rules:
 """
 
 
+def _before(*folders: Path) -> str:
+    """The search path of Python with these folders in front."""
+    return os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 @pytest.fixture
 def plugin(examples: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The example plugin, on the path on purpose."""
     folder = examples / "plugins/ensemble-example/src"
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PYTHONPATH", _before(folder))
     monkeypatch.syspath_prepend(str(folder))
     return folder
 
@@ -81,6 +87,53 @@ def test_without_it_the_file_says_so(ensemble: Callable[..., Any], document: Cal
     assert (done.returncode, "no plugin named 'example'" in done.stdout) == (1, True)
 
 
+PACKAGED = """
+jobs:
+  - name: sleep
+    command: sleep 0.1
+    metrics: {n: {reader: example.last-number}}
+rules:
+  - trigger: start
+    action: {name: submit, label: sleep}
+  - use: example.again
+    with: {group: sleep, seconds: 60, times: 2}
+"""
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_file_uses_packaged_rules_and_readers(ensemble: Callable[..., Any], document: Callable[[str], Path]) -> None:
+    done = ensemble("validate", "--json", document(PACKAGED))
+    assert done.returncode == 0, done.stdout
+    answer = json.loads(done.stdout)
+    assert [rule["trigger"] for rule in answer["rules"]] == ["start", "job-success"]
+    assert answer["rules"][1]["action"]["label"] == "example.again-while-fast"
+    assert answer["jobs"][0]["metrics"] == {"n": {"reader": "example.last-number"}}
+
+
+@pytest.mark.usefixtures("plugin")
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("example.again", "example.agian", ":9:10: plugin 'example' has no rule set 'agian'; did you mean 'again'?"),
+        ("times: 2", "tims: 2", ":10:11: example.again: got an unexpected keyword argument 'tims'"),
+        ("group: sleep, ", "", ":10:11: example.again: missing a required argument: 'group'"),
+        ("group: sleep", "group: slep", ":9:10: rule 1 of example.again: no group of jobs is named 'slep'"),
+        ("times: 2", "times: -1", ":9:10: rule 1 of example.again: action.repetitions: repetitions must be 1 or more"),
+        (
+            "last-number",
+            "last-numbr",
+            ":5:27: plugin 'example' has no reader 'last-numbr'; did you mean 'last-number'?",
+        ),
+    ],
+)
+def test_what_is_wrong_with_packaged_rules_is_told_where_they_are_used(
+    ensemble: Callable[..., Any], document: Callable[[str], Path], old: str, new: str, says: str
+) -> None:
+    done = ensemble("validate", document(PACKAGED.replace(old, new)))
+    assert done.returncode == 1
+    assert says in done.stdout
+
+
 MEMBER = """
 from ensemble.members.local import LocalMember
 
@@ -110,17 +163,18 @@ def test_listing_and_a_third_party_member(
     (folder / "ensemble_wrong.py").write_text("MEMBER = 3")
     (folder / "ensemble_keys.py").write_text("ACTIONS = {1: print, 'a': print}")
     (folder / "ensemble_unsure.py").write_text(UNSURE)
-    paths = {"PYTHONPATH": f"{folder}:{examples / 'plugins/ensemble-example/src'}"}
+    paths = {"PYTHONPATH": _before(folder, examples / "plugins/ensemble-example/src")}
     done = ensemble("members", "--json", env=paths)
     assert done.returncode == 0, done.stderr
     listed = {entry["name"]: entry for entry in json.loads(done.stdout)["members"]}
     assert set(listed) >= {"broken", "empty", "example", "flux", "local", "mine", "wrong"}
     assert listed["local"]["usable"] and listed["mine"]["usable"] and listed["mine"]["member"]
-    assert listed["example"]["actions"] == ["again-while-fast"]
+    given = {kind: listed["example"][kind] for kind in ("actions", "readers", "rules")}
+    assert given == {"actions": ["again-while-fast"], "readers": ["last-number"], "rules": ["again"]}
     assert not listed["flux"]["usable"]
     assert "can't be imported" in listed["flux"]["reason"] or "no Flux instance" in listed["flux"]["reason"]
     assert "no_such_module" in listed["broken"]["reason"]
-    assert "neither MEMBER nor ACTIONS" in listed["empty"]["reason"]
+    assert "none of MEMBER, ACTIONS, READERS, RULES" in listed["empty"]["reason"]
     assert "no subclass" in listed["wrong"]["reason"]
     assert "no mapping of names" in listed["keys"]["reason"]
     assert (listed["unsure"]["usable"], listed["unsure"]["reason"]) == (False, "KeyError: 'nobody knows'")
@@ -131,7 +185,7 @@ def test_listing_and_a_third_party_member(
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "=> trigger start")
     cases = {
         "broken": "no_such_module",
-        "example": "actions only",
+        "example": "no member",
         "unsure": "nobody knows",
         "nobody": "no plugin named",
     }

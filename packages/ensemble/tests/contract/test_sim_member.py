@@ -1,7 +1,7 @@
 """The simulated queue behind the contract of a member.
 
 Left out, as nothing is run: `a_command_is_missing`, `environment_and_workdir`, `output_and_errors_are_kept` and
-`output_is_read_while_it_runs`. What a script would do is said by a model instead. Time goes five times as fast, so that
+`output_is_read_while_it_runs`. What a script would do is said by a model instead. Time goes twice as fast, so that
 a job of a minute is there to be cancelled.
 """
 
@@ -45,7 +45,7 @@ def member(folder: Path | None, **settings: Any) -> SimMember:
     ids=lambda scenario: scenario.__name__,
 )
 def test_contract(scenario: Scenario, tmp_path: Path) -> None:
-    check_member(scenario, lambda: member(tmp_path, speed=5, models=MODELS.get(scenario.__name__, {})))
+    check_member(scenario, lambda: member(tmp_path, speed=2, models=MODELS.get(scenario.__name__, {})))
 
 
 def test_nothing_is_left_out_that_is_not_there() -> None:

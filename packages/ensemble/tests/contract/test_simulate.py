@@ -161,3 +161,67 @@ def test_a_hundred_thousand_jobs_on_ten_thousand_nodes(ensemble: Any, document: 
     told = answer(ensemble("simulate", path, "--nodes", 10_000, "--speed", "max", "--json"))
     assert told["counts"]["sleep"]["success"] == 100_000
     assert told["makespan"] == pytest.approx(100.01)
+
+
+GROW = """
+member: {name: sim, nodes: 1, cores: 2, max_nodes: 4, models: {work: {duration: 100, node_failure: 3, fail: 0.2}}}
+jobs:
+- {name: work, command: sleep 1, count: 40, retries: 20}
+- {name: post, command: "sleep {index}", count: 3, depends_on: work}
+rules:
+- {trigger: start, action: {name: submit, label: work}}
+- {trigger: start, action: {name: submit, label: post}}
+- {trigger: metric, name: count.work.success, when: 4, action: {name: grow, value: 2}}
+- {trigger: metric, name: count.work.success, when: 30, action: {name: shrink, value: 1}}
+- {trigger: every, interval: 10m, action: {name: message, label: still here, repetitions: 2}}
+"""
+
+
+def test_growing_retries_lost_nodes_and_dependencies(ensemble: Any, document: Callable[[str], Path]) -> None:
+    told = answer(ensemble("simulate", document(GROW), "--json"))
+    assert [size["nodes"] for size in told["sizes"]] == [1, 3, 2]
+    assert told["counts"]["work"]["success"] == 40
+    assert told["counts"]["post"]["success"] == 3
+    reasons = " ".join(entry.get("reason", "") for entry in told["commands"] if entry["kind"] == "retry")
+    assert "was lost" in reasons
+    assert "exit code 1" in reasons
+    assert [entry["time"] for entry in told["commands"] if entry["kind"] == "message"] == [600, 1200]
+    assert told["usage"]["node_hours"] < 3 * told["makespan"] / 3600
+
+
+def test_a_run_on_the_member_does_what_was_simulated(
+    ensemble: Any, document: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """The same jobs end the same way after the same time, and the same rules fire, in the same order."""
+    path = document(GROW)
+    said = answer(ensemble("simulate", path, "--json"))
+    done = ensemble("run", path, "--dir", tmp_path / "run", "--json")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    rules = [name for line in lines if line["type"] == "trigger" and "every" not in (name := line["name"])]
+    assert rules == [e["label"] for e in said["commands"] if e["kind"] == "trigger" and "every" not in e["label"]]
+    assert lines[-1]["counts"] == said["counts"]
+    # And a run that was gives its durations to the next simulation.
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(GROW.replace(", models: {work: {duration: 100, node_failure: 3, fail: 0.2}}", ""))
+    like = answer(ensemble("simulate", plain, "--json", "--like", tmp_path / "run"))
+    assert like["metrics"]["work-duration"]["mean"] == pytest.approx(100, abs=0.1)
+    assert like["counts"]["work"]["retried"] > 0
+
+
+def test_metrics_come_from_models_and_what_has_none_is_told(
+    ensemble: Any, document: Callable[[str], Path], tmp_path: Path
+) -> None:
+    path = document(
+        "jobs: [{name: md, command: lmp, count: 3, metrics: {temperature: {regex: 'T=(.*)'}}}]\n"
+        "rules:\n"
+        "- {trigger: start, action: {name: submit, label: md}}\n"
+        "- {trigger: metric, name: max.md-temperature, when: '> 150', per: job, action: {name: cancel}}\n"
+    )
+    models = tmp_path / "models.yaml"
+    models.write_text("md: {duration: 100, metrics: {temperature: {start: 100, end: 200}}}\n")
+    told = answer(ensemble("simulate", path, "--json", "--models", models, "--nodes", 3))
+    assert (told["makespan"], told["counts"]["md"]["cancelled"]) == (60, 3)
+    silent = answer(ensemble("simulate", path, "--json"))
+    assert silent["makespan"] == 180
+    assert "md: it never prints temperature" in " ".join(silent["assumed"])

@@ -14,7 +14,7 @@ from ensemble.plugins import Plugin, registry, why_unavailable
 @click.command()
 @json_option
 def members(as_json: bool) -> None:
-    """List the members and the plugins with actions, built-in and installed, and whether each can be used here."""
+    """List members and plugins, built-in and installed, what each gives, and whether it can be used here."""
     entries = [_entry(line) for line in registry().listing()]
     if as_json:
         echo_json({"members": entries})
@@ -23,7 +23,8 @@ def members(as_json: bool) -> None:
         (
             entry["name"],
             ", ".join(
-                (["member"] if entry["member"] else []) + [f"{entry['name']}.{name}" for name in entry["actions"]]
+                (["member"] if entry["member"] else [])
+                + [f"{entry['name']}.{name}" for kind in ("actions", "readers", "rules") for name in entry[kind]]
             ),
             entry["origin"],
             "yes" if entry["usable"] else f"no: {entry['reason']}",
@@ -37,7 +38,8 @@ def _entry(line: Listed[Plugin]) -> dict[str, Any]:
     entry = line.as_dict()
     plugin = line.plugin
     entry["member"] = plugin is not None and plugin.member is not None
-    entry["actions"] = sorted(plugin.actions) if plugin else []
+    for kind in ("actions", "readers", "rules"):
+        entry[kind] = sorted(getattr(plugin, kind)) if plugin else []
     if plugin and plugin.member and (why := why_unavailable(plugin.member)):
         entry |= {"usable": False, "reason": why}
     return entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from ensemble.engine import Engine
 from ensemble.errors import CustomError, EnsembleError, FileError, SpecError
 from ensemble.load import load
 from ensemble.places import read_yaml
-from ensemble.plugins import registry, why_no_action
+from ensemble.plugins import registry
 from ensemble.sim.models import parse_models, parse_option
 from ensemble.sim.queue import SimQueue
 from ensemble.sim.report import SimJson, SimText, as_dict, print_text
@@ -67,7 +68,7 @@ def simulate(
     """
     plugins = registry()
     try:
-        document = load(file, lambda label: why_no_action(label, plugins))
+        document = load(file, plugins)
     except FileError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
@@ -97,9 +98,14 @@ def simulate(
         listener=report.at,
         pause=None if math.isinf(settings.speed) else lambda virtual: time.sleep(virtual / settings.speed),
     )
+    gc.set_threshold(100_000, 50, 100)  # a million jobs are no garbage; looking for some costs up to a tenth
     summary = simulation.run(horizon, events, firings)
     result = engine.result()
     assumed += chosen.assumed.values()
+    for name in engine.submitted:
+        if silent := chosen.silent(name, document.jobs[name].metrics):
+            what = " and ".join(silent)
+            assumed.append(f"{name}: it never prints {what}; a file of models has metrics: {{NAME: {{start, end}}}}")
     if isinstance(report, SimJson):
         echo_json(as_dict(queue, engine, result, summary, report, assumed, settings.seed))
     else:
@@ -153,5 +159,10 @@ def _machine(document: Document, settings: Settings) -> tuple[SimQueue, list[str
         unsaid.remove("gpus")
     queue = SimQueue(nodes, cores, gpus, settings.memory or 0, most=settings.max_nodes)
     options = " and ".join(f"--{name}" for name in unsaid)
-    what = f"{nodes} nodes with {cores} cores" + (f" and {gpus} GPUs" if gpus else "") + " each"
+    each = " and ".join(_counted(number, what) for number, what in ((cores, "core"), (gpus, "GPU")) if number)
+    what = f"{_counted(nodes, 'node')} with {each} each"
     return queue, [f"{what}, which is what the largest job needs; say otherwise with {options}"] if unsaid else []
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -113,7 +113,7 @@ class Rule:
 
     def as_dict(self) -> dict[str, Any]:
         said = {"trigger": self.trigger, "name": self.name, "when": str(self.when) if self.when else ""}
-        said |= {"on": self.on, "per": self.per}
+        said |= {"on": self.on if self.on != _usually(self.when is not None, self.action) else "", "per": self.per}
         timed = {"interval": self.interval} if self.interval else {}
         return {key: value for key, value in said.items() if value} | timed | {"action": self.action.as_dict()}
 
@@ -147,12 +147,16 @@ def _metric(fields: Fields, read: dict[str, Any]) -> None:
     group = fields.text("group")
     if group and metric and metric.group != group:
         fields.wrong(("group",), f"the metric is one of the group {metric.group!r}, not of {group!r}")
-    action: Action | None = read["action"]
-    plainly = action is None or (action.repetitions == 1 and not action.backoff)
-    default = "crossing" if "when" in fields and plainly else "update"
+    default = _usually("when" in fields, read["action"])
     read["on"] = fields.choice("on", ON, default)
     if read["on"] == "crossing" and "when" not in fields:
         fields.wrong(("on",), "a crossing is that of a condition: it needs when")
+
+
+def _usually(has_when: bool, action: Action | None) -> str:
+    """What `on` is where nothing is said: with repetitions or a backoff each update that holds counts."""
+    plainly = action is None or (action.repetitions == 1 and not action.backoff)
+    return "crossing" if has_when and plainly else "update"
 
 
 def _other(fields: Fields, read: dict[str, Any]) -> None:

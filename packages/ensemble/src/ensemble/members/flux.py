@@ -1,8 +1,13 @@
-"""Flux: jobs of the instance whose handle opens, told by the job manager's journal.
+"""Flux: jobs of one instance, told by the job manager's journal.
 
-The journal (`job-manager.events-journal`) streams every job's events; those of other people's jobs
-and of other runs are left out by the token in the jobspec's user attributes (RFC 25, attributes.user).
-No module of the instance is loaded, removed or set.
+Settings below `member`: `uri`, the instance (local://, ssh://, or a job's id; empty: the one around us), and
+`foreign: true`, which tells of the jobs that others submit, too, as jobs of the group that they name in
+attributes.user.group, or else of their own name. No module of the instance is loaded, removed or set.
+
+How a submission is found again: each jobspec has {run, job, token} in attributes.user.ensemble (RFC 25). After an
+interruption `adopt` waits until job-ingest has nothing left in its queue, then takes the journal anew with its
+history: one stream, in which the past and what follows meet without a gap. Where two jobs bear one name all the
+same, the second to show is cancelled.
 
 `python -m ensemble.members.flux` prints the events of all jobs, as JSON Lines.
 """
@@ -10,66 +15,68 @@ No module of the instance is loaded, removed or set.
 from __future__ import annotations
 
 import asyncio
-import importlib
+import errno
 import json
 import os
 import signal
 import sys
-import threading
-import time
-import uuid
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ensemble.errors import MemberError
-from ensemble.events import RAW, Event
-from ensemble.member import Job, Member, Options
+from ensemble.fluxqueue import bindings
+from ensemble.fluxqueue.intake import Intake
+from ensemble.fluxqueue.jobspec import Writer, output_paths
+from ensemble.fluxqueue.journal import Course, Journal, hosts_of, of_eventlog, ours
+from ensemble.fluxqueue.output import Output, cut, decode
+from ensemble.fluxqueue.reactor import Reactor
+from ensemble.job import Job, Known
+from ensemble.member import READ_LIMIT, Emit, Lost, Member, Options, Unreachable
 
-INSTALL = (
-    "the Python bindings of Flux can't be imported ({}); install flux-python and ply, flux-python in the version"
-    " that `flux version` shows, or use the Python that Flux was built with"
-)
-
-
-def _bindings() -> Any:
-    """The module flux, with flux.job in it. Raises MemberError that says what to install."""
-    try:
-        importlib.import_module("flux.job")
-    except ImportError as error:
-        raise MemberError("flux", INSTALL.format(error)) from None
-    return sys.modules["flux"]
-
-
-def _open() -> Any:
-    """A new handle. Raises MemberError that says what is missing."""
-    try:
-        return _bindings().Flux()
-    except OSError as error:
-        raise MemberError("flux", f"no Flux instance can be reached: {error.strerror or error}") from None
+QUIET = 0.5  # seconds for which job-ingest must have had nothing to do, before a job counts as absent
+PATIENCE = 30.0  # seconds that are waited for that
+CACHED = 64  # jobs whose output is kept in memory
+SETTINGS = {"uri": str, "foreign": bool}
 
 
 class FluxMember(Member):
-    """Submits to the Flux instance around it. Output stays in Flux (`flux job attach ID`) unless a folder was named."""
+    """Submits to a Flux instance, by default the one around it. Output stays in Flux where no file is named."""
+
+    name = "flux"
+    no_resize = (
+        "the size of a Flux instance is not its jobs' business; mark jobs with `attributes: {burstable: true}` and let"
+        " flux-burst add brokers"
+    )
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self._run = uuid.uuid4().hex
-        self._ids: dict[str, int] = {}  # of jobs that have not ended
-        self._names: dict[int, str] = {}
-        self._last: dict[str, str] = {}  # job -> the id that people know it by
-        self._orders: deque[Callable[[Any], None]] = deque()
-        self._cancelled: set[str] = set()  # asked for before the id was known
-        self._closing = False
+        for key, value in options.settings.items():
+            if key not in SETTINGS:
+                raise MemberError("flux", f"unknown setting {key!r}; there are: {', '.join(SETTINGS)}")
+            if not isinstance(value, SETTINGS[key]):
+                raise MemberError("flux", f"{key} is {SETTINGS[key].__name__}, not {value!r}")
+        self._uri = ""
+        self._cwd = str(Path.cwd())
+        self._paths: dict[str, tuple[str, str]] = {}  # of jobs whose output goes to files
+        self._outputs: OrderedDict[str, Output] = OrderedDict()  # of jobs that have ended
+        self._ids: dict[str, int] = {}
+        self._before: dict[int, Course] = {}
+        self._arriving: set[str] = set()  # being submitted
+        self._unbound: set[str] = set()  # to be cancelled once their id is known
+        self._reactor: Reactor | None = None
+        self._journal: Journal | None = None
+        self._stream: Any = None  # the journal's RPC; the reactor's thread alone has to do with it
         self._handle: Any = None
+        self._size: int | None = None
 
     @classmethod
     def unavailable(cls) -> str:
         try:
-            _open()
+            bindings.connect()
         except MemberError as error:
             return str(error).removeprefix("member flux: ")
         return ""
@@ -77,177 +84,332 @@ class FluxMember(Member):
     @property
     def handle(self) -> Any:
         if self._handle is None:
-            self._handle = _open()  # not the reactor's: a handle serves one thread
+            self._handle = bindings.connect(self._uri)  # not the reactor's: a handle serves one thread
         return self._handle
 
-    def where(self, name: str) -> str:
-        if self.options.outputs:
-            return str(self.options.outputs / f"{name}.err")
-        return f"flux job attach {self._last[name]}" if name in self._last else ""
+    @property
+    def size(self) -> int | None:
+        return self._size
 
-    async def open(self, emit: Callable[[Event], None], lost: Callable[[Exception], None]) -> None:
-        loop = asyncio.get_running_loop()
-        self._call: Callable[..., object] = loop.call_soon_threadsafe
-        self._tell, self._tell_lost = emit, lost
-        self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self.options.outputs:
-            self.options.outputs.mkdir(parents=True, exist_ok=True)
-        ready: asyncio.Future[None] = loop.create_future()
-        self._thread = threading.Thread(target=self._react, args=(loop, ready), name="flux", daemon=True)
-        self._thread.start()
-        await ready
+    def where(self, name: str) -> str:
+        if name in self._paths:
+            return self._paths[name][1]
+        if name not in self._ids:
+            return ""
+        jobid = bindings.load().job.JobID(self._ids[name]).f58
+        return f"flux proxy {self._uri} flux job attach {jobid}" if self._uri else f"flux job attach {jobid}"
+
+    async def open(self, emit: Emit, lost: Lost) -> None:
+        await self._drop()
+        self._handle = None
+        self._uri = await asyncio.to_thread(bindings.resolve, str(self.options.settings.get("uri", "")))
+        self._reactor = reactor = Reactor(self._uri, emit, lost)
+        await reactor.start()
+        foreign = bool(self.options.settings.get("foreign", False))
+        self._journal = journal = Journal(self.options.run, reactor.tell, partial(self._revoke, reactor), foreign)
+        journal.ids, journal.before = self._ids, self._before
+        attributes = await reactor.ask(_attributes)
+        self._size = int(attributes["size"])
+        self._writer = Writer(self.options.run, self._cwd, os.environ, hosts_of(attributes["hostlist"]))
+        try:
+            await reactor.ask(partial(self._listen, False, {}))
+        except OSError as error:
+            await self._drop()
+            raise self._failed("the job manager's journal", error) from None
+
+    def _failed(self, what: str, error: OSError) -> MemberError:
+        if error.errno == errno.EPERM:
+            return MemberError("flux", f"{what} is for the owner of the instance: {error.strerror or error}")
+        return Unreachable("flux", f"{what} can't be had: {error.strerror or error}")
+
+    @property
+    def _open(self) -> tuple[Reactor, Journal]:
+        if self._reactor is None or self._journal is None:
+            raise Unreachable("flux", "it is not open")
+        return self._reactor, self._journal
 
     async def submit(self, jobs: Sequence[Job]) -> None:
+        if not jobs:
+            return
+        reactor, journal = self._open
         for job in jobs:
-            self._order(partial(self._submit, job))
+            if job.spec.output:
+                self._paths[job.name] = output_paths(job.spec, self._cwd)
+
+        def taken(name: str, jobid: int) -> None:
+            self._arriving.discard(name)
+            if journal.bind(name, jobid) and name in self._unbound:
+                self._unbound.discard(name)
+                self._revoke(reactor, jobid)
+
+        def begin(handle: Any, answer: Callable[[Any], None]) -> None:
+            Intake(handle, jobs, self._writer, taken, reactor.tell, answer).go()
+
+        self._arriving.update(job.name for job in jobs)
+        await reactor.ask(begin)
+        self._arriving.clear()  # also of those that were refused; the others are in doubt until `adopt`
+
+    async def adopt(self, known: Sequence[Known]) -> Collection[str]:
+        if not known:
+            return ()
+        reactor, journal = self._open
+        by_name = {each.job.name: each for each in known}
+        for each in known:
+            if each.job.spec.output:
+                self._paths[each.job.name] = output_paths(each.job.spec, self._cwd)
+            if each.id:
+                self._ids[each.job.name] = int(bindings.load().job.JobID(each.id))
+        if any(not each.id for each in known):
+            await self._settle(reactor)
+        self.calls["job-manager.events-journal"] += 1
+        try:
+            found = set(await reactor.ask(partial(self._listen, True, by_name)))
+        except OSError as error:
+            raise self._failed("the job manager's journal", error) from None
+        for name in self._unbound & found:  # its cancelling was cut off
+            self._unbound.discard(name)
+            self._revoke(reactor, self._ids[name])
+        absent = set()
+        for name in by_name.keys() - found:
+            # The job manager forgets what was purged; for certain it is gone if the KVS has it no more, either.
+            kept = await self._lookup(reactor, self._ids[name], "eventlog", "jobspec") if by_name[name].id else None
+            if kept is None or ours(json.loads(kept["jobspec"])).get("token") != by_name[name].job.token:
+                absent.add(name)
+                self._ids.pop(name, None)
+            else:
+                message = {"events": of_eventlog(kept["eventlog"])}
+                await reactor.ask(partial(_tell_past, journal, by_name[name], self._ids[name], message))
+        return absent
 
     async def cancel(self, names: Sequence[str]) -> None:
-        for name in names:
-            self._order(partial(self._cancel, name))
+        reactor, journal = self._open
 
-    async def close(self) -> None:
-        if not self._thread.is_alive():
+        def revoke(handle: Any, answer: Callable[[Any], None]) -> None:
+            for name in names:
+                jobid = self._ids.get(name)
+                if jobid is not None and name not in journal.ended:
+                    _raise(handle, jobid)
+                elif name in self._arriving:
+                    self._unbound.add(name)
+            _ping(handle, answer)
+
+        await reactor.ask(revoke)
+
+    async def close(self, *, leave: bool = False) -> None:
+        if self._reactor is None or self._journal is None:
             return
-        self._order(self._finish)
-        await asyncio.to_thread(self._thread.join, 1)
-        for fd in self._wake:
-            os.close(fd)
+        if not leave:
+            with suppress(MemberError, OSError, TimeoutError):
+                async with asyncio.timeout(4):
+                    await self.cancel([course.name for course in list(self._journal.active.values())])
+        await self._drop()
 
-    # Everything from here on runs in the reactor's thread, on its handle.
-
-    def _order(self, order: Callable[[Any], None]) -> None:
-        self._orders.append(order)
-        with suppress(BlockingIOError):  # the pipe is full of wake-up calls already
-            os.write(self._wake[1], b"x")
-
-    def _react(self, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[None]) -> None:
-        try:
-            handle = _open()
-            flux = _bindings()
-            journal = flux.job.JournalConsumer(handle, full=False)
-            journal.set_callback(self._journal)
-            journal.start()
-            watcher = handle.fd_watcher_create(self._wake[0], lambda *_: self._obey(handle), flux.constants.FLUX_POLLIN)
-            watcher.start()
-        except (MemberError, OSError) as error:
-            failure = error if isinstance(error, MemberError) else MemberError("flux", f"no journal: {error}")
-            loop.call_soon_threadsafe(ready.set_exception, failure)
+    async def _drop(self) -> None:
+        reactor, journal, self._reactor, self._journal = self._reactor, self._journal, None, None
+        if reactor is None:
             return
-        loop.call_soon_threadsafe(ready.set_result, None)
-        why = "the connection was lost"
+        with suppress(MemberError, OSError, TimeoutError):
+            async with asyncio.timeout(1):
+                await reactor.ask(self._deafen)
+        await reactor.stop()
+        if journal is not None:
+            self._before |= journal.active
+
+    async def read(self, name: str, stream: str, offset: int, limit: int = READ_LIMIT) -> bytes:
+        if name in self._paths:
+            return await asyncio.to_thread(_of_file, self._paths[name][stream == "err"], offset, limit)
+        if name not in self._ids:
+            return b""
+        reactor, journal = self._open
+        if (output := self._outputs.get(name)) is None:
+            ended = name in journal.ended
+            kept = await self._lookup(reactor, self._ids[name], "guest.output")
+            output = decode(kept["guest.output"]) if kept else Output()
+            if ended:
+                self._outputs[name] = output
+                while len(self._outputs) > CACHED:
+                    self._outputs.popitem(last=False)
+        return cut(output.err if stream == "err" else output.out, offset, limit)
+
+    async def _lookup(self, reactor: Reactor, jobid: int, *keys: str) -> Mapping[str, str] | None:
+        """What the KVS has of a job by these keys, None if for certain nothing. Raises Unreachable."""
+
+        def look(handle: Any, answer: Callable[[Any], None]) -> None:
+            payload = {"id": jobid, "keys": list(keys), "flags": 0}
+            handle.rpc("job-info.lookup", payload).then(partial(_answer, answer))
+
         try:
-            handle.reactor_run()  # returns without an error, too, when the broker has gone
-        except Exception as error:  # noqa: BLE001 - whatever ends the reactor ends the run, with its reason
-            why = f"{why}: {error}"
-        if not self._closing:
-            self._call(self._tell_lost, MemberError("flux", why))
-
-    def _obey(self, handle: Any) -> None:
-        os.read(self._wake[0], 65536)
-        while self._orders:
-            self._orders.popleft()(handle)
-
-    def _submit(self, job: Job, handle: Any) -> None:
-        try:
-            _bindings().job.submit_async(handle, self._jobspec(job)).then(self._submitted, job.name)
-        except (OSError, ValueError, TypeError) as error:
-            self._refused(job.name, error)
-
-    def _jobspec(self, job: Job) -> Any:
-        flux, group = _bindings(), job.group
-        spec = flux.job.JobspecV1.from_command(
-            list(group.argv),
-            num_tasks=group.tasks,
-            num_nodes=group.nodes,
-            cores_per_task=1,
-            duration=float(group.duration),
-            environment=dict(os.environ),
-            cwd=group.workdir or str(Path.cwd()),
-            name=group.name,
-        )
-        spec.setattr("attributes.user.group", group.name)
-        spec.setattr("attributes.user.ensemble", {"run": self._run, "job": job.name})
-        if self.options.outputs:
-            spec.stdout = str(self.options.outputs.absolute() / f"{job.name}.out")
-            spec.stderr = str(self.options.outputs.absolute() / f"{job.name}.err")
-        return spec
-
-    def _finish(self, handle: Any) -> None:
-        """Cancel what still runs, and leave the reactor when all the answers are there."""
-        self._closing = True
-        ids = set(self._ids.values())
-        if not ids:
-            handle.reactor_stop()
-
-        def answered(future: Any, jobid: int) -> None:
-            _ignore(future)
-            ids.discard(jobid)
-            if not ids:
-                handle.reactor_stop()
-
-        for jobid in list(ids):
-            _bindings().job.cancel_async(handle, jobid).then(answered, jobid)
-
-    def _submitted(self, future: Any, name: str) -> None:
-        try:
-            future.get_id()
+            found: Mapping[str, str] = await reactor.ask(look)
+        except FileNotFoundError:
+            return None
         except OSError as error:
-            self._refused(name, error)
+            raise self._failed(f"the {keys[0]} of a job", error) from None
+        return found
 
-    def _refused(self, name: str, error: Exception) -> None:
-        note = f"Flux refused it: {getattr(error, 'strerror', None) or error}"
-        context = {"type": "submit", "severity": 0, "note": " ".join(note.split())}
-        self._call(self._tell, Event("exception", time.time(), name, context))
-        self._call(self._tell, Event("clean", time.time(), name))
+    async def _settle(self, reactor: Reactor) -> None:
+        """Wait until nothing that was sent before is still on its way to the job manager. Raises Unreachable.
 
-    def _cancel(self, name: str, handle: Any) -> None:
-        if name in self._ids:
-            _bindings().job.cancel_async(handle, self._ids[name]).then(_ignore)
-        elif name not in self._last:
-            self._cancelled.add(name)
+        A submission answers after the job manager has the job; one whose sender died may still be in the sender's
+        socket, with job-ingest's validator, or in its batch. Two looks, apart by far more than a batch takes, with
+        the same number of requests and none in the queue, have seen the end of it.
+        """
+        before = None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    self.calls["job-ingest.stats-get"] += 1
+                    now = await reactor.ask(_ingest)
+                    if now == before and now[1] == 0:
+                        return
+                    before = now
+                    await asyncio.sleep(QUIET)
+        except TimeoutError:
+            raise Unreachable("flux", f"job-ingest has not come to rest within {PATIENCE:g} s") from None
+        except OSError as error:
+            raise self._failed("the state of job-ingest", error) from None
 
-    def _journal(self, entry: Any) -> None:
-        if entry is None:
-            self._call(self._tell_lost, MemberError("flux", "the journal ended"))
+    # What follows runs in the reactor's thread.
+
+    @staticmethod
+    def _revoke(reactor: Reactor, jobid: int) -> None:
+        reactor.order(partial(_raise, jobid=jobid))
+
+    def _deafen(self, handle: Any, answer: Callable[[Any], None]) -> None:
+        """Have the job manager send no more: it would keep for us what nobody fetches."""
+        if self._stream is not None:
+            self._stream.end(handle)
+            self._stream = None
+        _ping(handle, answer)
+
+    def _listen(self, history: bool, known: Mapping[str, Known], handle: Any, answer: Callable[[Any], None]) -> None:
+        _, journal = self._open
+        before = self._stream
+        self._stream = _Stream(handle, journal, history, known, answer, lambda: before and before.end(handle))
+
+
+class _Stream:
+    """One request for the journal, until it is ended or taken over by the next."""
+
+    def __init__(
+        self,
+        handle: Any,
+        journal: Journal,
+        history: bool,
+        known: Mapping[str, Known],
+        answer: Callable[[Any], None],
+        takes_over: Callable[[], object],
+    ) -> None:
+        flux = bindings.load()
+        self._journal, self._known, self._answer, self._takes_over = journal, known, answer, takes_over
+        self._past: list[Mapping[str, Any]] | None = [] if history else None
+        self._begun = self._ended = False
+        self._rpc = handle.rpc("job-manager.events-journal", {"full": history}, 0, flux.constants.FLUX_RPC_STREAMING)
+        self._rpc.then(self._heard)
+        if not history:
+            _ping(handle, self._begin)  # requests are served in order: from its answer on, nothing is missed
+
+    def end(self, handle: Any) -> None:
+        if not self._ended:
+            self._ended = True
+            _send(handle, "job-manager.events-journal-cancel", {"matchtag": self._rpc.pimpl.get_matchtag()})
+
+    def _heard(self, future: Any) -> None:
+        try:
+            text = future.get_str()
+        except OSError as error:
+            if not self._begun:
+                self._answer(error)
+            elif not self._ended:
+                raise Unreachable("flux", f"the journal ended: {error.strerror or error}") from None
             return
-        if entry.name == "submit":
-            mine = _ours(entry.jobspec)
-            if mine.get("run") != self._run:
-                return
-            name = self._names[entry.jobid] = mine["job"]
-            self._ids[name] = entry.jobid
-            self._last[name] = str(entry.jobid.f58)
-            if name in self._cancelled:
-                self._order(partial(self._cancel, name))
-        job = self._names.get(entry.jobid)
-        if job is None:
-            return
-        if entry.name == "clean":
-            del self._names[entry.jobid], self._ids[job]
-        if entry.name in RAW:
-            context = dict(entry.context)
-            if entry.name == "submit":
-                context["id"] = str(entry.jobid.f58)
-            self._call(self._tell, Event(entry.name, entry.timestamp, job, context))
+        if self._ended:
+            pass  # until the answer that is the last
+        elif self._past is None and not self._begun:
+            pass  # it starts with the past of all active jobs: what is wanted of it is asked for by `adopt`
+        elif self._past is None:
+            self._journal.live(json.loads(text))
+        elif len(text) < 100 and not json.loads(text)["events"]:  # the end of the history
+            past, self._past = self._past, None
+            found = self._journal.past(past, self._known)
+            self._takes_over()
+            self._begin(found)
+        elif self._journal.run in text:  # most of a long history is of others
+            self._past.append(json.loads(text))
+        future.reset()
+
+    def _begin(self, value: Any) -> None:
+        self._begun = True
+        self._answer(value)
 
 
-def _ours(jobspec: Any) -> dict[str, str]:
-    user = ((jobspec or {}).get("attributes") or {}).get("user") or {}
-    mine = user.get("ensemble") if isinstance(user, dict) else None
-    return mine if isinstance(mine, dict) else {}
+def _send(handle: Any, topic: str, payload: Mapping[str, Any]) -> None:
+    """A request that nobody answers."""
+    handle.rpc(topic, payload, 0, bindings.load().constants.FLUX_RPC_NORESPONSE)
 
 
-def _ignore(future: Any) -> None:
-    """Take the answer to a cancel: a job that has ended meanwhile is no error."""
+def _raise(handle: Any, jobid: int) -> None:
+    # A job that has ended meanwhile is no error; many thousands at once need no answer each.
+    _send(
+        handle, "job-manager.raise", {"id": jobid, "type": "cancel", "severity": 0, "note": "cancelled by its ensemble"}
+    )
+
+
+def _ping(handle: Any, answer: Callable[[Any], None]) -> None:
+    """Answer when the job manager has served what was sent to it before."""
+    handle.rpc("job-manager.ping", {"seq": 0}).then(partial(_answer, answer))
+
+
+def _answer(answer: Callable[[Any], None], future: Any) -> None:
     try:
-        future.get()
-    except OSError:
-        return
+        answer(future.get())
+    except OSError as error:
+        answer(error)
+
+
+def _tell_past(
+    journal: Journal,
+    known: Known,
+    jobid: int,
+    message: Mapping[str, Any],
+    handle: Any,
+    answer: Callable[[Any], None],
+) -> None:
+    journal.tell_past(known, jobid, message)
+    answer(None)
+
+
+def _attributes(handle: Any, answer: Callable[[Any], None]) -> None:
+    answer({name: handle.attr_get(name) for name in ("size", "hostlist")})
+
+
+def _ingest(handle: Any, answer: Callable[[Any], None]) -> None:
+    """Answer (requests so far, requests in the queue)."""
+
+    def heard(future: Any) -> None:
+        try:
+            stages = (future.get().get("pipeline") or {}).values()
+            answer((sum(stage["requests"] for stage in stages), sum(stage["backlog"] for stage in stages)))
+        except (OSError, KeyError) as error:
+            answer(error)
+
+    handle.rpc("job-ingest.stats-get").then(heard)
+
+
+def _of_file(path: str, offset: int, limit: int) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size + offset) if offset < 0 else offset)
+            return file.read(limit)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise MemberError("flux", f"the output can't be read: {error}") from None
 
 
 def watch() -> None:
     """Print every event of every job on the instance, from its start, until interrupted. Raises MemberError."""
-    journal = _bindings().job.JournalConsumer(_open(), full=True, include_sentinel=True).start()
+    journal = bindings.load().job.JournalConsumer(bindings.connect(), full=True, include_sentinel=True).start()
     while (entry := journal.poll()) is not None:
         if entry.is_empty():
             sys.stderr.write("The history ends here; what follows happens now.\n")
@@ -263,7 +425,7 @@ def _main() -> int:
         signal.signal(number, signal.SIG_DFL)  # poll() waits in C, where Python's handlers don't run
     try:
         watch()
-    except MemberError as error:
+    except (MemberError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

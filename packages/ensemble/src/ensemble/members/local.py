@@ -43,12 +43,13 @@ from ensemble.events import COURSE, Event
 from ensemble.job import Job, Known, Spec
 from ensemble.member import READ_LIMIT, Emit, Lost, Member, Options, Unreachable
 from ensemble.supervisor import meeting
-from ensemble.supervisor.lines import VERSION, line
+from ensemble.supervisor.lines import FILE, VERSION, line
 from ensemble.supervisor.output import Outputs
 
 PATIENCE = 10.0  # seconds for the supervisor to come up, or to answer
 PARTING = 2.0  # seconds, on top of the grace, for jobs to end when the run is closed
 SETTINGS: dict[str, bool | float] = {"bind": False, "grace": 2.0, "linger": 60.0}
+ANSWER = 60.0  # seconds for it to look up a batch of jobs
 BATCH = 1000  # jobs in one message
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 RANK = {name: rank for rank, name in enumerate(COURSE, 1)}
@@ -78,9 +79,16 @@ class LocalMember(Member):
     async def open(self, emit: Emit, lost: Lost) -> None:
         self._emit, self._lost = emit, lost
         self._hosts = [hostname()]
+        self._link = None
+        self._told.clear()
+        self._link = await self._meet()
+
+    async def _meet(self) -> _Link:
+        """A connection to the supervisor, which is started where there is none. Raises MemberError."""
         settings = self._settings()
         folder = self._make_folder()
-        self._outputs = Outputs(folder)
+        if self._outputs is None:
+            self._outputs = Outputs(folder)
         try:
             key = meeting.key(folder)
         except (OSError, ValueError) as error:
@@ -100,8 +108,12 @@ class LocalMember(Member):
             link = await self._connect(key)
             if link is not None:
                 link.write(hello)
-                if await link.welcome:
-                    break
+                try:
+                    if await asyncio.wait_for(link.welcome, PATIENCE):
+                        return link
+                except TimeoutError:
+                    link.expected = True
+                    link.abort()
             else:
                 self._elsewhere(folder)
                 if await self._start(folder) == "ready":
@@ -109,8 +121,6 @@ class LocalMember(Member):
             if time.monotonic() > deadline:
                 raise Unreachable(self.name, f"its supervisor does not answer within {PATIENCE:.0f} s{_log(folder)}")
             await asyncio.sleep(0.05)  # another supervisor is just ending, or just starting
-        self._told.clear()
-        self._link = link
 
     def _settings(self) -> dict[str, Any]:
         made: dict[str, Any] = dict(SETTINGS)
@@ -171,6 +181,8 @@ class LocalMember(Member):
         """Start a supervisor; `ready` or `taken`. Raises MemberError."""
         # Where this package was found, it is found again; nothing is picked up from the current directory.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        # It reads what an earlier one wrote; some 5 MB a second are read, many more where nothing else is busy.
+        patience = PATIENCE + _size(folder / FILE) / 1e6
         command = [sys.executable, "-P", "-m", "ensemble.supervisor", str(folder)]
         try:
             process = await asyncio.create_subprocess_exec(
@@ -183,13 +195,13 @@ class LocalMember(Member):
         except OSError as error:
             raise MemberError(self.name, f"its supervisor can't be started: {error}") from None
         try:
-            out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+            out, err = await asyncio.wait_for(process.communicate(), patience)
         except TimeoutError:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
             raise MemberError(
-                self.name, f"its supervisor did not come up within {PATIENCE:.0f} s{_log(folder)}"
+                self.name, f"its supervisor did not come up within {patience:.0f} s{_log(folder)}"
             ) from None
         answer = out.decode(errors="replace").strip()
         if answer not in ("ready", "taken"):
@@ -235,7 +247,9 @@ class LocalMember(Member):
             self._questions[number] = (answer, seen)
             link.write(line("adopt", number, [(entry.job.name, entry.job.token) for entry in part]))
             try:
-                absent += await answer
+                absent += await asyncio.wait_for(answer, ANSWER)
+            except TimeoutError:
+                raise Unreachable(self.name, f"its supervisor does not answer{_log(self._folder)}") from None
             finally:
                 self._questions.pop(number, None)
         return absent
@@ -252,6 +266,13 @@ class LocalMember(Member):
         if link is None:
             return
         link.expected = True
+        if link.closed.done() and not leave:
+            # Its supervisor was lost, and what it started may still run: another one ends that.
+            try:
+                link = await self._meet()
+            except MemberError:
+                return
+            link.expected = True
         if leave:
             link.close()
         else:
@@ -418,6 +439,8 @@ def _problem(job: Job) -> str:
     """Why a job can't be taken in, empty where it can."""
     if not NAME.fullmatch(job.name):
         return f"a job's name is of letters, digits, - _ and . (not in front), at most 200, not {job.name!r}"
+    if not NAME.fullmatch(job.token):
+        return f"a job's token has the same characters as its name, not {job.token!r}"
     if not job.spec.argv or not job.spec.argv[0]:
         return "it has no command"
     return ""
@@ -439,6 +462,13 @@ def _fields(spec: Spec) -> dict[str, Any]:
         "stdin": spec.stdin,
         "output": spec.output,
     }
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _log(folder: Path | None) -> str:

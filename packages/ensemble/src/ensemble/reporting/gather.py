@@ -39,13 +39,16 @@ def gather(run: RunDir, now: float | None = None) -> dict[str, Any]:
     with run.at_once():
         run.refresh()
         state = run.state()
-        rows = list(run.jobs(order="coalesce(submitted, started, ended), rowid"))
+        rows = list(
+            run.jobs(order="coalesce(submitted, started, ended) IS NULL, coalesce(submitted, started, ended), rowid")
+        )
         start = run.number("started") or min((t for row in rows for t in row[5:8] if t), default=now)
         ended = run.number("ended")
         last = max((t for row in rows for t in row[5:8] if t), default=start)
         end = ended or (now if state.lives else last)
         end = max(end, last, start + 1e-3)
         superseded = run.superseded()
+        counts = run.counts()
         decisions = run.decisions(limit=DECISIONS)
         document = document_of(run.value("text"))
         tails = {name: (out, err) for name, out, err in run.tails()}
@@ -62,8 +65,8 @@ def gather(run: RunDir, now: float | None = None) -> dict[str, Any]:
         "ended": ended,
         "cores": capacity,
         "outcomes": OUTCOMES,
-        "groups": _groups(rows, superseded, run.counts(), document),
-        "jobs": _columns([rows[n] for n in kept], len(rows), superseded, start, end),
+        "groups": _groups(rows, counts, document),
+        "jobs": _columns([rows[n] for n in kept], len(rows), list(counts), superseded, start, end),
         "use": _use(rows, start, end),
         "causes": _causes(rows, superseded),
         "tails": _tails(rows, tails),
@@ -106,11 +109,15 @@ class _Words:
         return list(self.known)
 
 
-def _columns(rows: Sequence[Any], of: int, superseded: dict[str, str], start: float, end: float) -> dict[str, Any]:
+def _columns(
+    rows: Sequence[Any], of: int, names: Iterable[str], superseded: dict[str, str], start: float, end: float
+) -> dict[str, Any]:
     unit = 1e-4
     while (end - start) / unit > 1e7:
         unit *= 10
     groups, hosts, reasons = _Words(), _Words(20_000, 200), _Words(REASONS)
+    for name in names:
+        groups.number(name)
     columns: dict[str, list[Any]] = {
         name: []
         for name in ("group", "number", "submitted", "wait", "run", "outcome", "cores", "host", "reason", "id", "again")
@@ -135,7 +142,7 @@ def _columns(rows: Sequence[Any], of: int, superseded: dict[str, str], start: fl
         columns["outcome"].append(OUTCOMES.index(kind) if kind in OUTCOMES else OUTCOMES.index("failed"))
         columns["cores"].append(row.cores or 1)
         columns["host"].append(hosts.number(" ".join(row.host_list)))
-        columns["reason"].append(0 if kind in GOOD else reasons.number(row.reason) + 1)
+        columns["reason"].append(0 if kind in GOOD else reasons.number(row.why) + 1)
         ident = row.id[:64]
         room -= len(ident.encode()) + 3
         columns["id"].append(ident if room > 0 or kind not in GOOD else 0)
@@ -150,9 +157,7 @@ def _pack(values: list[Any]) -> Any:
     return {"all": values[0]} if values and all(value == values[0] for value in values) else values
 
 
-def _groups(
-    rows: Iterable[Any], superseded: dict[str, str], counts: dict[str, dict[str, int]], document: Any
-) -> list[dict[str, Any]]:
+def _groups(rows: Iterable[Any], counts: dict[str, dict[str, int]], document: Any) -> list[dict[str, Any]]:
     waits: dict[str, list[float]] = {}
     took: dict[str, list[float]] = {}
     busy: Counter[str] = Counter()
@@ -265,7 +270,7 @@ def _causes(rows: Iterable[Any], superseded: dict[str, str]) -> dict[str, Any]:
             continue
         total += 1
         again += row.name in superseded
-        reasons[row.grp, row.outcome or "lost", row.reason[:300]] += 1
+        reasons[row.grp, row.outcome or "lost", row.why[:300]] += 1
         for host in row.host_list:
             hosts[host] += 1
     return {

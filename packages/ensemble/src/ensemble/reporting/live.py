@@ -6,7 +6,6 @@ Drawing reads counters; an event costs nothing but the line that it may print.
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,7 +17,6 @@ from ensemble.reporting.text import TextReport
 from ensemble.rundir import duration
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
     from rich.text import Text
 
     from ensemble.document import Document
@@ -33,50 +31,66 @@ BAR = 24
 
 
 class LiveView:
-    """A view that is redrawn PER_SECOND times a second at most from what `look` gives; `say` prints above it."""
+    """A view that `refresh` draws anew from what `look` gives, with the lines of `say` above it.
+
+    What is drawn goes out in one piece, so that nothing flickers. How many rows it takes is counted when it is taken
+    away: a terminal that has become narrower has wrapped it.
+    """
 
     def __init__(self, look: Callable[[], Look], since: float | None = None) -> None:
         from rich.console import Console
-        from rich.live import Live
 
         self.console = Console(highlight=False)
         self._look = look
         self._since = time.time() if since is None else since
         self._ends: deque[tuple[float, int]] = deque()
         self._shown = Look()
-        self._live = Live(
-            self, console=self.console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-        )
-        self._live.start()
-        self._lock = threading.Lock()
+        self._waiting: list[Text] = []
+        self._drawn: list[int] = []  # the lengths of the lines that are on the screen
         self._closed = False
+        self.console.show_cursor(False)
 
     def say(self, text: str, style: str = "") -> None:
-        """One line above the view."""
+        """One line above the view, with the next drawing."""
         from rich.text import Text
 
-        with self._lock:
-            # A style of its own: given to print() it would colour the view below as well.
-            self.console.print(Text(text, style), soft_wrap=True)
+        # A style of its own: given to print() it would colour the view below as well.
+        self._waiting.append(Text(text, style))
+        if self._closed:
+            self._draw([])
 
     def refresh(self) -> None:
         """Draw it anew."""
-        look = self._look()
+        if self._closed:
+            return
+        self._shown = self._look()
         now = time.monotonic()
-        self._ends.append((now, look.ended))
+        self._ends.append((now, self._shown.ended))
         while len(self._ends) > 2 and now - self._ends[1][0] > RATE_SECONDS:
             self._ends.popleft()
-        with self._lock:
-            if not self._closed:
-                self._shown = look
-                self._live.refresh()
+        width, height = self.console.size
+        self._draw(self._lines(width, height))
 
     def close(self) -> None:
         """Take it off the screen; the lines stay."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._live.stop()
+        if not self._closed:
+            self._closed = True
+            self._draw([])
+            self.console.show_cursor(True)
+
+    def _draw(self, lines: list[Text]) -> None:
+        width = max(1, self.console.size.width)
+        rows = sum(max(1, -(-length // width)) for length in self._drawn)
+        with self.console.capture() as captured:
+            for line in self._waiting:
+                self.console.print(line, soft_wrap=True)
+            for line in lines:
+                self.console.print(line, soft_wrap=True)
+        self._waiting.clear()
+        self._drawn = [line.cell_len for line in lines]
+        # ECMA-48: CUU (cursor up), ED (erase to the end of the page)
+        self.console.file.write((f"\r\x1b[{rows}A\x1b[J" if rows else "") + captured.get())
+        self.console.file.flush()
 
     @property
     def rate(self) -> float | None:
@@ -85,9 +99,6 @@ class LiveView:
             return None
         (t0, n0), (t1, n1) = self._ends[0], self._ends[-1]
         return (n1 - n0) / (t1 - t0) if t1 > t0 else None
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from self._lines(options.max_width, options.size.height)
 
     def _lines(self, width: int, height: int) -> list[Text]:
         from rich.text import Text
@@ -116,9 +127,10 @@ class LiveView:
         lines.append(last)
         for message in look.messages[-3:]:
             lines.append(Text(message.replace("\n", " ")[: width - 1], "dim"))
+        while len(lines) > height - 2 and len(lines) > 1:  # the least telling ones first
+            lines.pop(-1 if lines[-1] is not last else 0)
         for line in lines:
-            line.no_wrap = True
-            line.overflow = "crop"
+            line.truncate(max(1, width - 1), overflow="crop")
         return [Text("─" * min(width - 1, wide + bar + 41), "dim"), *lines]
 
 

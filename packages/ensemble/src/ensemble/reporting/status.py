@@ -28,6 +28,8 @@ def status_of(run: RunDir, failures: int = FAILURES, now: float | None = None) -
         decisions = run.decisions()
         started, ended = run.number("started"), run.number("ended")
         until = ended or now if state.lives or ended else run.last_write()
+        # The clock of a member that simulates runs ahead of ours.
+        until = max(until, run.rows("SELECT max(ended) FROM jobs")[0][0] or 0.0)
         over = run.rows("SELECT count(*) FROM jobs WHERE state = 'ended'")[0][0]
         recent = run.rows("SELECT count(*) FROM jobs WHERE ended > ?", until - 60)[0][0]
         superseded = run.superseded()
@@ -43,7 +45,7 @@ def status_of(run: RunDir, failures: int = FAILURES, now: float | None = None) -
                     "job": row.name,
                     "group": row.grp,
                     "outcome": row.outcome,
-                    "reason": row.reason,
+                    "reason": row.why,
                     "id": row.id or None,
                     "hosts": row.host_list,
                     "ended": row.ended,
@@ -66,7 +68,7 @@ def status_of(run: RunDir, failures: int = FAILURES, now: float | None = None) -
         "met": run.met,
         "ended_by": run.result.get("ended_by"),
         "started": started,
-        "ended": ended,
+        "ended": until if ended else None,
         "took": took,
         "groups": counts,
         "rate": {"jobs_per_second": over / took if took else None, "last_minute": recent},
@@ -110,7 +112,9 @@ def status_text(status: dict[str, Any], now: float | None = None) -> str:
     if status["started"]:
         since = f"started {_clock(status['started'])} on {status['member']}"
         if status["ended"]:
-            since += f", ended {_clock(status['ended'])} ({duration(max(0, now - status['ended']))} ago)"
+            since += f", ended {_clock(status['ended'])}"
+            if now >= status["ended"]:
+                since += f" ({duration(now - status['ended'])} ago)"
         lines.append(f"{since}, {'took' if status['ended'] else 'for'} {duration(status['took'])}")
     jobs = sum(group["jobs"] for group in status["groups"].values())
     rate = status["rate"]["jobs_per_second"]
@@ -151,9 +155,7 @@ def _failure(failure: dict[str, Any]) -> list[str]:
     where = f" on {','.join(failure['hosts'])}" if failure["hosts"] else ""
     ident = f" (id {failure['id']})" if failure["id"] else ""
     again = f"; tried again as {failure['retried_as']}" if failure["retried_as"] else ""
-    lines = [
-        f"  {failure['job']}{ident}{where}: {failure['outcome']}: {failure['reason'] or 'no reason is known'}{again}"
-    ]
+    lines = [f"  {failure['job']}{ident}{where}: {failure['outcome']}: {failure['reason']}{again}"]
     lines.append(f"    output: {failure['where']}")
     lines += [f"    | {line}" for line in failure["err"] or failure["out"]]
     return [printable(line) for line in lines]

@@ -173,7 +173,7 @@ class ServiceRun:
         member = self._member = RemoteMember(options, self.cluster, int(self.meta["weight"]), self._report.say)
         try:
             engine = replay(document, journal)
-            self._begun = engine.begun
+            self._begun = engine.started
             member.settled = not engine.jobs
             journal.note(started_meta())
             runtime = Runtime(document, member, self._plugins, engine=engine, journal=journal, signals=False)

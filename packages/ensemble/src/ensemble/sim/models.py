@@ -7,7 +7,7 @@ the same file gives the same jobs on one node and on ten thousand.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from random import Random
@@ -196,6 +196,11 @@ class Models:
             if len(self._known) < MOST_SAMPLES:  # a sweep may have a command for each job
                 self._known[key] = found
         return found
+
+    def silent(self, group: str, metrics: Iterable[str]) -> list[str]:
+        """Which of a group's own metrics no simulated job ever prints."""
+        model = self.models.get(group) or self.models.get(EVERY) or Model()
+        return [name for name in metrics if name not in (model.metrics or {})]
 
     def _assume(self, spec: Spec, model: Model) -> tuple[float, int]:
         """The mean duration, and the exit code that the command alone tells."""

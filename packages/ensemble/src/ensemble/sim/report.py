@@ -12,7 +12,7 @@ from resources.units import seconds_text
 
 from ensemble.document import Document
 from ensemble.engine import Engine
-from ensemble.report import TextReport, end_counts
+from ensemble.reporting.text import TextReport, end_counts, failure_line
 from ensemble.results import Command, Result
 from ensemble.sim.queue import SimQueue
 from ensemble.sim.simulate import Summary
@@ -145,10 +145,10 @@ def print_text(
     for name, text in facts:
         click.echo(f"{name + ':':14}{text}")
     for rule in result.never_met[:SHOWN]:
-        wanted = f"{rule.shown} {rule.when or ''}".strip()
+        wanted = f"{rule.shown} {rule.when or ''}".strip() if rule.metric else rule.shown
         click.echo(f"never met: {wanted} -> {rule.action.name} {rule.action.label}", err=True)
     for failure in result.failures[:SHOWN]:
-        click.echo(f"{failure['outcome']}: {failure['job']}: {failure['reason']}", err=True)
+        click.echo(failure_line(failure), err=True)
     if result.failed > SHOWN:
         click.echo(f"and {result.failed - SHOWN} more that did not succeed", err=True)
     for text in assumed:

@@ -59,20 +59,21 @@ class Keeper:
     def put_away(self, name: str, place: list[str]) -> list[Any] | None:
         """A job has ended: where its output is from now on. What was copied goes with the next `sweep`."""
         paths = [self._prefix + path for path in place]
-        sizes = []
+        sizes, gone = [], False
         for path in paths:
             try:
                 sizes.append(os.stat(path).st_size)
             except FileNotFoundError:
                 sizes.append(0)
+                gone = True
                 continue
             if not sizes[-1]:
                 os.unlink(path)
         kept = [f"out/{name}.out", f"out/{name}.err"]
         if not any(sizes):
             # A supervisor that was killed right here may have moved them already.
-            moved = place[0] != kept[0] and any(os.path.exists(self._prefix + path) for path in kept)
-            return list(kept) if moved and place[0].startswith(LIVE) else None
+            moved = gone and place[0].startswith(LIVE) and any(os.path.exists(self._prefix + path) for path in kept)
+            return kept if moved else None
         if not place[0].startswith(LIVE):
             return list(place)
         if sum(sizes) >= (LARGE if self._large < OWN else HUGE):
@@ -80,7 +81,7 @@ class Keeper:
             for path, new, size in zip(paths, kept, sizes, strict=True):
                 if size:
                     os.rename(path, self._prefix + new)
-            return list(kept)
+            return kept
         return self._packed(paths, sizes)
 
     def _packed(self, paths: list[str], sizes: list[int]) -> list[Any]:

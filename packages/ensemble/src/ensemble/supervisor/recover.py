@@ -8,6 +8,7 @@ the next supervisor's start, nobody knows how it ended.
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -67,7 +68,7 @@ def recover(log: Log, key: str) -> Found:
             if at == found.last:
                 found.time = max(found.time, time_of(log.at(at)))
             continue
-        kind, name, *row = log.at(at)
+        kind, name, *row = json.loads(text)
         found.time = max(found.time, time_of([kind, name, *row]))
         if kind == "A":
             token, number, time, spec = row

@@ -23,7 +23,7 @@ from resources.errors import ResourcesError
 from ensemble.job import Spec
 from ensemble.supervisor import meeting
 from ensemble.supervisor.keeping import Keeper
-from ensemble.supervisor.lines import FILE, VERSION, Log, line
+from ensemble.supervisor.lines import FILE, VERSION, Log, begun, line, processes
 from ensemble.supervisor.order import Queue
 from ensemble.supervisor.recover import recover
 from ensemble.supervisor.spawn import Spawner, signal_task
@@ -76,6 +76,7 @@ class Supervisor:
         self._news: list[bytes] = []
         self._starting: list[tuple[Task, bytes]] = []
         self._sent = self._stuck = 0.0
+        self._free = 0  # cores
         self._stopping = self._over = self._terminated = False
         self.poll = select.epoll()
         self._alone_since = time.monotonic()
@@ -112,6 +113,8 @@ class Supervisor:
             self._settle()
             if self._over:
                 break
+            if not self.tasks:
+                os.chdir("/")  # keep no folder busy
             for fd, mask in self.poll.poll(self._patience()):
                 if fd == reading:
                     with suppress(BlockingIOError):
@@ -265,22 +268,25 @@ class Supervisor:
             self.queue.put(task, need)
 
     def _schedule(self) -> None:
-        if not self.queue or self.pool is None or self.unheld or self._stuck:
+        if not self.queue or self.pool is None or self.unheld or self._stuck or self._free <= 0:
             return
         for task, granted in self.queue.fitting(self.pool):
             if isinstance(granted, InfeasibleRequest):
                 self._drop(task, "alloc", f"it can never run on this machine: {granted}")
                 continue
             task.state, task.granted = RUNNING, granted
+            self._free -= task.cores
             task.allocated = self._now()
             if task.spec.output:
                 folder = os.path.join((task.home or self.home or NOWHERE).workdir, task.spec.workdir)
                 task.place = [os.path.join(folder, task.spec.output), os.path.join(folder, f"{task.spec.output}.err")]
             else:
                 task.place = self.keeper.place(task.name)
-            text = line("I", task.name, task.allocated, task.place)
+            text = begun(task.name, task.allocated, task.place)
             self.log.add(text)
             self._starting.append((task, text))
+            if self._free <= 0:  # asking the pool once more would cost as much as what it granted
+                break
 
     def _start(self, task: Task, text: bytes) -> None:
         """Start a job whose line "I" is in the file."""
@@ -310,7 +316,8 @@ class Supervisor:
     def _enlist(self, task: Task) -> None:
         for pid in task.pids:
             self.by_pid[pid] = task
-        self.log.add(line("P", task.name, self._now(), sorted(task.pids, key=lambda pid: pid != task.leader)))
+        pids = [task.leader, *(pid for pid in task.pids if pid != task.leader)]
+        self.log.add(processes(task.name, self._now(), pids))
 
     def _reap(self) -> None:
         while True:
@@ -356,6 +363,7 @@ class Supervisor:
         if task.granted is not None and self.pool is not None:
             self.pool.dealloc(task.granted, counts=False)
             task.granted = None
+            self._free += task.cores
         if self.unheld:
             self._hold([waiting for waiting in self.unheld if waiting is not task])
 
@@ -394,6 +402,7 @@ class Supervisor:
         if self.pool is not None and cores == self._cores:
             return
         self.pool, self._cores = Pool.this_machine(cores), cores
+        self._free = self.pool.stat()["cores"][1]
         self._needs.clear()
         running = [task for task in self.tasks.values() if task.state == RUNNING]
         for task in running:
@@ -408,6 +417,7 @@ class Supervisor:
             try:
                 if not isinstance(need, str):
                     task.granted = self.pool.alloc(need)  # type: ignore[union-attr]
+                    self._free -= task.cores
             except ResourcesError:
                 self.unheld.append(task)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from resources.allocation import VARIABLE
+
 from ensemble.supervisor.keeping import Keeper
 from ensemble.supervisor.task import Home, Task
 
@@ -26,19 +28,20 @@ class Spawner:
         self._keeper, self._key = keeper, key
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._programs: dict[tuple[str, str], str] = {}
+        self._allocations: dict[tuple[int, ...], dict[str, str]] = {}
         self.bind = False
 
     def start(self, task: Task, home: Home) -> None:
         """Start it. Raises OSError or ValueError with what is wrong; some of its processes may run then."""
         spec = task.spec
-        os.chdir(os.path.join(home.workdir, spec.workdir))
+        os.chdir(os.path.join(home.workdir, spec.workdir) if spec.workdir else home.workdir)
         opened: list[int] = []
         cpus: set[int] | None = None
         try:
             environment = {
                 **home.environment,
                 **spec.environment,
-                **task.granted.environ(),
+                **self._given(task),
                 "ENSEMBLE_JOB": task.name,
                 MARK: mark(self._key, task),
             }
@@ -73,7 +76,23 @@ class Spawner:
                 os.sched_setaffinity(0, cpus)
             for fd in opened:
                 os.close(fd)
-            os.chdir("/")
+
+    def _given(self, task: Task) -> dict[str, str]:
+        """The variables of its allocation. Of those that were granted the same, only the times are put in anew."""
+        granted, spec = task.granted, task.spec
+        key = (spec.nodes, spec.tasks, spec.cores, spec.gpus, spec.memory, spec.duration, *granted.c)
+        times = (
+            f',"start":{granted.start!r},"deadline":{"null" if granted.deadline is None else repr(granted.deadline)}}}'
+        )
+        known = self._allocations.get(key)
+        if known is not None:
+            return {**known, VARIABLE: known[VARIABLE] + times}
+        made: dict[str, str] = granted.environ()
+        if made[VARIABLE].endswith(times):
+            if len(self._allocations) > 1000:
+                self._allocations.clear()
+            self._allocations[key] = {**made, VARIABLE: made[VARIABLE].removesuffix(times)}
+        return made
 
     def _program(self, name: str, environment: Mapping[str, str]) -> str:
         """As execvp(3) finds it, on the job's own PATH."""

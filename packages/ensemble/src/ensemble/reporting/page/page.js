@@ -633,6 +633,7 @@
   const there = new Set(kind);
   D.outcomes.forEach((name, n) => { if (there.has(n)) $("legend").append(el("span", { class: "key", color: `var(--${name})` }, name)); });
   if (N && !there.has(D.outcomes.indexOf("pending"))) $("legend").append(el("span", { class: "key", color: "var(--pending)" }, "waiting"));
+  if (again.includes(1)) $("legend").append(el("span", {}, "pale above: tried again"));
   if (FIRED.length) $("legend").append(el("span", { class: "key mark" }, "a rule fired (its number)"));
   if (J.n < J.of) $("legend").before(el("p", { class: "note" }, `${num(J.n)} of ${num(J.of)} attempts are drawn: what did not succeed first, and an even sample of the rest. All figures count all of them.`));
   if (D.forgotten) $("legend").before(el("p", { class: "note" }, `${num(D.forgotten)} older attempts, which had ended, are no longer kept one by one: nothing here but the metrics counts them.`));
@@ -674,7 +675,7 @@
     g.restore();
     firings(g, w, top, bottom, false);
     g.textAlign = "left"; g.textBaseline = "top";
-    tag(g, LEFT, 3, [[C.running, D.cores ? `cores at work, of ${num(D.cores)}` : "cores at work"], ...(queue > 0 ? [[C.timeout, `jobs that wait (at most ${num(+queue.toPrecision(3))} here)`]] : [])]);
+    tag(g, LEFT, 3, [[C.running, D.cores ? `cores at work, of ${num(D.cores)}` : "cores at work"], ...(queue > 0 ? [[C.timeout, w < 560 ? `${num(+queue.toPrecision(3))} wait at most` : `jobs that wait (at most ${num(+queue.toPrecision(3))} here)`]] : [])]);
     use.setAttribute("aria-label", `Cores at work over time${D.cores ? `, of ${num(D.cores)}` : ""}, and the jobs that wait`);
   }
   function tag(g, x, y, entries) {
@@ -747,7 +748,10 @@
     g.restore();
     firings(g, w, top, bottom, false);
   }
-  const scaleText = (v, step, isTime) => (isTime ? lasts(+v.toPrecision(6)) : num(+v.toPrecision(Math.max(3, Math.ceil(Math.log10(Math.abs(v / step) || 1)) + 1))));
+  function scaleText(v, step, isTime) {
+    if (isTime && step < 1 && v >= 1) return `${+v.toFixed(Math.ceil(-Math.log10(step)))} s`;
+    return isTime ? lasts(+v.toPrecision(6)) : num(+v.toPrecision(Math.max(3, Math.ceil(Math.log10(Math.abs(v / step) || 1)) + 1)));
+  }
   D.series.forEach((one) => {
     one.time = /-(duration|pending|pending-age|age)$/.test(one.name);
     const last = one.m.length - 1, shown = (v) => (one.time ? lasts(v) : num(v));

@@ -1,0 +1,111 @@
+"""A job as Flux's jobspec, version 1 (RFC 25), written as JSON text.
+
+The environment is most of a jobspec and the same for many jobs: it is encoded once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from ensemble.job import Job, Spec
+
+# What belongs to the orchestrator's own job or instance, and would mislead another one.
+OWN = re.compile(r"FLUX_(URI|JOB_|TASK_|KVS_NAMESPACE|PROXY_REMOTE|PARENT|LOCAL_RANKS|ENCLOSING_ID)|PMI_|PMIX_")
+
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """What of the orchestrator's environment its jobs inherit."""
+    return {key: value for key, value in environ.items() if not OWN.match(key)}
+
+
+def path_of(spec: Spec, path: str, cwd: str) -> str:
+    """A path of a spec as the job sees it: relative ones are below its working directory."""
+    return os.path.normpath(Path(cwd) / spec.workdir / path)
+
+
+def output_paths(spec: Spec, cwd: str) -> tuple[str, str]:
+    """The files of stdout and stderr; empty where the output stays in Flux."""
+    if not spec.output:
+        return "", ""
+    out = path_of(spec, spec.output, cwd)
+    return out, f"{out.removesuffix('.out')}.err"
+
+
+def resources(spec: Spec) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The `resources` of a jobspec and the `count` of its tasks. Raises ValueError."""
+    each: list[dict[str, Any]] = [{"type": "core", "count": spec.cores}]
+    if spec.gpus:
+        each.append({"type": "gpu", "count": spec.gpus})
+    slot = {"type": "slot", "count": spec.tasks, "label": "task", "with": each}
+    if not spec.nodes:
+        return [slot], {"per_slot": 1}
+    if spec.nodes > spec.tasks:
+        raise ValueError(f"{spec.tasks} tasks can't be spread over {spec.nodes} nodes: each node needs one")
+    slot["count"] = -(-spec.tasks // spec.nodes)
+    count = {"total": spec.tasks} if spec.tasks % spec.nodes else {"per_slot": 1}
+    return [{"type": "node", "count": spec.nodes, "with": [slot]}], count
+
+
+class Writer:
+    """Writes the jobspecs of one run.
+
+    hosts: those of the instance: Flux refuses a constraint that names others.
+    """
+
+    def __init__(self, run: str, cwd: str, environ: Mapping[str, str], hosts: Collection[str] = ()) -> None:
+        self.run, self.cwd, self.hosts = run, cwd, frozenset(hosts)
+        self._environ = inherited(environ)
+        self._encoded: tuple[Mapping[str, str], str] = ({}, json.dumps(self._environ))
+        self._shared: tuple[Spec, str, str] | None = None
+
+    def environment(self, more: Mapping[str, str]) -> str:
+        """The whole environment of a job as JSON."""
+        if self._encoded[0] != more:
+            self._encoded = (dict(more), json.dumps({**self._environ, **more}))
+        return self._encoded[1]
+
+    def text(self, job: Job) -> str:
+        """The jobspec. Memory, no resource of flux-core, is noted in attributes.user.ensemble. Raises ValueError."""
+        spec = job.spec
+        if self._shared is None or self._shared[0] is not spec:
+            self._shared = (spec, *self._common(spec))
+        _, head, system = self._shared
+        user: dict[str, Any] = {**spec.attributes, "group": spec.group}
+        user["ensemble"] = {"run": self.run, "job": job.name, "token": job.token}
+        if spec.memory:
+            user["ensemble"]["memory"] = spec.memory
+        if avoid := [host for host in dict.fromkeys(job.avoid) if host in self.hosts]:
+            system = f'{system}, "constraints": {json.dumps({"not": [{"hostlist": [",".join(avoid)]}]})}'  # RFC 31
+        return (
+            f'{head}, "attributes": {{"user": {json.dumps(user)}, '
+            f'"system": {system}, "environment": {self.environment(spec.environment)}}}}}}}'
+        )
+
+    def _common(self, spec: Spec) -> tuple[str, str]:
+        """What all jobs of a spec share, as JSON that lacks its last brace: the top level, attributes.system."""
+        layout, count = resources(spec)
+        system: dict[str, Any] = {
+            "cwd": path_of(spec, "", self.cwd),
+            "duration": spec.duration,
+            "job": {"name": spec.group},
+        }
+        out, err = output_paths(spec, self.cwd)
+        options: dict[str, Any] = {}
+        if spec.stdin:
+            options["input"] = {"stdin": {"type": "file", "path": path_of(spec, spec.stdin, self.cwd)}}
+        if out:
+            options["output"] = {
+                "stdout": {"type": "file", "path": out},
+                "stderr": {"type": "file", "path": err},
+            }
+        if options:
+            system["shell"] = {"options": options}
+        head = json.dumps(
+            {"version": 1, "resources": layout, "tasks": [{"command": list(spec.argv), "slot": "task", "count": count}]}
+        )
+        return head[:-1], json.dumps(system)[:-1]
