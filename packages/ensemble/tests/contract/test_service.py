@@ -532,6 +532,7 @@ def test_a_member_behind_the_service_is_a_member(tmp_path):
                     await scenario(session)
                 finally:
                     await session.member.close()
+                    del cluster.members[run]
 
             await asyncio.gather(*(one(scenario) for scenario in SCENARIOS if scenario.__name__ in told))
 
