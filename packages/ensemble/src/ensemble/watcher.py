@@ -152,7 +152,7 @@ class Watcher:
         at = source.offset + len(source.rest)
         if not source.file:
             return await self._member.read(name, source.stream, at)
-        return await asyncio.to_thread(_read_file, source.file, at)
+        return await self._member.read_file(source.file, at)
 
     def _take(self, name: str, source: _Source, data: bytes) -> None:
         """Feed the lines of some more output, and take down what they say."""
@@ -178,13 +178,3 @@ class Watcher:
         self._told += 1
         if self._told <= MOST_READERS_TOLD:
             self._say("metric", text)
-
-
-def _read_file(path: str, offset: int) -> bytes:
-    """From a file, which may not be there yet."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - the path as the job has it
-            file.seek(offset)
-            return file.read(READ_LIMIT)
-    except FileNotFoundError:
-        return b""
