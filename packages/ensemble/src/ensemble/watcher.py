@@ -278,7 +278,7 @@ class Watcher:
         """Once for all jobs of a group."""
         if (group, what) not in self._told and len(self._told) < MOST_TOLD:
             self._told.add((group, what))
-            self._say("metric", text)
+            self._say("reader", text)
 
 
 def _read_file(path: str, offset: int, node: int) -> tuple[bytes, int, int] | None:

@@ -53,10 +53,9 @@ class Column:
         if " = " in line:
             return self._assigned(line)
         words = line.split()
-        if not self._rows or self._place is None:
-            if self.name in words and not any(_number(word) is not None for word in words):
-                self._head(words)
-                return None
+        if (self._place is None or not self._rows) and self.name in words and not any(map(_is_number, words)):
+            self._head(words)
+            return None
         return self._row(words)
 
     def _head(self, names: list[str]) -> None:
@@ -107,6 +106,10 @@ def loop_time(line: str) -> float | None:
     """Seconds of wall-clock time that a run took, without its set-up; one value for each `run` of an input."""
     match = _LOOP_TIME.match(line)
     return _number(match["seconds"]) if match else None
+
+
+def _is_number(word: str) -> bool:
+    return _number(word) is not None
 
 
 def _number(word: str) -> float | None:
