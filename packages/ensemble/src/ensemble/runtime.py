@@ -50,6 +50,7 @@ class Reporter(Protocol):
 class Runtime:
     """One run of a document on a member. `run` is its name, from which the jobs' tokens are made.
 
+    signals: whether SIGINT, SIGTERM and SIGHUP stop it; a process with several runs has its own way.
     stopped: why it was stopped before its end (the name of a signal), empty where it was not.
     """
 
@@ -61,11 +62,13 @@ class Runtime:
         *,
         engine: Engine | None = None,
         journal: Journal | None = None,
+        signals: bool = True,
     ) -> None:
         self.document = document
         self.member = member
         self.engine = engine or Engine(document)
         self.stopped = ""
+        self._wants_signals = signals
         self._plugins = plugins
         self._functions = Functions(document, plugins)
         self._journal = journal
@@ -309,7 +312,7 @@ class Runtime:
     @contextmanager
     def _signals(self, work: asyncio.Task[None]) -> Iterator[None]:
         """A signal ends the work; only the main thread has signals."""
-        if threading.current_thread() is not threading.main_thread():
+        if not self._wants_signals or threading.current_thread() is not threading.main_thread():
             yield
             return
         loop = asyncio.get_running_loop()
