@@ -21,10 +21,13 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ensemble.events import Event
-from ensemble.job import Job, Spec
+from ensemble.journal import Journal
+from ensemble.load import parse
 from ensemble.member import Options
 from ensemble.members.local import LocalMember
+from ensemble.plugins import registry
+from ensemble.reporting.text import TextReport
+from ensemble.runtime import Runtime
 
 ROUNDS = 3
 COMMAND = ("/bin/true",)
@@ -38,34 +41,19 @@ def xargs(count: int, folder: Path) -> float:
 
 
 def local(count: int, folder: Path) -> float:
-    return asyncio.run(_local(count, folder))
-
-
-async def _local(count: int, folder: Path) -> float:
-    left, failed, done = count, 0, asyncio.Event()
-
-    def emit(event: Event) -> None:
-        nonlocal left, failed
-        if event.name == "finish":
-            failed += event.context["status"] != 0
-        elif event.name == "clean":
-            left -= 1
-            if not left:
-                done.set()
-
-    def lost(error: Exception) -> None:
-        raise SystemExit(f"the supervisor was lost: {error}")
-
-    member = LocalMember(Options(run="bench", folder=folder, cores=CORES))
-    await member.open(emit, lost)
-    spec = Spec("true", COMMAND)
+    """A whole run, as `ensemble run` does it: rules, journal, supervisor, metrics, output."""
+    text = f"jobs: [{{name: a, command: {COMMAND[0]}, count: {count}}}]\n"
+    text += "rules: [{trigger: start, action: {name: submit, label: a}}]\n"
+    document = parse(text, "bench.yaml")
+    options = Options(run="bench", folder=folder / "run" / "member", cores=CORES)
+    journal = Journal.create(folder / "run", {"run": "bench"}, durable=LocalMember.remote)
+    runtime = Runtime(document, LocalMember(options), registry(), journal=journal)
     start = time.perf_counter()
-    await member.submit([Job(f"true.{n}", f"bench-true.{n}", spec) for n in range(count)])
-    await done.wait()
+    with contextlib.closing(journal):
+        result = asyncio.run(runtime.run(TextReport(document, runtime.engine)))
     seconds = time.perf_counter() - start
-    await member.close()
-    if failed:
-        raise SystemExit(f"{failed} jobs failed")
+    if not result.met or runtime.engine.metrics.counts["a"]["success"] != count:
+        raise SystemExit(f"{result.failed} jobs failed")
     return seconds
 
 
@@ -115,7 +103,7 @@ def dask(count: int, folder: Path) -> float:
         return time.perf_counter() - start
 
 
-XARGS, LOCAL = "xargs -P", "ensemble local"
+XARGS, LOCAL = "xargs -P", "ensemble run"
 Peer = tuple[str, str, Callable[[int, Path], float]]
 PEERS: tuple[Peer, ...] = (
     (XARGS, "", xargs),

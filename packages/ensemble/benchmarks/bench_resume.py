@@ -1,7 +1,7 @@
 """Resuming a run of 1,000,000 events: `python bench_resume.py [--json FILE]`.
 
-What `ensemble run --resume` does before it asks the queue: the journal is checked and replayed into the engine. Once as a
-run leaves it, with snapshots, and once as if every event since the beginning had to be taken in again.
+What `ensemble run --resume` does before it asks the queue: the journal is checked and replayed into the engine. Once
+as a run leaves it, with snapshots, and once as if every event since the beginning had to be taken in again.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class Functions:
                     raise SpecError(f"a rule on {item.trigger} would never fire any more")
                 returned.rules.append(item)
             elif isinstance(item, Action):
-                named = [("label", item.label)] if item.name in ("submit", "cancel") else []
+                named = [("label", item.label.partition(".")[0])] if item.name in ("submit", "cancel") else []
                 if item.repetitions != 1 or item.backoff:
                     raise SpecError("repetitions and backoff are for rules; an action that is returned runs once")
                 returned.actions.append(item)

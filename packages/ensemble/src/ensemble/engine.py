@@ -105,7 +105,7 @@ class Engine:
 
     def wants(self, name: str) -> bool:
         """Whether an event of a job of that name changes anything here."""
-        return name in self._steps or any(key.split(" ")[0] == f"job-{name}" for key in self._rules.on)
+        return name in self._steps or name in self._rules.job_events
 
     def result(self) -> Result:
         """How it ended; rules count as never met only where nothing ended the run before its time."""
@@ -130,7 +130,7 @@ class Engine:
                 return _NO_COMMANDS
             step = self._steps.get(name)
             out: list[Command] = []
-            if self._rules.on:
+            if name in self._rules.job_events:
                 self._job_rules(name, job, event, out)
             if step is not None:
                 step(job, event, out)
@@ -269,13 +269,13 @@ class Engine:
                 self.target = max(0, (now or 0) + (step if action.name == "grow" else -step))
                 command("resize", nodes=self.target)
             case "set":
-                value = self._rules.value(action)
+                value = self._rules.value(action, slot.get() if slot and slot.get else None)
                 if value is not None:
                     self.variables[action.label] = value
                     command("set", reason=f"{value:g}")
                     self._updated(f"var.{action.label}", event, out)
             case "message":
-                command("message", self._rules.text(action))
+                command("message", self._rules.text(action, slot.get() if slot and slot.get else None))
             case "custom":
                 self._called += 1
                 call = Command("custom", action.label, (), action, rule, event, number, self._called)

@@ -54,7 +54,9 @@ def read_output(run: RunDir, name: str, stream: str) -> Output:
 
 
 def through_member(run: RunDir, job: JobRow, stream: str) -> Iterator[bytes] | None:
-    """Through Member.read of the member of that run, which is not opened; None where it can't be used so."""
+    """Through Member.read of the member of that run; None where it can't be used."""
+    import asyncio
+
     from resources.errors import ResourcesError
 
     from ensemble.errors import EnsembleError
@@ -66,11 +68,9 @@ def through_member(run: RunDir, job: JobRow, stream: str) -> Iterator[bytes] | N
     options = Options(run.value("run"), run.member_folder, cores, settings=settings)
     try:
         _, kind = choose(run.value("member"), registry())
-        member = kind(options)
-        first = _read(member, job.name, stream, 0)
+        return asyncio.run(_read_all(kind(options), job, stream))
     except (EnsembleError, ResourcesError, OSError):
-        return None  # it can't be used here, or has to be open for that
-    return _parts(member, job.name, stream, first)
+        return None  # it can't be used here
 
 
 def _after(first: bytes, parts: Iterator[bytes]) -> Iterator[bytes]:
@@ -78,18 +78,29 @@ def _after(first: bytes, parts: Iterator[bytes]) -> Iterator[bytes]:
     yield from parts
 
 
-def _read(member: Member, name: str, stream: str, offset: int) -> bytes:
-    import asyncio
+async def _read_all(member: Member, job: JobRow, stream: str) -> Iterator[bytes]:
+    """Without a connection where that does, as with files; else connected, and told which job is meant."""
+    from ensemble.job import Job, Known, Spec
 
-    return asyncio.run(member.read(name, stream, offset))
+    parts = await _parts(member, job.name, stream)
+    if not parts:
+        await member.open(lambda event: None, lambda error: None)
+        try:
+            token = f"{member.options.run}-{job.name}"
+            await member.adopt([Known(Job(job.name, token, Spec(job.name, ("true",))), job.id, "clean")])
+            parts = await _parts(member, job.name, stream)
+        finally:
+            await member.close(leave=True)
+    return iter(parts)
 
 
-def _parts(member: Member, name: str, stream: str, part: bytes) -> Iterator[bytes]:
+async def _parts(member: Member, name: str, stream: str) -> list[bytes]:
+    parts: list[bytes] = []
     offset = 0
-    while part:
-        yield part
+    while part := await member.read(name, stream, offset):
+        parts.append(part)
         offset += len(part)
-        part = _read(member, name, stream, offset)
+    return parts
 
 
 def find_job(run: RunDir, name: str) -> JobRow:

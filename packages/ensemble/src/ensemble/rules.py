@@ -123,6 +123,7 @@ class Rules:
     def __init__(self, metrics: Metrics, variables: Mapping[str, float]) -> None:
         self.slots: list[Slot] = []
         self.on: dict[str, list[Slot]] = {}
+        self.job_events: set[str] = set()  # what rules on jobs wait for
         self.per_job: dict[str, list[Slot]] = {}  # series key -> rules about each job's own, none: kept for others
         self.watches: dict[str, _Watch] = {}
         self.timed: dict[str, MetricName] = {}  # what changes with time alone, by key
@@ -147,6 +148,8 @@ class Rules:
         if rule.trigger == "metric":
             self._watch(slot)
         else:
+            if rule.trigger.startswith("job-"):
+                self.job_events.add(rule.trigger.removeprefix("job-"))
             self.on.setdefault(f"{rule.trigger} {rule.name}".strip(), []).append(slot)
         return slot
 
@@ -168,14 +171,14 @@ class Rules:
         self._job = job
         return slot.holds()
 
-    def value(self, action: Action) -> float | None:
-        """The number that a `set` action gives, None where it can't be known."""
+    def value(self, action: Action, own: float | None) -> float | None:
+        """The number that a `set` action gives, None where it can't be known. own: the rule's metric."""
         expression = action.expression
-        return expression.compile(self.lookup)(None) if expression else None
+        return expression.compile(self.lookup)(own) if expression else None
 
-    def text(self, action: Action) -> str:
+    def text(self, action: Action, own: float | None) -> str:
         """The text of a `message` action, with the values of the metrics and variables in it."""
-        return action.render(self.lookup)
+        return action.render(self.lookup, own)
 
     def state(self, given: int) -> dict[str, Any]:
         """What is left of every rule, and the rules that came after the `given` ones of the file."""

@@ -10,7 +10,7 @@ import json
 import signal
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
@@ -50,6 +50,7 @@ class Reporter(Protocol):
 class Runtime:
     """One run of a document on a member. `run` is its name, from which the jobs' tokens are made.
 
+    signals: whether SIGINT, SIGTERM and SIGHUP stop it; a process with several runs has its own way.
     stopped: why it was stopped before its end (the name of a signal), empty where it was not.
     """
 
@@ -61,11 +62,13 @@ class Runtime:
         *,
         engine: Engine | None = None,
         journal: Journal | None = None,
+        signals: bool = True,
     ) -> None:
         self.document = document
         self.member = member
         self.engine = engine or Engine(document)
         self.stopped = ""
+        self._wants_signals = signals
         self._plugins = plugins
         self._functions = Functions(document, plugins)
         self._journal = journal
@@ -100,7 +103,11 @@ class Runtime:
                 await self._first_done(work, others)
         finally:
             await self._close()
-        return self.engine.result()
+        result = self.engine.result()
+        for failure in result.failures:
+            if found := self._tails.found.get(failure["job"]):
+                failure["stderr"] = found[1]
+        return result
 
     # What the dispatcher and the others call
 
@@ -298,12 +305,13 @@ class Runtime:
                 journal.add(event)
                 self.engine.handle(event)
         journal.commit((name, job, self._amounts(job)) for name, job in self._changed.items())
-        journal.note({"calls": json.dumps(dict(self.member.calls))})
+        calls = Counter(json.loads(journal.meta.get("calls", "{}")))
+        journal.note({"calls": json.dumps(calls + self.member.calls), "owner": ""})
 
     @contextmanager
     def _signals(self, work: asyncio.Task[None]) -> Iterator[None]:
         """A signal ends the work; only the main thread has signals."""
-        if threading.current_thread() is not threading.main_thread():
+        if not self._wants_signals or threading.current_thread() is not threading.main_thread():
             yield
             return
         loop = asyncio.get_running_loop()

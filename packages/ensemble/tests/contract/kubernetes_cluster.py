@@ -51,7 +51,7 @@ class Server:
         subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
         (folder / "tokens.csv").write_text(f"{TOKEN},tester,tester,system:masters\n")
         etcd = [f"--data-dir={folder}/etcd", f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
-        self._start("etcd", *etcd, f"--listen-peer-urls={peer}")
+        self.run("etcd", *etcd, f"--listen-peer-urls={peer}")
         self.arguments = (
             f"--etcd-servers={client}",
             f"--cert-dir={folder}/certs",
@@ -68,7 +68,7 @@ class Server:
         )
         self.start()
 
-    def _start(self, name: str, *arguments: str) -> None:
+    def run(self, name: str, *arguments: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes.append(
                 subprocess.Popen([binary(name) or name, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -76,7 +76,7 @@ class Server:
 
     def start(self) -> None:
         """Start the API server, and wait until it serves."""
-        self._start("kube-apiserver", *self.arguments)
+        self.run("kube-apiserver", *self.arguments)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with suppress(Exception):
@@ -115,7 +115,7 @@ class Server:
         return client.CoreV1Api(self.api())
 
     def kill(self) -> None:
-        """End the API server at once; etcd stays."""
+        """End what was started last at once: the API server; etcd stays."""
         self.processes[-1].kill()
         self.processes.pop().wait()
 
@@ -140,6 +140,7 @@ class Node:
         self.began: dict[str, float] = {}
         self.made: set[tuple[str, int]] = set()
         self.replaces = False  # whether a Job makes a new pod for one that was deleted, as old servers' do
+        self.makes_pods = True  # False where a Job controller does
         self.paused = False
         self._logs = self._serve_logs()
         self._register()
@@ -204,7 +205,7 @@ class Node:
         jobs = {job["metadata"]["uid"]: job for job in self.jobs()}
         pods = self.pods()
         have = {(pod["metadata"]["labels"]["job-name"], _index(pod)) for pod in pods}
-        for uid, job in jobs.items():
+        for uid, job in jobs.items() if self.makes_pods else ():
             for index in range(job["spec"].get("completions") or 1):
                 made = (uid, index) in self.made and not self.replaces
                 if (job["metadata"]["name"], index) not in have and not made:

@@ -105,7 +105,7 @@ async def _it_grows_and_says_that_it_does_not_shrink(session: Session) -> None:
 async def _many_jobs_cost_one_question_an_interval(session: Session) -> None:
     session.member.options = Options(run="r1", folder=session.member.options.folder, cores=2, interval=0.5)
     started = time.monotonic()
-    names = await session.submit(["true"], count=200)
+    names = await session.submit(["true"], count=60)
     assert await session.outcomes(names) == {"success"}
     assert session.member.calls["wait_for_jobs"] <= (time.monotonic() - started) / 0.5 + 1
     assert session.member.calls["get_failed_tasks"] == 0

@@ -37,13 +37,13 @@ def _load() -> ModuleType:
 
 cluster = _load()
 NUMBERS = itertools.count()
+MISSING = [name for name in ("etcd", "kube-apiserver", "openssl") if not cluster.binary(name)]
+if MISSING:
+    pytest.skip(f"no {', '.join(MISSING)} in KUBEBUILDER_ASSETS or PATH", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    missing = [name for name in ("etcd", "kube-apiserver", "openssl") if not cluster.binary(name)]
-    if missing:
-        pytest.skip(f"no {', '.join(missing)} in KUBEBUILDER_ASSETS or PATH")
     started = cluster.Server(tmp_path_factory.mktemp("kubernetes"))
     yield started
     started.stop()
@@ -393,3 +393,39 @@ def test_a_minicluster_without_an_operator_is_told_of(minicluster: Place, monkey
     asyncio.run(missing())
     with pytest.raises(MemberError, match="which one"):
         make_minicluster(minicluster, minicluster="")
+
+
+@pytest.fixture
+def controlled(server: object, place: Place) -> Iterator[Place]:
+    """The real Job controller and garbage collector, in place of the played ones."""
+    name = "kube-controller-manager"
+    if not cluster.binary(name):
+        pytest.skip(f"no {name} in KUBEBUILDER_ASSETS or PATH")
+    place.node.makes_pods = False
+    server.run(
+        name,
+        f"--kubeconfig={server.kubeconfig}",
+        "--controllers=job,garbagecollector",
+        "--leader-elect=false",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={cluster.free_port()}",
+        f"--cert-dir={server.folder}/manager",
+    )
+    yield place
+    server.kill()
+
+
+CONTROLLED = (
+    "jobs_succeed",
+    "a_job_fails",
+    "a_running_job_is_cancelled",
+    "waiting_jobs_are_cancelled",
+    "closing_cancels",
+)
+
+
+@pytest.mark.parametrize(
+    "scenario", [one for one in SCENARIOS if one.__name__ in CONTROLLED], ids=lambda scenario: scenario.__name__
+)
+def test_contract_with_the_job_controller(scenario: Scenario, controlled: Place) -> None:
+    check_member(scenario, controlled.make)

@@ -551,7 +551,6 @@ def test_a_supervisor_that_does_not_answer_is_no_silent_wait(tmp_path: Path, mon
     monkeypatch.setattr("ensemble.members.local.PATIENCE", 0.5)
 
     async def stopped(session: Session) -> None:
-        await session.member.close(leave=True)
         pid = supervisor_of(tmp_path)
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -560,12 +559,7 @@ def test_a_supervisor_that_does_not_answer_is_no_silent_wait(tmp_path: Path, mon
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    async def run() -> None:
-        session = Session(lambda: member(tmp_path, linger=0))
-        await session.member.open(session.emit, session.lost)
-        await stopped(session)
-
-    asyncio.run(run())
+    check_member(stopped, lambda: member(tmp_path))
 
 
 def test_a_run_on_another_host_is_told_where_its_jobs_are(tmp_path: Path) -> None:

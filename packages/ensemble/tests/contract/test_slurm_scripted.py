@@ -290,6 +290,20 @@ def test_a_limit_takes_what_fits_and_says_why(play: Play) -> None:
     play(scenario)
 
 
+def test_a_policy_that_is_not_named_passes_where_jobs_are_there(play: Play) -> None:
+    async def scenario(fake: Fake, session: Session) -> None:
+        said = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+        fake.say("sbatch.err", f"sbatch: error: Batch job submission failed: {said}\n")
+        assert await session.outcomes(await session.submit(["true"])) == {"exception"}
+        fake.say("sbatch.err", "")
+        await session.submit(["true"])
+        fake.say("sbatch.err", f"sbatch: error: Batch job submission failed: {said}\n")
+        with pytest.raises(SubmitLimit, match="job submit limit"):
+            await session.submit(["true"], count=2)
+
+    play(scenario)
+
+
 def test_an_sbatch_that_would_wait_is_a_limit_at_once(play: Play) -> None:
     async def scenario(fake: Fake, session: Session) -> None:
         fake.say("sbatch.err", "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n")
@@ -339,7 +353,7 @@ def test_an_old_end_is_not_believed(play: Play) -> None:
         fake.rows("100 PENDING BeginTime n1 N/A N/A 1 0 r-group-0.0")
         await session.until("requeue", names)
         wrote(session, "0 0 end 9.0 exit 0 - -")
-        await fake.asked()
+        await asyncio.sleep(1.5)  # it looks twice a second
         assert "clean" not in told(session, names[0])
         await session.again()
         await session.member.adopt([Known(session.jobs[names[0]], "100", "submit")])

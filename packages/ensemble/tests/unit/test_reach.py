@@ -111,7 +111,7 @@ ENDS = [
 
 @pytest.mark.parametrize("rules", ENDLESS)
 def test_an_ensemble_that_can_never_end(rules: str) -> None:
-    with pytest.raises(FileError, match="the ensemble can never end: .* give repetitions a number") as caught:
+    with pytest.raises(FileError, match=r"the ensemble can never end: .* give repetitions a number") as caught:
         parse(HEAD + rules, "x")
     assert len(caught.value.problems) == 1
     for stop in STOPS:

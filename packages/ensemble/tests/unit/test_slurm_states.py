@@ -134,6 +134,7 @@ def test_array_ids_as_squeue_writes_them() -> None:
     assert list(commands.expand("7_3")) == ["7_3"]
 
 
+ROW = "8|FAILED|None|n1|5|9|1|1024|cu"  # cut in its last word
 HEAD = "JOBID|STATE|REASON|NODELIST|START_TIME|END_TIME|RESTART_COUNT|EXIT_CODE|NAME|\n"
 
 
@@ -145,7 +146,7 @@ def test_a_reply_of_squeue() -> None:
     assert commands.squeue_rows(HEAD) == []
 
 
-@pytest.mark.parametrize("text", ["", "\n", "slurm_load_jobs error", HEAD + "8|FAI", HEAD + "8|FAILED|None|n1\n"])
+@pytest.mark.parametrize("text", ["", "\n", "slurm_load_jobs error", HEAD + "8|FAILED|None|n1\n", HEAD + ROW])
 def test_what_is_no_reply_is_not_an_empty_one(text: str) -> None:
     assert commands.squeue_rows(text) is None
 

@@ -18,24 +18,29 @@ WAIT = 5.0  # seconds for the run to take a request
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-def cancel(folder: Path, names: tuple[str, ...]) -> None:
+@click.pass_context
+def cancel(ctx: click.Context, folder: Path, names: tuple[str, ...]) -> None:
     """Cancel jobs or groups of the run in DIR, by name; without a NAME all of it, which ends the run.
 
-    The run that lives does it, within seconds.
+    The run that lives does it, within seconds. One whose process is gone is taken up once more, only to cancel all
+    of it.
     """
     with RunDir(folder) as run:
         state = run.state()
         if state.word == "ended":
             raise RunDirError(folder, f"there is nothing to cancel, it has {state.text}")
         request: dict[str, Any] = {"cancel": _live(run, names)} if names else {"stop": "cancel"}
-        if not state.lives:
-            without_owner(run, state.text)
+        if not state.lives and names:
+            raise RunDirError(folder, f"nobody is there to cancel {names[0]}: {state.text}, and then cancel")
     from ensemble.requests import ask
 
     try:
         ask(folder, request)
     except OSError as error:
         raise RunDirError(folder, f"the request can't be written: {error.strerror}") from None
+    if not state.lives:
+        _take_up(ctx, folder)
+        return
     what = ", ".join(names) if names else "all of it"
     if _taken(folder):
         click.echo(f"the run cancels {what}", err=True)
@@ -43,12 +48,14 @@ def cancel(folder: Path, names: tuple[str, ...]) -> None:
         click.echo(f"asked to cancel {what}; the run ({state.text}) has not taken it yet", err=True)
 
 
-def without_owner(run: RunDir, why: str) -> None:
-    """Where no process of the run is alive to take a request. Raises RunDirError that says what to do.
+def _take_up(ctx: click.Context, folder: Path) -> None:
+    """Resume a run whose process is gone: the request to stop is the first thing that it finds."""
+    from ensemble.cli.run import run
 
-    The place for taking the run up only to cancel it.
-    """
-    raise RunDirError(run.path, f"nobody is there to cancel it: {why}, and then cancel")
+    try:
+        ctx.invoke(run, file="", member="", cores=None, folder=folder, resume=True, as_json=False)
+    except click.exceptions.Exit:  # a run that was cancelled has not met its rules; here that is what was asked for
+        return
 
 
 def _live(run: RunDir, names: tuple[str, ...]) -> list[str]:

@@ -14,7 +14,7 @@ from ensemble.plugins import Plugin, registry, why_unavailable
 @click.command()
 @json_option
 def members(as_json: bool) -> None:
-    """List the members and the plugins with what they give, built-in and installed, and whether each can be used here."""
+    """List members and plugins, built-in and installed, what each gives, and whether it can be used here."""
     entries = [_entry(line) for line in registry().listing()]
     if as_json:
         echo_json({"members": entries})

@@ -73,6 +73,7 @@ class JobGroup:
     default_seed: int
     written: Mapping[str, Any] = field(repr=False, compare=False)  # as it was given: what overrides change
     _changed: list[tuple[Mapping[str, Any], JobGroup]] = field(repr=False, compare=False)
+    _same: dict[int, Spec] | None = field(repr=False, compare=False)  # by escalation, where all jobs are alike
 
     def __init__(self, spec: Mapping[str, Any] | None = None, /, *, default_seed: int = 0, **fields_: Any) -> None:
         given: Any = {**(spec or {}), **fields_} if spec is None or isinstance(spec, Mapping) else spec
@@ -109,6 +110,7 @@ class JobGroup:
             "default_seed": default_seed,
             "written": fields.given,
             "_changed": [],
+            "_same": None,
         }
         if not plain(read["attributes"]):
             fields.wrong(("attributes",), "attributes are what JSON can say: numbers, texts, lists and mappings")
@@ -117,6 +119,9 @@ class JobGroup:
         if not fields.faults and space.size * read["count"] > MOST_JOBS:
             fields.wrong(("count",), f"{space.size * read['count']} jobs at once are more than {MOST_JOBS}")
         fields.finish()
+        texts = (*argv, read["workdir"], read["stdin"], read["output"], *read["environment"].values())
+        if not any("{" in text for text in texts):
+            read["_same"] = {}
         for key, value in read.items():
             object.__setattr__(self, key, value)  # the class is frozen
 
@@ -163,22 +168,15 @@ class JobGroup:
         is not `attempt`.
         """
         group = self.overridden(overrides)
+        steps = attempt if escalation is None else escalation
+        if group._same is not None:
+            if steps not in group._same:
+                group._same[steps] = group._filled({}, steps)
+            return group._same[steps]
         point = group.parameters.point(index % group.parameters.size)
         values = {key: text_of(value) for key, value in point.items()}
         values |= {"job": name, "index": str(index), "group": self.name, "attempt": str(attempt)}
-        steps = attempt if escalation is None else escalation
-        fill = template.fill
-        return Spec(
-            group=self.name,
-            argv=tuple([fill(word, values) for word in group.argv]),
-            **group._amounts(steps),
-            workdir=fill(group.workdir, values),
-            environment={key: fill(value, values) for key, value in group.environment.items()},
-            stdin=fill(group.stdin, values),
-            output=fill(group.output, values),
-            attributes=group.attributes,
-            metrics=bool(group.metrics),
-        )
+        return group._filled(values, steps)
 
     def point(self, index: int, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The parameters of one job of a submission."""
@@ -206,6 +204,20 @@ class JobGroup:
         shown["memory"] = units.memory_text(self.memory) if self.memory else 0
         shown |= {"retries": self.retries.as_dict(), "parameters": self.written.get("parameters") or {}}
         return shown | {"metrics": {name: reader.as_dict() for name, reader in self.metrics.items()}}
+
+    def _filled(self, values: Mapping[str, str], steps: int) -> Spec:
+        fill = template.fill
+        return Spec(
+            group=self.name,
+            argv=tuple([fill(word, values) for word in self.argv]),
+            **self._amounts(steps),
+            workdir=fill(self.workdir, values),
+            environment={key: fill(value, values) for key, value in self.environment.items()},
+            stdin=fill(self.stdin, values),
+            output=fill(self.output, values),
+            attributes=self.attributes,
+            metrics=bool(self.metrics),
+        )
 
     def _amounts(self, steps: int) -> dict[str, int]:
         amounts = {key: getattr(self, key) for key in ("nodes", "tasks", "cores", "gpus", "memory", "duration")}

@@ -19,6 +19,7 @@ from ensemble.errors import MemberError
 from ensemble.fluxqueue import bindings
 from ensemble.member import Unreachable
 
+CONNECT = 30.0  # seconds within which a connection must come up
 GATHER = 0.01  # seconds between two wake-ups of the loop
 
 Order = Callable[[Any], None]  # takes the handle, in the reactor's thread
@@ -37,6 +38,7 @@ class Reactor:
         self._timer: Any = None
         self._open: set[asyncio.Future[Any]] = set()  # answers that somebody awaits
         self._closing = False
+        self._over = False  # nobody answers any more
         self._wake: tuple[int, int] | None = None
         self._thread = threading.Thread(target=self._run, name="flux", daemon=True)
         self._ready: asyncio.Future[None] = self._loop.create_future()
@@ -46,7 +48,11 @@ class Reactor:
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._thread.start()
         try:
-            await self._ready
+            async with asyncio.timeout(CONNECT):
+                await self._ready
+        except TimeoutError:
+            await self.stop()
+            raise Unreachable("flux", f"the instance has not answered within {CONNECT:g} s") from None
         except BaseException:
             await self.stop()
             raise
@@ -57,6 +63,7 @@ class Reactor:
         if self._thread.is_alive():
             self.order(lambda handle: handle.reactor_stop())
             await asyncio.to_thread(self._thread.join, wait)
+        self._over = True
         self._fail(Unreachable("flux", "the connection was closed"))
         if self._wake and not self._thread.is_alive():
             for fd in self._wake:
@@ -75,7 +82,7 @@ class Reactor:
 
         An exception as value is raised here. Raises Unreachable if the connection ends before.
         """
-        if not self._thread.is_alive():
+        if self._over:  # not whether the thread lives: it outlives its reactor for a moment
             raise Unreachable("flux", "the connection was lost")
         future: asyncio.Future[Any] = self._loop.create_future()
         self._open.add(future)
@@ -146,10 +153,10 @@ class Reactor:
         for each in (watcher, self._timer):
             each.stop()
         self._timer = None  # it holds the handle
-        if not self._closing:
-            self._later(self._end, Unreachable("flux", why))
+        self._later(self._end, Unreachable("flux", why))
 
     def _end(self, why: Exception) -> None:
+        self._over = True
         self._fetch()
         self._fail(why)
         if not self._closing:

@@ -17,10 +17,14 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import sys
 import time
-from typing import Any
+
+TYPE_CHECKING = False  # importing typing or signal takes as long as all the rest
+if TYPE_CHECKING:
+    from typing import Any
+
+SIGKILL, SIGPIPE, SIGTERM, SIGXFSZ = 9, 13, 15, 25  # Linux
 
 LOOK = 0.5  # seconds between two looks at the orders
 GRACE = 2.0  # seconds from SIGTERM to SIGKILL
@@ -129,12 +133,12 @@ def _start(job: dict[str, Any], places: dict[str, tuple[str, bool]]) -> list[int
                     os.environ,
                     file_actions=actions,
                     setpgroup=pids[0] if pids else 0,
-                    setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+                    setsigdef=[SIGPIPE, SIGXFSZ],
                 )
             )
     except OSError:
         if pids:
-            _signal(pids[0], signal.SIGKILL)
+            _signal(pids[0], SIGKILL)
         raise
     finally:
         for fd in files:
@@ -144,11 +148,13 @@ def _start(job: dict[str, Any], places: dict[str, tuple[str, bool]]) -> list[int
 
 def _wait(run: Run, pids: list[int], duration: float, parent: int) -> tuple[str, str, list[int]]:
     """Wait for all; why they were ended before their time ("": they were not), a note on it, and how each ended."""
-    wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     poll = select.poll()
-    poll.register(wake, select.POLLIN)
+    try:
+        for pid in pids:
+            poll.register(os.pidfd_open(pid), select.POLLIN)
+        look = LOOK
+    except OSError:  # a kernel before 5.3: look more often
+        look = LOOK / 10
     poll.register(parent, select.POLLHUP)
     deadline = time.monotonic() + duration if duration else float("inf")
     end = note = ""
@@ -156,7 +162,7 @@ def _wait(run: Run, pids: list[int], duration: float, parent: int) -> tuple[str,
     while not all(map(_ended, pids)):
         now = time.monotonic()
         if now >= kill_at:
-            _signal(pids[0], signal.SIGKILL)
+            _signal(pids[0], SIGKILL)
             kill_at = float("inf")
         elif not end:
             if now >= deadline:
@@ -164,19 +170,19 @@ def _wait(run: Run, pids: list[int], duration: float, parent: int) -> tuple[str,
             elif run.ordered("cancel"):
                 end, note = "cancel", "it was cancelled"
             if end:
-                _signal(pids[0], signal.SIGTERM)
+                _signal(pids[0], SIGTERM)
                 kill_at = now + GRACE
-        until = min(kill_at, deadline if not end else float("inf"), now + LOOK) - now
+        until = min(kill_at, deadline if not end else float("inf"), now + look) - now
         for fd, happened in poll.poll(max(0.0, until) * 1000 + 1):
-            if fd == wake:
-                os.read(wake, 4096)
+            if fd != parent:
+                poll.unregister(fd)  # it has ended
             elif happened and not end:
                 poll.unregister(parent)
                 end, note = "node-lost", f"HyperQueue's worker on {run.host} ended, or ended it"
-                _signal(pids[0], signal.SIGTERM)
+                _signal(pids[0], SIGTERM)
                 kill_at = time.monotonic() + GRACE
     # What the job left running goes with it. The group is still there: its leader is not reaped yet.
-    _signal(pids[0], signal.SIGKILL)
+    _signal(pids[0], SIGKILL)
     return end, note, [os.waitpid(pid, 0)[1] for pid in pids]
 
 

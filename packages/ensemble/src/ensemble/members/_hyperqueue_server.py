@@ -95,10 +95,14 @@ def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -
                 if order == "stop":
                     return
                 if order == "workers":
-                    while workers < int(argument):
-                        cluster.start_worker(WorkerConfig(cores=cores))
-                        workers += 1
-                    tell(folder, cores, workers)
+                    trouble = ""
+                    try:
+                        while workers < int(argument):
+                            cluster.start_worker(WorkerConfig(cores=cores))
+                            workers += 1
+                    except Exception as error:  # noqa: BLE001 - the workers that there are go on
+                        trouble = first_line(error)
+                    tell(folder, cores, workers, trouble)
             if text or _owned(folder) or _busy(client, folder):
                 wanted = time.monotonic()
             elif time.monotonic() - wanted > IDLE:
@@ -107,10 +111,11 @@ def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -
         cluster.stop()
 
 
-def tell(folder: Path, cores: int, workers: int) -> None:
-    """Write down what there is, whole or not at all."""
+def tell(folder: Path, cores: int, workers: int, trouble: str = "") -> None:
+    """Write down what there is, whole or not at all. trouble: why there are fewer workers than were asked for."""
     new = folder / "server.new"
-    new.write_text(json.dumps({"host": os.uname().nodename, "pid": os.getpid(), "cores": cores, "workers": workers}))
+    told = {"host": os.uname().nodename, "pid": os.getpid(), "cores": cores, "workers": workers, "trouble": trouble}
+    new.write_text(json.dumps(told))
     new.replace(folder / "server.json")
 
 
@@ -133,8 +138,6 @@ def _owned(folder: Path) -> bool:
 
 def _busy(client: Any, folder: Path) -> bool:
     """Whether this server has jobs that have not ended."""
-    if any((folder / "live").iterdir()):
-        return True
     try:
         lines = (folder / "submitted.jsonl").read_text().splitlines()
         mine = uid(folder / "server")

@@ -29,6 +29,7 @@ from typing import Any
 
 from ensemble.errors import MemberError
 from ensemble.fluxqueue import bindings
+from ensemble.fluxqueue.answers import go_on, text_of
 from ensemble.fluxqueue.intake import Intake
 from ensemble.fluxqueue.jobspec import Writer, output_paths
 from ensemble.fluxqueue.journal import Course, Journal, hosts_of, of_eventlog, ours
@@ -315,7 +316,7 @@ class _Stream:
 
     def _heard(self, future: Any) -> None:
         try:
-            text = future.get_str()
+            text = text_of(future)
         except OSError as error:
             if not self._begun:
                 self._answer(error)
@@ -328,14 +329,14 @@ class _Stream:
             pass  # it starts with the past of all active jobs: what is wanted of it is asked for by `adopt`
         elif self._past is None:
             self._journal.live(json.loads(text))
-        elif self._journal.run in text:  # most of a long history is of others
-            self._past.append(json.loads(text))
-        elif text.startswith('{"id":-1'):
+        elif len(text) < 100 and not json.loads(text)["events"]:  # the end of the history
             past, self._past = self._past, None
             found = self._journal.past(past, self._known)
             self._takes_over()
             self._begin(found)
-        future.reset()
+        elif self._journal.run in text:  # most of a long history is of others
+            self._past.append(json.loads(text))
+        go_on(future)
 
     def _begin(self, value: Any) -> None:
         self._begun = True

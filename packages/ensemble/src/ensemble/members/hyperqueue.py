@@ -52,6 +52,7 @@ BATCH = 5_000  # jobs that become the tasks of one job of HyperQueue
 QUICKEST, SLOWEST = 0.03, 0.5  # seconds between two looks at the records of our own workers
 PATIENCE = 60.0  # seconds for a worker of our own to come up
 ANSWER = 30.0  # seconds for a server to answer
+LATE_HERE, LATE = 2.0, 90.0  # seconds that a record may take to be seen, on this machine and over NFS
 STILL = 3  # looks at the server that must agree before a job without a record is told of as lost
 ENDING = 4.0  # seconds that jobs have to end when a member is closed
 HERE = Path(__file__).parent
@@ -93,6 +94,7 @@ class _Entry:
     id: str = ""
     submitted: float = 0.0
     last: float = 0.0
+    odd_since: float = 0.0
     odd: int = 0  # at how many looks HyperQueue had no use for it any more, while there was no record of its end
 
 
@@ -166,6 +168,8 @@ class HyperqueueMember(Member):
             self._load()
         except BaseException:
             self._let_go()
+            if self._temporary:
+                shutil.rmtree(self._folder, ignore_errors=True)
             raise
         self._watcher = asyncio.get_running_loop().create_task(self._watch())
 
@@ -281,7 +285,6 @@ class HyperqueueMember(Member):
             tokens = open_batches.pop(number, [])
             if entry["server"] == self._uid:
                 self._note(int(entry["id"]), tokens)
-                self._elsewhere.difference_update(tokens)
             else:
                 self._elsewhere.update(tokens)
         for tokens in open_batches.values():
@@ -301,6 +304,7 @@ class HyperqueueMember(Member):
             raise Unreachable(self.name, f"{self._home}: {_line(error)}") from None
 
     def _note(self, number: int, tokens: Sequence[str]) -> None:
+        self._elsewhere.difference_update(tokens)
         self._batches[number] = list(tokens)
         self._ids |= {token: f"{number}@{index}" for index, token in enumerate(tokens)}
 
@@ -314,7 +318,8 @@ class HyperqueueMember(Member):
             self._stop_watching()
             if self._own and (not leave or self._temporary):
                 self._order("stop")
-                await self._until(lambda: not self._alive(), ENDING)
+                with suppress(MemberError):
+                    await self._until(lambda: not self._alive(), ENDING)
             self._let_go()
             if self._temporary:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -485,9 +490,16 @@ class HyperqueueMember(Member):
             return
         self._order(f"workers {nodes}")
         patience = self._wait if self._wait is not None else PATIENCE
-        if not await self._until(lambda: self._known_server().get("workers") == nodes, patience):
+        if not await self._until(lambda: self._answered(nodes), patience):
             raise self._error(f"no {nodes} workers within {patience:g} s: see {self._folder}/server.log")
+        self._workers = self._known_server()["workers"]
+        if self._workers != nodes:
+            raise self._error(f"a worker did not come up: {self._known_server()['trouble']}")
         self._workers = nodes
+
+    def _answered(self, workers: int) -> bool:
+        known = self._known_server()
+        return known.get("workers") == workers or bool(known.get("trouble"))
 
     @property
     def size(self) -> int | None:
@@ -620,33 +632,38 @@ class HyperqueueMember(Member):
         """Ask HyperQueue what it knows, for jobs that can't tell themselves. Raises Unreachable."""
         if not self._entries:
             return
+        asked = set(self._batches) - self._settled  # what is submitted meanwhile is for the next time
         states = await self._ask()
         self._look()
         errors: dict[int, dict[int, Any]] = {}
         failing = [number for number, state in states.items() if state["failed"] > self._told.get(number, 0)]
         if failing:
             self.calls["get_failed_tasks"] += 1
-            errors = await self._call(self._client.connection.get_failed_tasks, failing)
+            errors = await self._question(self._client.connection.get_failed_tasks, failing)
             self._told |= {number: len(tasks) for number, tasks in errors.items()}
         for entry in list(self._entries.values()):
-            self._doubt(entry, states, errors)
-        self._settled = {n for n, s in states.items() if s["completed"] and not self._unfinished(n)}
+            place = self._ids.get(entry.job.token)
+            number, task = map(int, place.split("@")) if place else (-1, -1)
+            if number in asked or entry.job.token in self._elsewhere:
+                self._doubt(entry, number, states.get(number), errors.get(number, {}).get(task))
+        self._settled |= {n for n, s in states.items() if s["completed"] and not self._unfinished(n)}
 
     def _unfinished(self, number: int) -> bool:
         return any(token in self._entries for token in self._batches[number])
 
-    def _doubt(self, entry: _Entry, states: dict[int, Any], errors: dict[int, dict[int, Any]]) -> None:
-        """Give up a job only where HyperQueue has ended it, and several looks have found no record of how."""
-        if not entry.id or "@" not in entry.id:
+    def _doubt(self, entry: _Entry, number: int, state: dict[str, Any] | None, failure: Any) -> None:
+        """Give up a job only where HyperQueue has ended it, and several looks have found no record of how.
+
+        state: of its job in HyperQueue, None where its server is gone or has forgotten it. failure: what failed.
+        """
+        if state is not None and not state["completed"] and failure is None:
+            entry.odd = 0
             return
-        number, task = map(int, entry.id.split("@"))
-        state = states.get(number)
-        failure = errors.get(number, {}).get(task)
-        if state is not None and not state["completed"] and failure is None and not entry.odd:
-            return
+        if not entry.odd:
+            entry.odd_since = time.monotonic()
         entry.odd += 1
         self._told.pop(number, None)  # ask again: the failures of this one may be needed
-        if entry.odd < STILL:
+        if entry.odd < STILL or time.monotonic() - entry.odd_since < (LATE_HERE if self._own else LATE):
             return
         facts = self._facts.get(entry.job.token)
         begun = bool(facts and facts.claims)
@@ -664,8 +681,12 @@ class HyperqueueMember(Member):
         if not ids:
             return {}
         self.calls["wait_for_jobs"] += 1
+        return dict(await self._question(_states, self._client, ids))
+
+    async def _question(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Ask the server. Raises Unreachable."""
         try:
-            return dict(await self._call(_states, self._client, ids))
+            return await self._call(function, *args)
         except Exception as error:  # noqa: BLE001 - the library raises plain Exceptions
             raise Unreachable(self.name, f"its server does not answer: {_line(error)}") from None
 

@@ -439,6 +439,8 @@ def _problem(job: Job) -> str:
     """Why a job can't be taken in, empty where it can."""
     if not NAME.fullmatch(job.name):
         return f"a job's name is of letters, digits, - _ and . (not in front), at most 200, not {job.name!r}"
+    if not NAME.fullmatch(job.token):
+        return f"a job's token has the same characters as its name, not {job.token!r}"
     if not job.spec.argv or not job.spec.argv[0]:
         return "it has no command"
     return ""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ensemble.results import Command, Result
 
 SHOWN_FAILURES = 10
+SHOWN_LINES = 3  # of each one's stderr
 STYLES = {"trigger": "bold green", "submit": "cyan", "custom": "magenta", "message": "bold", "retry": "yellow"}
 STYLES |= {"cancel": "yellow", "terminate": "yellow", "avoid": "yellow", "resize": "blue", "set": "blue"}
 
@@ -62,7 +63,8 @@ class TextReport:
         """The run was stopped before its end."""
         left = sum(self.engine.running.values())
         still = f"{left} jobs are left to their queue" if left else "nothing runs"
-        self.note(f"stopped ({why}): {still}; go on with: ensemble run --resume {folder}")
+        self.note(f"stopped ({why}): {still}")
+        self.note(f"go on with: ensemble run --resume {folder}; end it with: ensemble cancel {folder}")
 
     def end(self, result: Result, member: Member) -> None:
         """The summary on stdout; what went wrong, and how much was done, on stderr."""
@@ -78,7 +80,7 @@ class TextReport:
         if result.left:
             self.note(f"left running: {result.left} jobs")
         for rule in result.never_met:
-            wanted = f"{rule.shown} {rule.when or ''}".strip()
+            wanted = f"{rule.shown} {rule.when or ''}".strip() if rule.name else rule.shown
             self.note(f"never met: {wanted} -> {rule.action.name} {rule.action.label}")
         for group, counts in end_counts(self.engine).items():
             self.note(f"{group}: " + ", ".join(f"{number} {what}" for what, number in counts.items()))
@@ -153,8 +155,13 @@ def summary_line(name: str, values: Mapping[str, float]) -> str:
 
 
 def failure_line(failure: Mapping[str, Any], place: str = "") -> str:
-    """`failed: bad.0: exit code 3 (DIR/bad.0.err)`."""
-    return f"{failure['outcome']}: {failure['job']}: {failure['reason']}" + (f" ({place})" if place else "")
+    """`failed: bad.0 (id 7, on n1): exit code 3 (DIR/bad.0.err)`, and below it the last lines of its stderr."""
+    known = [f"id {failure['id']}"] if failure.get("id") else []
+    known += [f"on {', '.join(failure['hosts'])}"] if failure.get("hosts") else []
+    which = f"{failure['job']} ({', '.join(known)})" if known else failure["job"]
+    line = f"{failure['outcome']}: {which}: {failure['reason']}" + (f" ({place})" if place else "")
+    last = printable(failure.get("stderr") or "").splitlines()[-SHOWN_LINES:]
+    return "\n".join([line, *(f"   | {text}" for text in last)])
 
 
 def end_counts(engine: Engine) -> dict[str, dict[str, int]]:

@@ -267,8 +267,10 @@ def _status(text: str) -> int:
 def orphan(name: str) -> bool:
     """Whether an sbatch that submits under this job name still runs on this machine, left by one of us that died."""
     wanted = f"--job-name={name}".encode()
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
+    with os.scandir("/proc") as entries:
+        for entry in entries:
+            if not entry.name.isdigit():
+                continue
             try:
                 with open(f"/proc/{entry.name}/cmdline", "rb") as file:  # noqa: PTH123 -- hundreds of them
                     words = file.read().split(b"\0")

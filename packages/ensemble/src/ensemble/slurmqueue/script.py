@@ -100,7 +100,8 @@ _Epid=$!
 [ -z "$_Eflag" ] || kill -TERM "$_Epid" 2>/dev/null
 if [ "$_Elimit" -gt 0 ]; then
   (
-    trap '[ "$!" = "$_Epid" ] || kill "$!" 2>/dev/null; exit 0' TERM
+    # KILL: a shell that was forked for sleep may still have this trap, and lose any other signal.
+    trap '[ "$!" = "$_Epid" ] || kill -KILL "$!" 2>/dev/null; exit 0' TERM
     sleep "$_Elimit" &
     wait "$!" || exit 0
     kill -ALRM $$ 2>/dev/null

@@ -50,6 +50,11 @@ class Task:
 
     def end(self, time: float, place: list[Any] | None) -> bytes:
         """Line "F"."""
+        if place is None and not self.exceptions and self.started is not None and self.status is not None:
+            facts = (
+                f'"{self.name}","{self.token}","{self.number}",{self.submitted!r},{self.allocated!r},{self.started!r}'
+            )
+            return f'["F",{facts},[],{time!r},{self.status},null]\n'.encode()
         return line("F", *self._facts(), time, self.status, place)
 
     def _facts(self) -> tuple[Any, ...]:
