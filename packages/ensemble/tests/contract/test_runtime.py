@@ -345,3 +345,11 @@ def test_snapshots_bound_the_journal(tmp_path, monkeypatch):
     journal.close()
     assert events < 60
     assert json.dumps(engine.state(), sort_keys=True) == json.dumps(runtime.engine.state(), sort_keys=True)
+
+
+def test_growing_at_the_start_counts_from_the_nodes_that_are_there():
+    runtime = start(FIVE + "  - {trigger: start, action: {name: grow, value: 2}}\n", queue := Queue())
+    queue.sizes.append(4)
+    _, report = run(runtime)
+    assert [command.nodes for command in report.commands if command.kind == "resize"] == [6]
+    assert queue.sizes == [4, 6]
