@@ -20,7 +20,7 @@ LARGEST = 3 << 20  # bytes of one job: no message may have more than 4 MiB (gRPC
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)  # of jobs, tokens and clusters; never a path
 RUN = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 
-_EVENTS = frozenset(JOB_EVENTS)
+KNOWN_EVENTS = frozenset(JOB_EVENTS)
 
 
 class Sized(Protocol):
@@ -99,7 +99,7 @@ def event_message(event: Event, where: str = "") -> pb.JobEvent:
 
 def event_of(message: pb.JobEvent) -> Event:
     """Raises ServiceError where it is no event of a job."""
-    if message.name not in _EVENTS or not NAME.fullmatch(message.job) or not math.isfinite(message.time):
+    if message.name not in KNOWN_EVENTS or not NAME.fullmatch(message.job) or not math.isfinite(message.time):
         raise ServiceError(f"no event of a job: {message.name[:40]!r} of {message.job[:80]!r} at {message.time}")
     context = _mapping(message.context, f"the context of {message.name} of {message.job}")
     if message.name == "finish" and not isinstance(context.get("status"), int):

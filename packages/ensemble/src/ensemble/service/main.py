@@ -53,7 +53,7 @@ def _there(module: str) -> bool:
         "list": ("ensemble.service.client:list_runs", "List the runs of the server."),
         "clusters": ("ensemble.service.client:clusters", "List the clusters that have registered."),
         "status": ("ensemble.service.client:status", "Show where a run stands."),
-        "watch": ("ensemble.service.client:watch", "Follow a run, as JSON Lines, until it ends."),
+        "watch": ("ensemble.service.client:watch", "Follow a run until it ends."),
         "cancel": ("ensemble.service.client:cancel", "Cancel jobs of a run, or end it."),
     },
 )

@@ -86,7 +86,7 @@ class Ensembles:
         if any(not NAME.fullmatch(name) for name in request.names):
             await _abort(context, "INVALID_ARGUMENT", "a name is that of a group or of a job: sleep or sleep.3")
         try:
-            await asyncio.shield(run.cancel(list(request.names)))
+            await asyncio.shield(run.cancel(list(request.names), abandon=request.abandon))
         except (EnsembleError, OSError) as error:
             await _abort(context, "FAILED_PRECONDITION", f"that can't be recorded: {error}")
         return pb.CancelReply()
