@@ -176,6 +176,7 @@ class Dispatcher:
         except Unreachable:
             raise
         except MemberError as error:
+            self._say("resize", str(error))
             self._feed.feed(Event("resize-failed", time.time(), context={"error": str(error)}))
         if self._nodes == nodes:
             self._nodes = None

@@ -10,7 +10,8 @@ Beside the events of jobs (`ensemble.events`) it takes these of the ensemble, al
 - tick: time has passed; wanted at `next_timer`.
 - custom: what a custom function returned, `returned_event`.
 - metric (with a job): `values`, a list of names and values that were read from the job's output, and where it was read:
-  `source` up to `offset`; what lies before that is not taken twice.
+  `source` up to `offset`; what lies before that is not taken twice. `requeued`: how often the queue had started the
+  job over by then, where it had.
 - size: `nodes` that the member has; resize-failed: `error`.
 - request: what somebody asks of the run, `cancel` (names of jobs or groups) or `stop` (why).
 """
@@ -425,6 +426,8 @@ class Engine:
         job.rescued += 1
         job.seen, job.started, job.hosts = _SUBMIT, None, ()
         job.exception = job.note = ""
+        job.read = job.fired = None  # it writes everything once more
+        self.metrics.forget(event.job)
         self._count(job.group, "requeued", event, out)
         if job.rescued > self.groups[job.group].retries.infrastructure and not job.cancelling:
             job.exception, job.note = "preempted", f"it was requeued {job.rescued} times, more than it may be"
@@ -432,6 +435,8 @@ class Engine:
 
     def _on_metric(self, job: JobState, event: Event, out: list[Command]) -> None:
         context = event.context
+        if context.get("requeued", 0) != job.rescued:
+            return  # of what the queue has started over since
         if "source" in context:
             read = job.read or {}
             if context["offset"] <= read.get(context["source"], 0):
@@ -440,7 +445,7 @@ class Engine:
         for name, value in context["values"]:
             self._value(job.group, name, value, event, out)
             slots = self._rules.per_job.get(f"{job.group}-{name}")
-            if slots and not job.ended:
+            if slots is not None and not job.ended:
                 own = self.metrics.of_job(event.job)
                 own.add(job.group, name, value, event.time)
                 for slot in slots:

@@ -76,7 +76,7 @@ def test_failures_that_a_model_makes_count_as_in_a_run(ensemble: Any, document: 
     done = ensemble("simulate", document(HELLO), "--model", "sleep=duration:1,fail:1,status:4")
     assert done.returncode == 1
     assert "never met: count.sleep.success >= 5 -> submit echo" in done.stderr
-    assert "failed: sleep.0: exit code 4" in done.stderr
+    assert "failed: sleep.0 (id 1, on n0): exit code 4" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_jobs_that_never_fit_fail(ensemble: Any, document: Callable[[str], Path]
     )
     done = ensemble("simulate", path, "--nodes", 2)
     assert done.returncode == 1
-    assert "exception: wide.0: no 2 nodes of this kind can hold it" in done.stderr
+    assert "exception: wide.0 (id 1): no 2 nodes of this kind can hold it" in done.stderr
     assert ensemble("simulate", path).returncode == 0  # as many nodes as it needs
 
 

@@ -121,6 +121,8 @@ def _new(
         "cwd": os.getcwd(),  # noqa: PTH109 - as the shell has it
         "started": repr(time.time()),
     }
+    if made.no_resize and any(rule.action.name in ("grow", "shrink") for rule in document.rules):
+        click.echo(f"member {name} can't grow or shrink, rules that ask for it will fail: {made.no_resize}", err=True)
     journal = Journal.create(folder, meta | started_meta(), durable=made.remote)
     click.echo(f"directory of the run: {folder}", err=True)
     return _Run(document, made, journal, None)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 class JsonReport:
     """One JSON object a line. `type`: event, trigger, the kinds of commands (submit, cancel, terminate, custom, retry,
-    resize, message, set, avoid), metric, limit, lost and found (the member), error, stopped, end.
+    resize, message, set, avoid), metric, limit, lost and found (the member), reader (a metric
+    that can't be read, and why), error, stopped, end.
     """
 
     def __init__(self, document: Document, engine: Engine) -> None:

@@ -63,9 +63,8 @@ class TextReport:
         """The run was stopped before its end."""
         left = sum(self.engine.running.values())
         still = f"{left} jobs are left to their queue" if left else "nothing runs"
-        self.note(
-            f"stopped ({why}): {still}; go on with: ensemble run --resume {folder}, end it with: ensemble cancel {folder}"
-        )
+        self.note(f"stopped ({why}): {still}")
+        self.note(f"go on with: ensemble run --resume {folder}; end it with: ensemble cancel {folder}")
 
     def end(self, result: Result, member: Member) -> None:
         """The summary on stdout; what went wrong, and how much was done, on stderr."""
