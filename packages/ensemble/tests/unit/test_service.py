@@ -89,7 +89,7 @@ def test_no_job(change):
 
 def test_a_job_that_no_message_holds():
     for spec in (Spec("g", ("\ud800",)), Spec("g", ("x" * (4 << 20),)), Spec("g", ("x",), tasks=1 << 40)):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             job_message(Job("a", "b", spec))
 
 
