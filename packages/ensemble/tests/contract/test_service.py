@@ -347,6 +347,44 @@ def test_a_limit_of_the_queue_is_waited_for(tmp_path):
     run(work)
 
 
+class Slow(FakeMember):
+    """Takes its time, and then no jobs."""
+
+    asked: asyncio.Event
+    go: asyncio.Event
+
+    async def submit(self, jobs):
+        self.asked.set()
+        await self.go.wait()
+        await super().submit(jobs)
+
+
+def test_cancelled_on_the_way_to_a_queue_that_takes_no_more(tmp_path):
+    async def work():
+        async with house(tmp_path / "s") as made:
+            queue = Queue()
+            queue.submit_faults.append(("limit", 1))
+            slow = Slow(Options("r1"), queue)
+            slow.asked, slow.go = asyncio.Event(), asyncio.Event()
+            made.new_member = lambda run: slow
+            await made.join("c1")
+            cluster = made.server.runs.clusters["c1"]
+            session = Session(lambda: RemoteMember(Options("r1"), cluster, 1, lambda kind, text: None))
+            await session.member.open(session.emit, session.lost)
+            names = await session.submit(["true"], count=3)
+            await slow.asked.wait()
+            cancelling = asyncio.create_task(session.member.cancel(names[1:]))
+            await asyncio.sleep(0.1)
+            slow.go.set()
+            await cancelling
+            assert await session.outcomes(names[:1]) == {"success"}
+            assert await session.outcomes(names[1:]) == {"cancelled"}
+            assert list(queue.made) == [f"r1-{names[0]}"]
+            await session.member.close()
+
+    run(work)
+
+
 class Proxy:
     """Passes bytes on, and breaks the connection after each of `after` bytes, in the middle of whatever that is."""
 

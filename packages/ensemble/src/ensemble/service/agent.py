@@ -30,6 +30,7 @@ from ensemble.service.convert import (
     job_of,
     known_of,
     parts,
+    unicode,
 )
 from ensemble.service.v1 import ensemble_pb2 as pb
 
@@ -119,7 +120,7 @@ class Hosted:
             except BaseException:
                 self._member, self.session = None, 0
                 raise
-            return pb.Answer(size=_size(member), output=member.output)
+            return pb.Answer(size=_size(member), output=unicode(member.output))
 
     async def submit(self, session: int, jobs: list[Job]) -> pb.Answer:
         async with self._lock:

@@ -26,8 +26,7 @@ from ensemble.service.security import Address, Tls, bearer, client_token, dial
 from ensemble.service.v1 import ensemble_pb2 as pb
 from ensemble.service.v1 import ensemble_pb2_grpc as rpc
 
-JOBS_A_CORE = 4
-CAPACITY = 2_000  # jobs, of a queue that is shared with others
+CAPACITY = 2_000  # jobs in a queue; a member of this machine has a pool for each run, so there it is one a core
 
 
 @click.command()
@@ -41,7 +40,7 @@ CAPACITY = 2_000  # jobs, of a queue that is shared with others
     "--capacity",
     type=click.IntRange(min=0),
     help=f"Jobs in the queue at a time, shared among the runs; 0 is no limit. Default: {CAPACITY},"
-    f" {JOBS_A_CORE} for each core where the member uses this machine.",
+    " and one for each core where the member uses this machine.",
 )
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="Keeps everything of the agent."
@@ -80,7 +79,7 @@ def join(
         return kind(Options(run, place, cores, interval, given))
 
     if capacity is None:
-        capacity = JOBS_A_CORE * (cores or len(os.sched_getaffinity(0))) if kind.takes_cores else CAPACITY
+        capacity = (cores or len(os.sched_getaffinity(0))) if kind.takes_cores else CAPACITY
     hello = pb.Hello(
         cluster=cluster,
         identity=_identity(folder),

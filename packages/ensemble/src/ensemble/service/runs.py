@@ -8,7 +8,6 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +16,7 @@ from resources.plugins import Registry
 
 from ensemble import __version__
 from ensemble.document import Document
-from ensemble.errors import CustomError, EnsembleError, FileError, Problem, RunDirError
+from ensemble.errors import CustomError, EnsembleError, FileError, Problem, RunDirError, ServiceError
 from ensemble.events import Event
 from ensemble.journal import Journal, started_meta
 from ensemble.load import parse
@@ -284,7 +283,13 @@ class Runs:
         return run
 
     def _read_clusters(self) -> dict[str, dict[str, Any]]:
-        with suppress(FileNotFoundError):
-            data = json.loads((self._folder / "clusters.json").read_text())
-            return {str(k): v for k, v in data.items() if isinstance(v, dict)} if isinstance(data, dict) else {}
-        return {}
+        path = self._folder / "clusters.json"
+        try:
+            data = json.loads(path.read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise ServiceError(
+                f"{path} can't be read ({error}): put back a copy, or remove it and start only agents that were known"
+            ) from None
+        return {str(k): v for k, v in data.items() if isinstance(v, dict)} if isinstance(data, dict) else {}

@@ -156,7 +156,11 @@ class Agents:
         link = Link(hello)
         cluster.attach(link)
         if new:
-            self._runs.remember_clusters()
+            try:
+                self._runs.remember_clusters()
+            except OSError as error:
+                cluster.detach(link, "the server can't remember it")
+                await _abort(context, "UNAVAILABLE", f"the server can't write its directory: {error.strerror}")
         self._say(f"{cluster.name}: connected ({hello.member} on {hello.host or 'unknown'})")
         await context.write(pb.ServerMessage(welcome=pb.Welcome(version=__version__)))
         reader = asyncio.create_task(self._read(link, context))
