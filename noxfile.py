@@ -103,7 +103,7 @@ def tests(session: nox.Session, package: str) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff, mypy --strict, and the workflows against their schema and zizmor's audits."""
-    stubs = ("types-PyYAML", "types-psutil", "types-jsonschema")
+    stubs = ("types-PyYAML", "types-psutil", "types-jsonschema", "types-grpcio", "types-protobuf")
     provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", *stubs)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
