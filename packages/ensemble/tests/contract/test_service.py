@@ -775,6 +775,7 @@ def test_plain_text_is_for_loopback_only(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("ENSEMBLE_TOKEN", raising=False)
+    (tmp_path / "full" / "of").mkdir(mode=0o755, parents=True)
     token = tmp_path / "tokens"
     token.write_text(f"{CLIENT}\n")
     token.chmod(0o600)
@@ -787,6 +788,7 @@ def test_plain_text_is_for_loopback_only(tmp_path, monkeypatch):
             ("join", "--server", "192.0.2.1:1", "--name", "x", "--member", "local", "--token-file", "tokens"),
             "not loopback",
         ),
+        (("start", "--bind", "127.0.0.1:0", "--dir", "full"), "not empty"),
         (("list",), "no token"),
         (("list", "--server", "::1"), "no token"),
         (("list", "--server", "localhost:port"), "no HOST:PORT"),
@@ -806,7 +808,12 @@ def test_without_grpc_it_says_what_to_install(tmp_path):
         "u.find_spec = lambda name, *a: None if name.split('.')[0] == 'grpc' else real(name, *a)\n"
         "from ensemble.service.main import main; main(prog_name='ensemble-server')"
     )
-    for arguments, status in ((["--help"], 0), (["--version"], 0), (["start", "--bind", "x"], 1), (["list"], 1)):
+    for arguments, status in (
+        (["--help"], 0),
+        (["--version"], 0),
+        (["start", "--bind", "x"], 1),
+        (["list", "--help"], 1),
+    ):
         said = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path)
         assert said.returncode == status, said.stderr
         if status:

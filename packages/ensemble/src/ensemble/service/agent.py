@@ -10,7 +10,6 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -348,13 +347,3 @@ async def _quietly(work: Any) -> None:
 
 def _size(member: Member) -> int:
     return -1 if member.size is None else member.size
-
-
-def private_folder(path: Path) -> Path:
-    """A folder for this user alone. Raises ServiceError."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.chmod(0o700)
-    except OSError as error:
-        raise ServiceError(f"{path}: {error.strerror or error}") from None
-    return path

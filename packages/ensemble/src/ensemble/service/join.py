@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
 import socket
@@ -19,9 +18,9 @@ from ensemble import __version__
 from ensemble.errors import ServiceError
 from ensemble.member import Member, Options
 from ensemble.plugins import choose, registry
-from ensemble.service.agent import Agent, private_folder
+from ensemble.service.agent import Agent
 from ensemble.service.convert import NAME
-from ensemble.service.options import _FILE, connection_options, state_folder
+from ensemble.service.options import FILE, connection_options, own_folder, state_folder
 from ensemble.service.security import Address, Tls, bearer, client_token, dial
 from ensemble.service.v1 import ensemble_pb2 as pb
 from ensemble.service.v1 import ensemble_pb2_grpc as rpc
@@ -34,7 +33,7 @@ CAPACITY = 2_000  # jobs in a queue; a member of this machine has a pool for eac
 @click.option("--name", "cluster", required=True, metavar="CLUSTER", help="What runs call this queue.")
 @click.option("--member", default="", metavar="NAME", help="The queue: flux, slurm, local, ... or a plugin's.")
 @click.option("--cores", type=click.IntRange(min=1), help="Use this many cores of this machine (local).")
-@click.option("--settings", type=_FILE, help="Settings of the member: a YAML file, as below `member` in an ensemble.")
+@click.option("--settings", type=FILE, help="Settings of the member: a YAML file, as below `member` in an ensemble.")
 @click.option("--interval", type=click.FloatRange(min=0.1), default=5.0, help="Seconds between two looks at the queue.")
 @click.option(
     "--capacity",
@@ -70,12 +69,16 @@ def join(
     address, tls = Address.read(server), Tls(ca, cert, key)
     token = client_token(token_file, os.environ, state_folder("server") / "token")
     kind_name, kind = choose(member, registry(), cores=cores)
-    folder = private_folder((folder or state_folder(f"agent-{cluster}")).absolute())
-    lock = _lock(folder)
+    folder = (folder or state_folder(f"agent-{cluster}")).absolute()
+    lock = own_folder(folder)
     given = _settings(settings)
 
     def make(run: str) -> Member:
-        place = private_folder(folder / "runs" / run)
+        place = folder / "runs" / run
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ServiceError(f"{place}: {error.strerror}") from None
         return kind(Options(run, place, cores, interval, given))
 
     if capacity is None:
@@ -108,16 +111,6 @@ async def _work(agent: Agent, address: Address, tls: Tls, token: str, *, use_tls
             await task
     finally:
         await channel.close()
-
-
-def _lock(folder: Path) -> int:
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise ServiceError(f"another agent uses {folder}: give another --name or --dir") from None
-    return descriptor
 
 
 def _identity(folder: Path) -> str:

@@ -28,7 +28,9 @@ class _Refusing(click.Command):
     """Takes any arguments, and says what is missing."""
 
     def __init__(self, name: str, lacks: list[str]) -> None:
-        super().__init__(name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+        super().__init__(
+            name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False
+        )
         self._lacks = lacks
 
     def invoke(self, ctx: click.Context) -> Any:

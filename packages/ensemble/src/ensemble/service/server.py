@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -200,30 +198,6 @@ class Agents:
 async def _abort(context: Context, code: str, text: str) -> NoReturn:
     await context.abort(grpc.StatusCode[code], text)
     raise AssertionError  # abort raises
-
-
-class Locked:
-    """The directory of a server, for one process. Raises ServiceError."""
-
-    def __init__(self, folder: Path) -> None:
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.chmod(0o700)
-            (folder / "runs").mkdir(mode=0o700, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise ServiceError(f"{folder}: {error.strerror or error}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise ServiceError(f"another process uses {folder}: give another --dir") from None
-        except OSError as error:
-            os.close(self._lock)
-            raise ServiceError(f"{folder}/lock can't be locked: {error.strerror}; use another file system") from None
-
-    def close(self) -> None:
-        os.close(self._lock)
 
 
 class Server:
