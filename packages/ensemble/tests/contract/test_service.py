@@ -399,9 +399,9 @@ class Proxy:
 
     def close(self) -> None:
         self._server.close()
-        self._break()
+        self.break_off()
 
-    def _break(self) -> None:
+    def break_off(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
 
@@ -423,7 +423,7 @@ class Proxy:
                             with suppress(OSError):
                                 await sink.drain()
                             await asyncio.sleep(0)
-                            self._break()
+                            self.break_off()
                             return
                     sink.write(data)
                     await sink.drain()
@@ -450,6 +450,55 @@ def test_cut_at_random_moments(tmp_path, seed):
             assert len(made.queues[each].made) == 2001
             assert made.groups(each)["a"] == {"jobs": 2000, "success": 2000}
             proxy.close()
+
+    run(work)
+
+
+def test_a_submission_of_an_old_session_is_waited_for(tmp_path):
+    """It may still create jobs, so that nobody must ask for them before it has returned."""
+
+    async def work():
+        async with house(tmp_path / "s") as made:
+            asked, go, queue = asyncio.Event(), asyncio.Event(), Queue()
+
+            def make(run: str) -> Slow:
+                slow = Slow(Options(run), queue)
+                slow.asked, slow.go = asked, go
+                return slow
+
+            made.new_member = make
+            proxy = Proxy(made.server.address, [])
+            await made.join("c1", address=await proxy.start())
+            each = await made.submit(two(5))
+            await asked.wait()
+            link = made.server.runs.clusters["c1"].link
+            proxy.break_off()
+            await until(lambda: made.server.runs.clusters["c1"].link not in (None, link))
+            await asyncio.sleep(0.3)
+            assert not queue.calls["adopt"]
+            go.set()
+            assert (await made.ended(each)).met
+            assert queue.calls["adopt"] == 1
+            assert once(queue)
+            proxy.close()
+
+    run(work)
+
+
+def test_growing_and_shrinking(tmp_path):
+    text = """
+jobs: [{name: a, command: "true", count: 2}]
+rules:
+  - {trigger: start, action: {name: submit, label: a}}
+  - {trigger: metric, name: count.a.finished, when: 2, action: {name: grow, value: 3}}
+"""
+
+    async def work():
+        async with house(tmp_path / "s") as made:
+            await made.join("c1")
+            each = await made.submit(text)
+            assert (await made.ended(each)).met
+            assert made.queues[each].sizes == [5]
 
     run(work)
 
