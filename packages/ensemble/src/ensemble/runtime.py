@@ -75,7 +75,6 @@ class Runtime:
         self._taken: list[asyncio.Future[None]] = []
         self._specs: dict[tuple[str, int, int], tuple[int, int]] = {}
         self._wanted: dict[str, bool] = {}
-        self._left = False
 
     async def run(self, reporter: Reporter) -> Result:
         """Returns when nothing runs and no rule can fire any more, or after a stop on SIGINT, SIGTERM or SIGHUP.
@@ -124,10 +123,12 @@ class Runtime:
 
     async def _work(self) -> None:
         if self.engine.started:
-            await self._go_on()
+            if not self.engine.done:  # else it was killed before it could say so
+                await self._go_on()
         else:
-            self._take([start_event(time.time())])
+            # A rule on the start may ask for more nodes than there are: how many that is comes first.
             self._tell_size()
+            self._take([*self._drain(), start_event(time.time())])
         while not self.engine.done:
             await self._wait()
             self._turn()
@@ -192,6 +193,8 @@ class Runtime:
                 commands += followed
             if event.job:
                 self._after(event)
+            elif event.name == "custom":
+                self._wanted.clear()  # a rule that it returned may wait for other events than those so far
         if self._journal:
             for command in commands:
                 self._journal.decide(command, command.event.time if command.event else time.time())
@@ -229,15 +232,12 @@ class Runtime:
             case "cancel":
                 self._dispatcher.cancel(command.jobs)
             case "terminate":
-                self._left = command.leave
                 if not command.leave:
                     self._dispatcher.cancel(command.jobs)
             case "resize":
                 self._dispatcher.resize(command.nodes)
             case "custom":
                 self._caller.call(command)
-                # A rule that a function returns may wait for other events than those so far.
-                self._wanted.clear()
 
     def _job(self, name: str) -> Job:
         job = self.engine.jobs[name]
@@ -285,7 +285,7 @@ class Runtime:
         unfinished = not self.engine.done
         try:
             async with asyncio.timeout(CLOSE_WITHIN if unfinished else END_WITHIN):
-                await self.member.close(leave=unfinished or self._left)
+                await self.member.close(leave=unfinished or bool(self.engine.jobs))
         except (TimeoutError, MemberError) as error:
             self._say("lost", f"the member did not close in order: {error}")
         finally:

@@ -76,7 +76,7 @@ def test_failures_that_a_model_makes_count_as_in_a_run(ensemble: Any, document: 
     done = ensemble("simulate", document(HELLO), "--model", "sleep=duration:1,fail:1,status:4")
     assert done.returncode == 1
     assert "never met: count.sleep.success >= 5 -> submit echo" in done.stderr
-    assert "failed: sleep.0: exit code 4" in done.stderr
+    assert "failed: sleep.0 (id 1, on n0): exit code 4" in done.stderr
 
 
 @pytest.mark.parametrize(
