@@ -63,10 +63,7 @@ class Dispatcher:
                 self._cancels[name] = None
             else:
                 self._withdrawn.add(name)
-                now = time.time()
-                note = "cancelled before it was submitted"
-                self._feed.feed(Event("exception", now, name, {"type": "cancel", "severity": 0, "note": note}))
-                self._feed.feed(Event("clean", now, name))
+                self._withdraw(name)
         self._wake.set()
 
     def resize(self, nodes: int) -> None:
@@ -122,11 +119,10 @@ class Dispatcher:
             if not job.seen and not job.cancelling:
                 again.append(name)
                 continue
-            kind = "lost" if job.seen else "cancel"
-            note = "the queue has no record of it" if job.seen else "cancelled before it was submitted"
-            now = time.time()
-            self._feed.feed(Event("exception", now, name, {"type": kind, "severity": 0, "note": note}))
-            self._feed.feed(Event("clean", now, name))
+            if job.seen:
+                self._over(name, "lost", "the queue has no record of it")
+            else:
+                self._withdraw(name)
         self._handed.difference_update(again)
         self._waiting.extendleft(reversed(again))
         self._cancels.update((name, None) for name in self._handed if self._is_cancelling(name))
@@ -162,6 +158,10 @@ class Dispatcher:
             await self._feed.settled()
             left = [job.name for job in jobs if self._is_new(job.name)]
             self._handed.difference_update(left)
+            for name in [name for name in left if name in self._cancels]:  # cancelled while they were handed over
+                del self._cancels[name]
+                left.remove(name)
+                self._withdraw(name)
             self._waiting.extendleft(reversed(left))
             self._paused_until = time.monotonic() + self._pause
             waits = f"{len(self._waiting)} jobs wait, next try in {self._pause:g} s or when one ends"
@@ -199,6 +199,14 @@ class Dispatcher:
                 continue
             self._say("found", "connected again")
             return
+
+    def _withdraw(self, name: str) -> None:
+        self._over(name, "cancel", "cancelled before it was submitted")
+
+    def _over(self, name: str, kind: str, note: str) -> None:
+        now = time.time()
+        self._feed.feed(Event("exception", now, name, {"type": kind, "severity": 0, "note": note}))
+        self._feed.feed(Event("clean", now, name))
 
     def _known(self, name: str) -> Known:
         job = self._engine.jobs[name]
