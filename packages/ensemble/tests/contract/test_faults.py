@@ -21,7 +21,7 @@ from ensemble.journal import JournalError
 from ensemble.runtime import CLOSE_WITHIN, STOP_WITHIN
 from ensemble.testing.scripted import FakeMember, Queue
 
-from .test_runtime import FIVE, once, resume, run, start
+from .test_runtime import FIVE, impatient, once, resume, run, start  # noqa: F401 - a fixture
 
 MEMBER = """
 import asyncio, os, threading, time

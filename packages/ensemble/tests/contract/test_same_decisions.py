@@ -87,7 +87,7 @@ def test_rules_on_counts(place: Place, tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     text = FILE
     if place.member == "sim":  # nothing is run there: the model says what fails
-        text += 'member: {name: sim, speed: max, nodes: 4, models: {bad: {duration: 1, fail: 1, status: 3}}}\n'
+        text += "member: {name: sim, speed: max, nodes: 4, models: {bad: {duration: 1, fail: 1, status: 3}}}\n"
     file.write_text(text)
     code, lines = place.run(file)
     assert [line["name"] for line in lines if line["type"] == "trigger"] == FIRED
