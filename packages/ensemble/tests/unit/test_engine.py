@@ -551,10 +551,10 @@ def test_terminate_leaves_what_is_in_the_queue_and_ends_what_waits():
     assert engine.metrics.counts["b"]["cancelled"] == 3
     assert not engine.done
     engine = Engine.restore(engine.document, json.loads(json.dumps(engine.state())))
-    play(engine, Event("submit", 0.0, "a.2"))
+    refused = Event("exception", 0.0, "a.2", {"type": "boot", "severity": 0, "note": ""})
+    assert play(engine, refused, Event("clean", 0.0, "a.2")) == []  # there is no other attempt any more
     assert engine.done
-    assert engine.result().left == 2
-    assert engine.result().met
+    assert engine.result().left == 1
 
 
 def test_grow_and_shrink_ask_for_a_number_of_nodes_in_all():
