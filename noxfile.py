@@ -20,7 +20,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this line is what an older Pytho
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "tests", "build", "alone", "demo"]
+nox.options.sessions = ["lint", "proto", "tests", "build", "alone", "demo"]
 nox.options.default_venv_backend = "virtualenv"  # comes with nox: nothing else has to be there
 nox.options.reuse_venv = "yes"
 
@@ -39,11 +39,13 @@ TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 JUDGES = {
     "jobspec": ("kubernetes-validate", f"hyperqueue; {BINARY}", f"htcondor==23.10.29; {BINARY}"),
-    "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}"),
+    "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1"),
 }
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
+# What makes the service's code. That needs grpcio and protobuf of these versions or later: the extra `service`.
+PROTOC = ("grpcio-tools==1.76.0", "grpcio==1.76.0", "protobuf==6.31.1")
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 
 
@@ -101,7 +103,7 @@ def tests(session: nox.Session, package: str) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff, mypy --strict, and the workflows against their schema and zizmor's audits."""
-    stubs = ("types-PyYAML", "types-psutil", "types-jsonschema")
+    stubs = ("types-PyYAML", "types-psutil", "types-jsonschema", "types-grpcio", "types-protobuf")
     provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", *stubs)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -110,6 +112,23 @@ def lint(session: nox.Session) -> None:
     session.run("mypy", "--strict", "noxfile.py", "integration", ".github")
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
     session.run("zizmor", "--offline", "--quiet", *WORKFLOWS)
+
+
+@nox.session
+def proto(session: nox.Session) -> None:
+    """The generated code of the ensemble service is that of its .proto; `nox -s proto -- --write` makes it anew."""
+    session.install(*PROTOC)
+    source = ROOT / "packages" / "ensemble" / "src"
+    folder = Path("ensemble", "service", "v1")
+    with tempfile.TemporaryDirectory(prefix="proto-") as made:
+        kinds = [f"--{kind}_out={made}" for kind in ("python", "pyi", "grpc_python")]
+        session.run("python", "-m", "grpc_tools.protoc", f"-I{source}", *kinds, str(folder / "ensemble.proto"))
+        for file in sorted(Path(made, folder).iterdir()):
+            kept = source / folder / file.name
+            if "--write" in session.posargs:
+                shutil.copyfile(file, kept)
+            elif not kept.is_file() or kept.read_bytes() != file.read_bytes():
+                session.error(f"{kept.relative_to(ROOT)} is not what ensemble.proto gives: nox -s proto -- --write")
 
 
 @nox.session

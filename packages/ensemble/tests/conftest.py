@@ -33,14 +33,16 @@ def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def ensemble(tmp_path: Path) -> Run:
     """Run the command line as a user does, in an empty folder and away from any Flux instance."""
 
-    def run(*args: str | Path, env: dict[str, str] | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        *args: str | Path, env: dict[str, str] | None = None, stdin: str = "", timeout: float = 30
+    ) -> subprocess.CompletedProcess[str]:
         outside = {key: value for key, value in os.environ.items() if not key.startswith("FLUX_")}
         return subprocess.run(
             [sys.executable, "-c", "from ensemble.cli import main; main(prog_name='ensemble')", *map(str, args)],
             capture_output=True,
             input=stdin,
             text=True,
-            timeout=30,
+            timeout=timeout,
             cwd=tmp_path,
             env={**outside, "TMPDIR": str(tmp_path), **(env or {})},
         )

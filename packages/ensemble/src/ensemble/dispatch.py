@@ -45,6 +45,7 @@ class Dispatcher:
         self._withdrawn: set[str] = set()  # cancelled before they were handed over
         self._handed: set[str] = set()
         self._cancels: dict[str, None] = {}
+        self._strangers: list[str] = []  # foreign jobs of a connection that is gone
         self._nodes: int | None = None
         self._broken: Exception | None = None
         self._wake = asyncio.Event()
@@ -85,6 +86,7 @@ class Dispatcher:
     def resume(self, names: Iterable[str]) -> None:
         """Jobs of an earlier process: whether they were submitted is for the queue to tell."""
         self._handed.update(names)
+        self._strangers = self._foreign()
         self._broken = None
 
     # The task
@@ -123,6 +125,10 @@ class Dispatcher:
                 self._over(name, "lost", "the queue has no record of it")
             else:
                 self._withdraw(name)
+        for name in self._strangers:
+            if name in self._engine.jobs:  # their end may have come while nobody listened, and is not told again
+                self._over(name, "lost", "the connection that told of it is gone")
+        self._strangers = []
         self._handed.difference_update(again)
         self._waiting.extendleft(reversed(again))
         self._cancels.update((name, None) for name in self._handed if self._is_cancelling(name))
@@ -185,6 +191,7 @@ class Dispatcher:
 
     async def _reconnect(self, error: Exception) -> None:
         pause = FIRST_PAUSE
+        self._strangers = self._foreign()
         while True:
             self._say("lost", f"{error}; trying again in {pause:g} s")
             await asyncio.sleep(pause)
@@ -199,6 +206,9 @@ class Dispatcher:
                 continue
             self._say("found", "connected again")
             return
+
+    def _foreign(self) -> list[str]:
+        return [name for name, job in self._engine.jobs.items() if job.foreign]
 
     def _withdraw(self, name: str) -> None:
         self._over(name, "cancel", "cancelled before it was submitted")

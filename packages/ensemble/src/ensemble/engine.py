@@ -10,7 +10,8 @@ Beside the events of jobs (`ensemble.events`) it takes these of the ensemble, al
 - tick: time has passed; wanted at `next_timer`.
 - custom: what a custom function returned, `returned_event`.
 - metric (with a job): `values`, a list of names and values that were read from the job's output, and where it was read:
-  `source` up to `offset`; what lies before that is not taken twice.
+  `source` up to `offset`; what lies before that is not taken twice. `requeued`: how often the queue had started the
+  job over by then, where it had.
 - size: `nodes` that the member has; resize-failed: `error`.
 - request: what somebody asks of the run, `cancel` (names of jobs or groups) or `stop` (why).
 """
@@ -468,6 +469,8 @@ class Engine:
         job.seen, job.started, job.hosts = _SUBMIT, None, ()
         if job.cancelling != "timeout":
             job.exception = job.note = ""
+        job.read = job.fired = None  # it writes everything once more
+        self.metrics.forget(event.job)
         self._count(job.group, "requeued", event, out)
         group = self.groups.get(job.group)
         if group and not job.foreign and job.rescued > group.retries.infrastructure and not job.cancelling:
@@ -477,6 +480,8 @@ class Engine:
 
     def _on_metric(self, job: JobState, event: Event, out: list[Command]) -> None:
         context = event.context
+        if context.get("requeued", 0) != job.rescued:
+            return  # of what the queue has started over since
         if "source" in context:
             read = job.read or {}
             if context["offset"] <= read.get(context["source"], 0):
@@ -485,7 +490,7 @@ class Engine:
         for name, value in context["values"]:
             self._value(job.group, name, value, event, out)
             slots = self._rules.per_job.get(f"{job.group}-{name}")
-            if slots and not job.ended:
+            if slots is not None and not job.ended:
                 own = self.metrics.of_job(event.job)
                 own.add(job.group, name, value, event.time)
                 for slot in slots:
@@ -525,7 +530,7 @@ class Engine:
             self._job_rules(how, job, event, out)
         if again:
             return
-        if how != "success" and not (job.cancelling and how == "cancelled"):
+        if not job.foreign and how != "success" and not (job.cancelling and how == "cancelled"):
             self._fail(name, job, how, status)
         self._release(job.group, event, out)
 

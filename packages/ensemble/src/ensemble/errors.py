@@ -69,3 +69,7 @@ class RunDirError(EnsembleError):
     def __init__(self, folder: object, message: str) -> None:
         self.folder, self.message = str(folder), message
         super().__init__(f"{folder}: {message}")
+
+
+class ServiceError(EnsembleError):
+    """The service, or a client or agent of it, can't do what was asked; one line that says why and what to do."""

@@ -6,6 +6,7 @@ A module `ensemble_NAME` that is installed and has `MEMBER`, a subclass of Membe
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -128,6 +129,19 @@ class Member(ABC):
         Spec.metrics was set, and after its end.
         """
         return b""
+
+    async def read_file(self, path: str, offset: int, limit: int = READ_LIMIT) -> bytes:
+        """Bytes of a file that a job writes; as `read`. This machine's, unless the jobs share no files with it."""
+
+        def work() -> bytes:
+            try:
+                with open(path, "rb") as file:  # noqa: PTH123 - the path as the job has it
+                    file.seek(offset)
+                    return file.read(limit)
+            except FileNotFoundError:
+                return b""
+
+        return await asyncio.to_thread(work)
 
     @property
     def handle(self) -> Any:

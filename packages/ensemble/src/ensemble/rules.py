@@ -8,7 +8,7 @@ from math import inf
 from typing import Any
 
 from ensemble.document import Action, Rule
-from ensemble.metrics import MetricName, Metrics
+from ensemble.metrics import OF_EACH_GROUP, MetricName, Metrics
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -139,7 +139,7 @@ class Rules:
         self.slots: list[Slot] = []
         self.on: dict[str, list[Slot]] = {}
         self.job_events: set[str] = set()  # what rules on jobs wait for
-        self.per_job: dict[str, list[Slot]] = {}  # series key -> rules about each job's own
+        self.per_job: dict[str, list[Slot]] = {}  # series key -> rules about each job's own, none: kept for others
         self.watches: dict[str, _Watch] = {}
         self.timed: dict[str, MetricName] = {}  # what changes with time alone, by key
         self._metrics = metrics
@@ -151,9 +151,9 @@ class Rules:
         self.slots.append(slot)
         if rule.per and rule.metric:
             self.per_job.setdefault(rule.metric.key, []).append(slot)
-            self._metrics.watch(rule.metric, per_job=True)
-            slot.get = self._of_job(rule.metric)
-            slot.condition = rule.when.compile(self._of_job) if rule.when else None
+            lookup = self._of_job(rule.metric.group)
+            slot.get = lookup(rule.metric)
+            slot.condition = rule.when.compile(lookup) if rule.when else None
             return slot
         if rule.metric:
             self._metrics.watch(rule.metric)
@@ -208,10 +208,17 @@ class Rules:
         for slot, kept in zip(self.slots, state["slots"], strict=True):
             slot.left, slot.skip, slot.fired, slot.was = kept
 
-    def _of_job(self, name: MetricName | str) -> Callable[[], float | None]:
-        if isinstance(name, str) or name.key not in self.per_job:
-            return self.lookup(name)
-        return lambda: self._metrics.of_job(self._job).get(name)
+    def _of_job(self, group: str) -> Callable[[MetricName | str], Callable[[], float | None]]:
+        """As `lookup`, but the application's series of the group are those of the job that is looked at alone."""
+
+        def lookup(name: MetricName | str) -> Callable[[], float | None]:
+            if isinstance(name, str) or name.group != group or not name.series or name.series in OF_EACH_GROUP:
+                return self.lookup(name)
+            self.per_job.setdefault(name.key, [])
+            self._metrics.watch(name, per_job=True)
+            return lambda: self._metrics.of_job(self._job).get(name)
+
+        return lookup
 
     def _watch(self, slot: Slot) -> None:
         rule = slot.rule

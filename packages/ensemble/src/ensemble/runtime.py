@@ -54,6 +54,7 @@ class Reporter(Protocol):
 class Runtime:
     """One run of a document on a member.
 
+    signals: whether SIGINT, SIGTERM and SIGHUP stop it; a process with several runs has its own way.
     stopped: why it was stopped before its end (the name of a signal), empty where it was not.
     """
 
@@ -65,11 +66,13 @@ class Runtime:
         *,
         engine: Engine | None = None,
         journal: Journal | None = None,
+        signals: bool = True,
     ) -> None:
         self.document = document
         self.member = member
         self.engine = engine or Engine(document)
         self.stopped = ""
+        self._wants_signals = signals
         self._plugins = plugins
         self._functions = Functions(document, plugins)
         self._journal = journal
@@ -157,7 +160,7 @@ class Runtime:
 
     async def _go_on(self) -> None:
         """After a resume: what was under way is looked up, and what was not done yet is done."""
-        jobs = [name for name, job in self.engine.jobs.items() if not job.held]
+        jobs = [name for name, job in self.engine.jobs.items() if not (job.held or job.foreign)]
         self._dispatcher.resume(jobs)
         for name in jobs:
             if self.engine.jobs[name].started is not None:
@@ -228,7 +231,7 @@ class Runtime:
             if self._journal.wants_snapshot:
                 self._journal.snapshot(self.engine.state())
         for name, job in self._changed.items():
-            if job.ended and job.outcome not in ("success", "cancelled"):
+            if job.ended and not job.foreign and job.outcome not in ("success", "cancelled"):
                 self._tails.want(name)
         self._changed.clear()
         for command in commands:
@@ -275,7 +278,9 @@ class Runtime:
         return self.document.jobs[job.group].spec(name, job.index, job.attempt, overrides, escalation=job.retried)
 
     def _amounts(self, job: JobState) -> tuple[int, int]:
-        """How many nodes and cores an attempt asks for."""
+        """How many nodes and cores an attempt asks for; of a foreign one nobody knows."""
+        if job.foreign:
+            return 0, 0
         key = (job.group, job.overrides, job.attempt)
         if key not in self._specs:
             spec = self._spec(job.group, job)
@@ -372,7 +377,7 @@ class Runtime:
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """A signal ends the work; only the main thread has signals."""
-        if threading.current_thread() is not threading.main_thread():
+        if not self._wants_signals or threading.current_thread() is not threading.main_thread():
             yield
             return
         loop = asyncio.get_running_loop()

@@ -37,13 +37,13 @@ def _load() -> ModuleType:
 
 cluster = _load()
 NUMBERS = itertools.count()
+MISSING = [name for name in ("etcd", "kube-apiserver", "openssl") if not cluster.binary(name)]
+if MISSING:
+    pytest.skip(f"no {', '.join(MISSING)} in KUBEBUILDER_ASSETS or PATH", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    missing = [name for name in ("etcd", "kube-apiserver", "openssl") if not cluster.binary(name)]
-    if missing:
-        pytest.skip(f"no {', '.join(missing)} in KUBEBUILDER_ASSETS or PATH")
     started = cluster.Server(tmp_path_factory.mktemp("kubernetes"))
     yield started
     started.stop()

@@ -136,10 +136,12 @@ def test_cancel_asks_the_run(ensemble: Run, journal: Make) -> None:
         assert (done.returncode, says in done.stderr, done.stderr.count("\n")) == (1, True, 1), done.stderr
 
 
-@pytest.mark.parametrize(("state", "says"), [("dead", "ensemble run --resume"), ("ended", "nothing to cancel")])
-def test_cancel_where_nobody_takes_it(ensemble: Run, journal: Make, state: str, says: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "name", "says"), [("dead", "plot", "ensemble run --resume"), ("ended", "", "nothing to cancel")]
+)
+def test_cancel_where_nobody_takes_it(ensemble: Run, journal: Make, state: str, name: str, says: str) -> None:
     folder = journal(state=state)
-    done = ensemble("cancel", folder)
+    done = ensemble("cancel", folder, *filter(None, [name]))
     assert (done.returncode, says in done.stderr) == (1, True)
     assert not (folder / "requests").exists()
 

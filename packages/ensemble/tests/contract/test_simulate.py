@@ -98,7 +98,7 @@ def test_jobs_that_never_fit_fail(ensemble: Any, document: Callable[[str], Path]
     )
     done = ensemble("simulate", path, "--nodes", 2)
     assert done.returncode == 1
-    assert "exception: wide.0: no 2 nodes of this kind can hold it" in done.stderr
+    assert "exception: wide.0 (id 1): no 2 nodes of this kind can hold it" in done.stderr
     assert ensemble("simulate", path).returncode == 0  # as many nodes as it needs
 
 

@@ -10,7 +10,7 @@ from resources.units import shown
 
 from ensemble.errors import SpecError
 from ensemble.faults import Fields
-from ensemble.metrics import did_you_mean
+from ensemble.metrics import OF_EACH_GROUP, did_you_mean
 
 KINDS = ("regex", "json", "reader")
 KEYS = (*KINDS, "stream", "file")
@@ -81,7 +81,7 @@ def check_name(name: object) -> str:
     """Why it can't be the name of an application's metric; empty where it can."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         return f"a metric's name has letters, digits and _, and starts with a letter, not {shown(name)}"
-    if name in ("duration", "pending", "age"):
+    if name in OF_EACH_GROUP:
         return f"every group has a series {name!r} already"
     return ""
 

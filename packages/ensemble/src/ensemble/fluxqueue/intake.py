@@ -10,11 +10,12 @@ from typing import Any
 
 from ensemble.events import Event
 from ensemble.fluxqueue import bindings, causes
+from ensemble.fluxqueue.answers import id_of
 from ensemble.fluxqueue.jobspec import Writer
 from ensemble.job import Job
 from ensemble.member import SubmitLimit, Unreachable
 
-IN_FLIGHT = 512
+IN_FLIGHT = 1024
 # A refusal of these says nothing of the job: the service is not there (any more), or the way to it.
 AWAY = frozenset(
     {errno.ENOSYS, errno.EHOSTUNREACH, errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EAGAIN}
@@ -59,7 +60,7 @@ class Intake:
     def _answered(self, future: Any, job: Job) -> None:
         self._flying -= 1
         try:
-            self._taken(job.name, int(future.get_id()))
+            self._taken(job.name, id_of(future))
         except OSError as error:
             text = " ".join(str(error.strerror or error).split())
             if error.errno in AWAY:

@@ -72,7 +72,7 @@ class Writer:
     def text(self, job: Job) -> str:
         """The jobspec. Memory, no resource of flux-core, is noted in attributes.user.ensemble. Raises ValueError."""
         spec = job.spec
-        if self._shared is None or self._shared[0] is not spec:
+        if self._shared is None or (self._shared[0] is not spec and self._shared[0] != spec):
             self._shared = (spec, *self._common(spec))
         _, head, system = self._shared
         user: dict[str, Any] = {**spec.attributes, "group": spec.group}

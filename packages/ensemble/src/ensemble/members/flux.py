@@ -29,6 +29,7 @@ from typing import Any
 
 from ensemble.errors import MemberError
 from ensemble.fluxqueue import bindings
+from ensemble.fluxqueue.answers import go_on, text_of
 from ensemble.fluxqueue.intake import Intake
 from ensemble.fluxqueue.jobspec import Writer, output_paths
 from ensemble.fluxqueue.journal import Course, Journal, hosts_of, of_eventlog, ours
@@ -315,7 +316,7 @@ class _Stream:
 
     def _heard(self, future: Any) -> None:
         try:
-            text = future.get_str()
+            text = text_of(future)
         except OSError as error:
             if not self._begun:
                 self._answer(error)
@@ -335,7 +336,7 @@ class _Stream:
             self._begin(found)
         elif self._journal.run in text:  # most of a long history is of others
             self._past.append(json.loads(text))
-        future.reset()
+        go_on(future)
 
     def _begin(self, value: Any) -> None:
         self._begun = True

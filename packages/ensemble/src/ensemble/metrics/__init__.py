@@ -13,6 +13,7 @@ from typing import Any
 from ensemble.errors import SpecError
 from ensemble.metrics.names import (
     NAMED,
+    OF_EACH_GROUP,
     PERCENTILES,
     STATISTICS,
     WINDOW_VALUES,
@@ -259,6 +260,7 @@ __all__ = [
     "ERROR",
     "EXACT",
     "NAMED",
+    "OF_EACH_GROUP",
     "PERCENTILES",
     "STATISTICS",
     "WINDOW_VALUES",

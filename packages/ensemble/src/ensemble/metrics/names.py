@@ -13,6 +13,7 @@ from ensemble.events import COUNTED
 STATISTICS = ("variance", "mean", "iqr", "max", "min", "mad")  # the order of the summary
 PERCENTILES = tuple(f"p{number}" for number in range(1, 100))
 NAMED = (*STATISTICS, "median", "count", "sum", "last", "rate")
+OF_EACH_GROUP = ("duration", "pending", "age")  # series that every group has; the others are its application's
 ALIASES = {"pending-time": "pending"}
 RATE_WINDOW = "60s"  # of a rate that names none
 WINDOW_VALUES = 10_000  # at most so many values are kept for one window

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 class JsonReport:
     """One JSON object a line. `type`: event, trigger, the kinds of commands (submit, cancel, terminate, custom, retry,
-    resize, message, set, avoid), metric, limit, lost and found (the member), member (its troubles), error, stopped, end.
+    resize, message, set, avoid), metric, limit, lost and found (the member), member (its troubles), reader (a metric
+    that can't be read, and why), error, stopped, end.
     """
 
     def __init__(self, document: Document, engine: Engine) -> None:

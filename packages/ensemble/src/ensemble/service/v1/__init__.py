@@ -1,0 +1,1 @@
+"""Made from ensemble.proto by `nox -s proto -- --write`, which also checks that they agree."""
