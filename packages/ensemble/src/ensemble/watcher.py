@@ -100,7 +100,7 @@ class Watcher:
     def started(self, name: str) -> None:
         """A job runs: from now on its output is read, where its group has metrics."""
         job = self._engine.jobs.get(name)
-        if job is None or name in self._jobs:
+        if job is None or job.foreign or name in self._jobs:
             return
         group = self._engine.groups.get(job.group)
         if group is None or not group.metrics:
