@@ -1,10 +1,10 @@
 """The Flux member against Flux's own means, on one instance in one run: `python bench_flux.py [--json FILE]`.
 
 Submission: jobs a second until all ids are known, against bare `flux.job.submit_async` of the same jobspecs
-(environment and attributes included), while the queue is stopped, so that no job runs beside. The member also hears and
-tells all events of the journal meanwhile. Completion: from the start until the last job is clean, against
-`flux submit --cc --wait`. The order alternates; the best of the rounds counts, for others use the machine, too. `cpu` is
-processor time of this process in milliseconds a job, the least of the rounds.
+(environment and attributes included), while the queue is stopped, so that no job runs. The member also hears and tells
+all events of the journal meanwhile. Completion: from the start until the last job is clean, against
+`flux submit --cc --wait`. The order alternates; the best of the rounds counts, for others use the machine, too. `cpu`
+is processor time of this process in milliseconds a job, the least of the rounds.
 """
 
 from __future__ import annotations

@@ -303,7 +303,7 @@ def test_connecting_again_repeats_and_loses_nothing(flux: Instance) -> None:
             await session.member.open(session.emit, session.lost)
             assert not await session.member.adopt(session.known(names))
         assert await session.outcomes(names) == {"success"}
-        assert session.member.calls["job-manager.events-journal"] == 3
+        assert 3 <= session.member.calls["job-manager.events-journal"] <= 6
 
     flux.check(scenario)
 

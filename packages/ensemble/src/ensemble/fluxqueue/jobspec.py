@@ -83,7 +83,7 @@ class Writer:
         )
 
     def _common(self, spec: Spec) -> tuple[str, str]:
-        """What all jobs of a spec share, as JSON that is cut short: up to attributes.user.ensemble; attributes.system."""
+        """What all jobs of a spec share, as JSON cut short: all up to attributes.user.ensemble; attributes.system."""
         layout, count = resources(spec)
         system: dict[str, Any] = {
             "cwd": path_of(spec, "", self.cwd),
