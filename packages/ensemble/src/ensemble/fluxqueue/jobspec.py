@@ -55,10 +55,13 @@ class Writer:
     """Writes the jobspecs of one run.
 
     hosts: those of the instance: Flux refuses a constraint that names others.
+    by_token: the name that `flux jobs` shows is the token, by which job-list can be asked; else it is the group.
     """
 
-    def __init__(self, run: str, cwd: str, environ: Mapping[str, str], hosts: Collection[str] = ()) -> None:
-        self.run, self.cwd, self.hosts = run, cwd, frozenset(hosts)
+    def __init__(
+        self, run: str, cwd: str, environ: Mapping[str, str], hosts: Collection[str] = (), by_token: bool = False
+    ) -> None:
+        self.run, self.cwd, self.hosts, self.by_token = run, cwd, frozenset(hosts), by_token
         self._environ = inherited(environ)
         self._encoded: tuple[Mapping[str, str], str] = ({}, json.dumps(self._environ))
         self._shared: tuple[Spec, str, str] | None = None
@@ -77,6 +80,8 @@ class Writer:
         _, head, system = self._shared
         if avoid := [host for host in dict.fromkeys(job.avoid) if host in self.hosts]:
             system = f'{system}, "constraints": {json.dumps({"not": [{"hostlist": [",".join(avoid)]}]})}'  # RFC 31
+        if self.by_token:
+            system = f'{system}, "job": {{"name": {json.dumps(job.token)}}}'
         return (
             f'{head}, "job": {json.dumps(job.name)}, "token": {json.dumps(job.token)}}}}}, '
             f'"system": {system}, "environment": {self.environment(spec.environment)}}}}}}}'
@@ -88,8 +93,9 @@ class Writer:
         system: dict[str, Any] = {
             "cwd": path_of(spec, "", self.cwd),
             "duration": spec.duration,
-            "job": {"name": spec.group},
         }
+        if not self.by_token:
+            system["job"] = {"name": spec.group}
         out, err = output_paths(spec, self.cwd)
         options: dict[str, Any] = {}
         if spec.stdin:

@@ -106,6 +106,10 @@ class Journal:
         self.active[jobid] = course
         self._tell(jobid, course, message)
 
+    def more(self, jobid: int, message: Mapping[str, Any]) -> None:
+        """What is known of an active job by now, of which a part may have been told."""
+        self._tell(jobid, self.active[jobid], message)
+
     def _tell(self, jobid: int, course: Course, message: Mapping[str, Any]) -> None:
         for event in message["events"]:
             name, time = event["name"], event["timestamp"]

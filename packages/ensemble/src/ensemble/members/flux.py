@@ -2,7 +2,10 @@
 
 Settings below `member`: `uri`, the instance (local://, ssh://, or a job's id; empty: the one around us), and
 `foreign: true`, which tells of the jobs that others submit, too, as jobs of the group that they name in
-attributes.user.group, or else of their own name. No module of the instance is loaded, removed or set.
+attributes.user.group, or else of their own name. The journal is for the owner of the instance: for others, or with
+`journal: false`, `job-list` is asked for all of the user's jobs at each interval (no `foreign` then, of Flux's events
+only those that all members have, and `flux jobs` shows the jobs by their tokens). No module of the instance is loaded,
+removed or set.
 
 How a submission is found again: each jobspec has {run, job, token} in attributes.user.ensemble (RFC 25). After an
 interruption `adopt` waits until job-ingest has nothing left in its queue, then takes the journal anew, which starts
@@ -21,6 +24,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -34,6 +38,7 @@ from ensemble.fluxqueue.answers import go_on, text_of
 from ensemble.fluxqueue.intake import Intake
 from ensemble.fluxqueue.jobspec import Writer, output_paths
 from ensemble.fluxqueue.journal import Course, Journal, hosts_of, of_eventlog, ours
+from ensemble.fluxqueue.listing import Listing
 from ensemble.fluxqueue.output import Output, cut, decode
 from ensemble.fluxqueue.reactor import Reactor
 from ensemble.job import Job, Known
@@ -43,7 +48,7 @@ QUIET = 0.5  # seconds for which job-ingest must have had nothing to do, before 
 PATIENCE = 30.0  # seconds that are waited for that
 LOOKED_UP = 500  # jobs that are looked up one by one; for more the whole history is less work
 CACHED = 64  # jobs whose output is kept in memory
-SETTINGS = {"uri": str, "foreign": bool}
+SETTINGS = {"uri": str, "foreign": bool, "journal": bool}
 
 
 class FluxMember(Member):
@@ -74,6 +79,8 @@ class FluxMember(Member):
         self._journal: Journal | None = None
         self._stream: Any = None  # the journal's RPC; the reactor's thread alone has to do with it
         self._history: Any = None  # the same of the one that reads the past
+        self._listing: Listing | None = None  # where there is no journal
+        self._poll: asyncio.Task[None] | None = None
         self._handle: Any = None
         self._size: int | None = None
 
@@ -114,12 +121,22 @@ class FluxMember(Member):
         journal.ids, journal.before = self._ids, self._before
         attributes = await reactor.ask(_attributes)
         self._size = int(attributes["size"])
-        self._writer = Writer(self.options.run, self._cwd, os.environ, hosts_of(attributes["hostlist"]))
+        listed = not self.options.settings.get("journal", True)
         try:
-            await reactor.ask(partial(self._listen, {}))
+            if not listed:
+                await reactor.ask(partial(self._listen, {}))
         except OSError as error:
+            listed = error.errno == errno.EPERM
+            if not listed:
+                await self._drop()
+                raise self._failed("the job manager's journal", error) from None
+        if listed and foreign:
             await self._drop()
-            raise self._failed("the job manager's journal", error) from None
+            raise MemberError("flux", "foreign jobs can be told of by the owner of the instance alone, by its journal")
+        self._listing = Listing(journal, time.time()) if listed else None
+        self._poll = asyncio.create_task(self._watch(reactor, self._listing)) if self._listing else None
+        hosts = hosts_of(attributes["hostlist"])
+        self._writer = Writer(self.options.run, self._cwd, os.environ, hosts, by_token=listed)
 
     def _failed(self, what: str, error: OSError) -> MemberError:
         if error.errno == errno.EPERM:
@@ -142,7 +159,11 @@ class FluxMember(Member):
 
         def taken(name: str, jobid: int) -> None:
             self._arriving.discard(name)
-            if journal.bind(name, jobid) and name in self._unbound:
+            if not journal.bind(name, jobid):
+                return
+            if self._listing:
+                self._listing.track(name, jobid)
+            if name in self._unbound:
                 self._unbound.discard(name)
                 self._revoke(reactor, jobid)
 
@@ -165,6 +186,47 @@ class FluxMember(Member):
                 self._ids[each.job.name] = int(bindings.load().job.JobID(each.id))
         if any(not each.id for each in known):
             await self._settle(reactor)
+        if self._listing:
+            found = await self._find(reactor, journal, self._listing, by_name)
+        else:
+            found = await self._hear(reactor, journal, by_name)
+        for name in self._unbound & found:  # its cancelling was cut off
+            self._unbound.discard(name)
+            self._revoke(reactor, self._ids[name])
+        absent = by_name.keys() - found
+        # What the job manager has forgotten is gone for certain if the KVS has it no more, either.
+        look = [self._ended(reactor, journal, by_name[name]) for name in absent if name in self._ids]
+        absent -= set(await asyncio.gather(*look))
+        for name in absent:
+            self._ids.pop(name, None)
+        return absent
+
+    async def _find(self, reactor: Reactor, journal: Journal, listing: Listing, known: Mapping[str, Known]) -> set[str]:
+        """Those of `known` that job-list shows to run or to have ended lately; others' ids are known then, too."""
+        try:
+            tokens = {each.job.token: name for name, each in known.items() if name not in self._ids}
+            if tokens:
+                self.calls["job-list.list"] += 1
+                for name, jobid in await reactor.ask(partial(listing.find, tokens)):
+                    journal.bind(name, jobid)
+            for name in known.keys() & self._ids.keys():
+                listing.track(name, self._ids[name])
+            self.calls["job-list.list"] += 1
+            return set(await reactor.ask(partial(listing.look, known)))
+        except OSError as error:
+            raise self._failed("the list of jobs", error) from None
+
+    async def _watch(self, reactor: Reactor, listing: Listing) -> None:
+        """Have the events told from the list of jobs, at each interval; what can't be seen is not known."""
+        while True:
+            await asyncio.sleep(self.options.interval)
+            if not listing.idle:
+                self.calls["job-list.list"] += 1
+                with suppress(OSError, MemberError):  # a lost connection tells of itself
+                    await reactor.ask(partial(listing.look, {}))
+
+    async def _hear(self, reactor: Reactor, journal: Journal, by_name: Mapping[str, Known]) -> set[str]:
+        """Those of `by_name` that the journal tells of; it goes on to tell what happens."""
         self.calls["job-manager.events-journal"] += 1
         try:
             found = set(await reactor.ask(partial(self._listen, by_name)))
@@ -174,16 +236,7 @@ class FluxMember(Member):
                 found |= set(await reactor.ask(partial(self._read_history, gone)))
         except OSError as error:
             raise self._failed("the job manager's journal", error) from None
-        for name in self._unbound & found:  # its cancelling was cut off
-            self._unbound.discard(name)
-            self._revoke(reactor, self._ids[name])
-        absent = by_name.keys() - found
-        # The job manager forgets what was purged; for certain it is gone if the KVS has it no more, either.
-        look = [self._ended(reactor, journal, by_name[name]) for name in absent if by_name[name].id]
-        absent -= set(await asyncio.gather(*look))
-        for name in absent:
-            self._ids.pop(name, None)
-        return absent
+        return found
 
     async def _ended(self, reactor: Reactor, journal: Journal, known: Known) -> str:
         """Tell of a job that is not active what the KVS has of it. Its name, or none if that is nothing."""
@@ -217,7 +270,8 @@ class FluxMember(Member):
                     self._unbound.add(name)
             _ping(handle, answer)
 
-        await reactor.ask(revoke)
+        with suppress(PermissionError):  # a guest gets no answer; what was sent was sent
+            await reactor.ask(revoke)
 
     async def close(self, *, leave: bool = False) -> None:
         if self._reactor is None or self._journal is None:
@@ -230,6 +284,9 @@ class FluxMember(Member):
 
     async def _drop(self) -> None:
         reactor, journal, self._reactor, self._journal = self._reactor, self._journal, None, None
+        if self._poll:
+            self._poll.cancel()
+            self._poll = None
         if reactor is None:
             return
         with suppress(MemberError, OSError, TimeoutError):
@@ -289,6 +346,8 @@ class FluxMember(Member):
                         return
                     before = now
                     await asyncio.sleep(QUIET)
+        except PermissionError:
+            await asyncio.sleep(4 * QUIET)  # a guest may not look
         except TimeoutError:
             raise Unreachable("flux", f"job-ingest has not come to rest within {PATIENCE:g} s") from None
         except OSError as error:
