@@ -88,6 +88,8 @@ class FluxMember(Member):
     def unavailable(cls) -> str:
         try:
             bindings.connect()
+        except Unreachable as error:
+            return str(error).removeprefix("member flux: ") + "; `flux start` starts one"
         except MemberError as error:
             return str(error).removeprefix("member flux: ")
         return ""
