@@ -276,7 +276,8 @@ def check_database(folder: Path) -> None:
     except FileNotFoundError:
         raise JournalError(f"{folder} has no run: there is no {DATABASE} in it") from None
     except OSError as error:
-        raise JournalError(f"{path}: {error.strerror}") from None
+        hint = "; it is private to the user who started the run" if isinstance(error, PermissionError) else ""
+        raise JournalError(f"{path}: {error.strerror}{hint}") from None
     if head != b"SQLite format 3\0":
         raise damaged(folder, "it is empty" if not head.strip(b"\0") else "it is no SQLite database")
 

@@ -16,7 +16,7 @@ WAIT = 5.0  # seconds for the run to take a request
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.pass_context
 def cancel(ctx: click.Context, folder: Path, names: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from ensemble.rundir import RunDir
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
 @click.argument("job")
 @click.option("--err", "stream", flag_value="err", help="What it wrote to stderr.")
 @click.option("--out", "stream", flag_value="out", default=True, help="What it wrote to stdout (the default).")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from ensemble.rundir import RunDir
 
 
 @click.command()
-@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, readable=False), default=".")
 @click.option("-o", "--output", default="report.html", show_default=True, metavar="FILE", help="Where to; - is stdout.")
 def report(folder: Path, output: str) -> None:
     """Make one self-contained page of the run in DIR: timeline, use, metrics, groups, failures, rules.
@@ -32,6 +33,7 @@ def report(folder: Path, output: str) -> None:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise EnsembleError(f"can't write {output}: {error.strerror}") from None
     click.echo(f"{output}: {len(text.encode()) / 1e6:.1f} MB", err=True)

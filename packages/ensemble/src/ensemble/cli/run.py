@@ -47,7 +47,12 @@ class _Run:
 @click.argument("file", required=False, default="")
 @click.option("--member", default="", metavar="NAME", help="Where the jobs run: local, flux, slurm, ... or a plugin's.")
 @click.option("--cores", type=click.IntRange(min=1), help="Use this many cores of this machine (local).")
-@click.option("--dir", "folder", type=click.Path(path_type=Path), help="The directory of the run: a new or empty one.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, readable=False),
+    help="The directory of the run: a new or empty one.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in --dir, or in a directory given in place of FILE.")
 @json_option
 @click.pass_context

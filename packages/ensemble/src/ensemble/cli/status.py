@@ -11,7 +11,7 @@ from ensemble.rundir import RunDir
 
 
 @click.command()
-@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, readable=False), default=".")
 @json_option
 @click.pass_context
 def status(ctx: click.Context, folder: Path, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from resources.clikit import json_option
 
 
 @click.command()
-@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, readable=False), default=".")
 @json_option
 @click.pass_context
 def watch(ctx: click.Context, folder: Path, as_json: bool) -> None:
