@@ -23,6 +23,12 @@ def examples() -> Path:
     return EXAMPLES
 
 
+@pytest.fixture(autouse=True)
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directories of runs that name none don't go to the user's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 @pytest.fixture
 def ensemble(tmp_path: Path) -> Run:
     """Run the command line as a user does, in an empty folder and away from any Flux instance."""

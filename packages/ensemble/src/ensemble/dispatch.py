@@ -45,6 +45,7 @@ class Dispatcher:
         self._withdrawn: set[str] = set()  # cancelled before they were handed over
         self._handed: set[str] = set()
         self._cancels: dict[str, None] = {}
+        self._strangers: list[str] = []  # foreign jobs of a connection that is gone
         self._nodes: int | None = None
         self._broken: Exception | None = None
         self._wake = asyncio.Event()
@@ -63,10 +64,7 @@ class Dispatcher:
                 self._cancels[name] = None
             else:
                 self._withdrawn.add(name)
-                now = time.time()
-                note = "cancelled before it was submitted"
-                self._feed.feed(Event("exception", now, name, {"type": "cancel", "severity": 0, "note": note}))
-                self._feed.feed(Event("clean", now, name))
+                self._withdraw(name)
         self._wake.set()
 
     def resize(self, nodes: int) -> None:
@@ -88,6 +86,7 @@ class Dispatcher:
     def resume(self, names: Iterable[str]) -> None:
         """Jobs of an earlier process: whether they were submitted is for the queue to tell."""
         self._handed.update(names)
+        self._strangers = self._foreign()
         self._broken = None
 
     # The task
@@ -122,11 +121,14 @@ class Dispatcher:
             if not job.seen and not job.cancelling:
                 again.append(name)
                 continue
-            kind = "lost" if job.seen else "cancel"
-            note = "the queue has no record of it" if job.seen else "cancelled before it was submitted"
-            now = time.time()
-            self._feed.feed(Event("exception", now, name, {"type": kind, "severity": 0, "note": note}))
-            self._feed.feed(Event("clean", now, name))
+            if job.seen:
+                self._over(name, "lost", "the queue has no record of it")
+            else:
+                self._withdraw(name)
+        for name in self._strangers:
+            if name in self._engine.jobs:  # their end may have come while nobody listened, and is not told again
+                self._over(name, "lost", "the connection that told of it is gone")
+        self._strangers = []
         self._handed.difference_update(again)
         self._waiting.extendleft(reversed(again))
         self._cancels.update((name, None) for name in self._handed if self._is_cancelling(name))
@@ -162,6 +164,10 @@ class Dispatcher:
             await self._feed.settled()
             left = [job.name for job in jobs if self._is_new(job.name)]
             self._handed.difference_update(left)
+            for name in [name for name in left if name in self._cancels]:  # cancelled while they were handed over
+                del self._cancels[name]
+                left.remove(name)
+                self._withdraw(name)
             self._waiting.extendleft(reversed(left))
             self._paused_until = time.monotonic() + self._pause
             waits = f"{len(self._waiting)} jobs wait, next try in {self._pause:g} s or when one ends"
@@ -185,6 +191,7 @@ class Dispatcher:
 
     async def _reconnect(self, error: Exception) -> None:
         pause = FIRST_PAUSE
+        self._strangers = self._foreign()
         while True:
             self._say("lost", f"{error}; trying again in {pause:g} s")
             await asyncio.sleep(pause)
@@ -199,6 +206,17 @@ class Dispatcher:
                 continue
             self._say("found", "connected again")
             return
+
+    def _foreign(self) -> list[str]:
+        return [name for name, job in self._engine.jobs.items() if job.foreign]
+
+    def _withdraw(self, name: str) -> None:
+        self._over(name, "cancel", "cancelled before it was submitted")
+
+    def _over(self, name: str, kind: str, note: str) -> None:
+        now = time.time()
+        self._feed.feed(Event("exception", now, name, {"type": kind, "severity": 0, "note": note}))
+        self._feed.feed(Event("clean", now, name))
 
     def _known(self, name: str) -> Known:
         job = self._engine.jobs[name]

@@ -35,6 +35,7 @@ _PLACES = {name: place for place, name in enumerate(COURSE, 1)}
 _SUBMIT, _ALLOC, _START, _FINISH, _CLEAN = _PLACES.values()
 _NO_COMMANDS: list[Command] = []
 _LOOK_EVERY = 10.0  # seconds between two looks at what changes with time alone: ages, rates, windows of time
+_DEEPEST = 50  # rules that make each other fire, at one event
 _SUSPICIOUS = ("node-lost", "boot")  # exceptions that speak against a host
 
 
@@ -53,6 +54,7 @@ class Engine:
         self.submitted: dict[str, int] = {}  # how many of each group, ever
         self.variables: dict[str, float] = dict(document.variables)
         self.overrides: list[Mapping[str, Any]] = [{}]
+        self._override_numbers: dict[str, int] = {}
         self.calls: dict[int, Command] = {}  # custom functions that have not returned
         self.size: int | None = None  # nodes, as far as the member tells
         self.target: int | None = None  # nodes that a rule has asked for
@@ -68,6 +70,8 @@ class Engine:
                 self._dependents.setdefault(other, []).append(group)
         self._ended: dict[str, list[int]] = {}  # group -> [ended in success, ended otherwise], for what depends on it
         self._called = 0
+        self._unsent: set[str] = set()  # left by a terminate, but not yet in the queue
+        self._depth = 0  # rules that fired because one fired
         self.started = self._stopping = False
         self._had_jobs = False
         self._result = Result()
@@ -126,7 +130,7 @@ class Engine:
                     return _NO_COMMANDS
                 job = self._foreign(event)
             place = _PLACES.get(name)
-            if place is not None and job.seen >= place:
+            if (job.seen >= place) if place is not None else _told_before(job, event):
                 return _NO_COMMANDS
             step = self._steps.get(name)
             out: list[Command] = []
@@ -136,6 +140,9 @@ class Engine:
                 step(job, event, out)
                 if self.changed is not None:
                     self.changed[event.job] = job
+            if self._unsent and (job.seen or job.ended):
+                self._unsent.discard(event.job)
+                self.done = not self._unsent
             if len(self.jobs) == self._held:
                 self._settle(event, out)
             return out
@@ -150,7 +157,7 @@ class Engine:
             case "size":
                 self.size = int(event.context["nodes"])
             case "resize-failed":
-                self._result.errors.append(str(event.context["error"]))
+                self._error(str(event.context["error"]))
                 self.target = None
             case "request":
                 self._request(event, out)
@@ -187,7 +194,7 @@ class Engine:
                     self._timers.set(event.time + _LOOK_EVERY, kind)
                     self._look(event, out)
                 case "timeout":
-                    self._time_out(key, out)
+                    self._time_out(key, event, out)
                 case "avoided":
                     self.suspects.avoided.pop(key, None)
 
@@ -209,7 +216,11 @@ class Engine:
             self._terminate("request", event, out, reason=str(event.context["stop"]))
             return
         wanted = set(event.context.get("cancel", ()))
-        names = [name for name, job in self.jobs.items() if name in wanted or job.group in wanted]
+        names = [
+            name
+            for name, job in self.jobs.items()
+            if name in wanted or job.group in wanted or attempt_name(job.group, job.index, 0) in wanted
+        ]
         out.append(Command("cancel", ", ".join(sorted(wanted)), self._cancel(names, "request", event, out)))
 
     # Rules
@@ -234,8 +245,19 @@ class Engine:
                 self._fire(slot, event, out)
 
     def _fire(self, slot: Slot, event: Event, out: list[Command]) -> None:
-        if self._stopping or slot.left == 0:
+        if self._stopping or slot.left == 0 or slot.firing:
             return
+        if self._depth >= _DEEPEST:
+            slot.left = 0
+            self._error(f"more than {_DEEPEST} rules make each other fire; {slot.rule.shown} is switched off")
+            return
+        self._depth += 1
+        slot.firing = True
+        self._fire_now(slot, event, out)
+        slot.firing = False
+        self._depth -= 1
+
+    def _fire_now(self, slot: Slot, event: Event, out: list[Command]) -> None:
         action = slot.rule.action
         if slot.skip:
             slot.skip -= 1
@@ -257,7 +279,7 @@ class Engine:
 
         match action.name:
             case "submit":
-                self._submit(action, event, command)
+                self._submit(action, event, command, out)
             case "cancel":
                 jobs = self._cancel(self._chosen(action, event), "rule", event, out)
                 command("cancel", action.label or event.job, jobs)
@@ -282,13 +304,14 @@ class Engine:
                 self.calls[self._called] = call
                 out.append(call)
 
-    def _submit(self, action: Action, event: Event, command: Callable[..., None]) -> None:
+    def _submit(self, action: Action, event: Event, command: Callable[..., None], out: list[Command]) -> None:
         group = self.groups[action.label]
         overrides = self._overrides(action.overrides)
         first = self.submitted.get(group.name, 0)
         count = group.total(action.overrides)
         self.submitted[group.name] = first + count
-        held = not self._depends(group)
+        broken = self._broken(group)
+        held = bool(broken) or not self._depends(group)
         names = []
         for index in range(first, first + count):
             name = attempt_name(group.name, index, 0)
@@ -302,17 +325,27 @@ class Engine:
         for _ in range(count):
             self.metrics.increment(group.name, "submitted", event.time)
         command("submit", jobs=() if held else tuple(names), reason="held" if held else "")
+        for name in names if broken and self._depends(group) else ():
+            if name in self.jobs and self.jobs[name].held:
+                self._give_up(name, "dependency", f"{', '.join(broken)} did not succeed", event, out)
 
     def _overrides(self, overrides: Mapping[str, Any]) -> int:
-        if overrides not in self.overrides:
+        if not overrides:
+            return 0
+        key = json.dumps(overrides, sort_keys=True)
+        number = self._override_numbers.get(key)
+        if number is None:
+            number = self._override_numbers[key] = len(self.overrides)
             self.overrides.append(dict(overrides))
-        return self.overrides.index(overrides)
+        return number
 
     def _chosen(self, action: Action, event: Event) -> Iterable[str]:
         """The jobs that a cancel action means: a group's, one by name, or the one that the event is of."""
         label = action.label or event.job
         which = action.value or "all"
-        for name, job in self.jobs.items():
+        # Where it is one that is there, the others need not be looked at.
+        among = {label: self.jobs[label]} if label in self.jobs else self.jobs
+        for name, job in among.items():
             if (job.group == label or name == label or attempt_name(job.group, job.index, 0) == label) and (
                 which == "all" or (which == "running") == (job.started is not None)
             ):
@@ -320,15 +353,17 @@ class Engine:
 
     def _cancel(self, names: Iterable[str], why: str, event: Event, out: list[Command]) -> tuple[str, ...]:
         """The jobs that the queue must be asked to cancel; those that it never saw end here."""
-        chosen = [name for name in names if not self.jobs[name].ended]
-        asked = []
-        for name in chosen:
+        asked: list[str] = []
+        held: list[str] = []
+        for name in names:
             job = self.jobs[name]
-            job.cancelling = job.cancelling or why
-            if job.held:
+            if not job.ended:
+                if job.cancelling in ("", "timeout"):  # what was asked for ends it; there is no other attempt
+                    job.cancelling = why
+                (held if job.held else asked).append(name)
+        for name in held:
+            if name in self.jobs and self.jobs[name].held:  # a rule on the end of another may have been quicker
                 self._give_up(name, "cancel", "cancelled before it was submitted", event, out)
-            else:
-                asked.append(name)
         return tuple(asked)
 
     def _terminate(
@@ -341,13 +376,16 @@ class Engine:
         reason: str = "",
     ) -> None:
         self._stopping = True
+        self.calls.clear()  # whatever they return, nothing would be done about it
         self._result.ended_by = self._result.ended_by or why
         leave = bool(action and action.value == "leave")
-        left = [name for name, job in self.jobs.items() if job.held or not leave]
+        left = [name for name, job in self.jobs.items() if job.held or not (leave or job.foreign)]
         jobs = self._cancel(left, "terminate", event, out)
         if leave:
-            jobs = tuple(name for name, job in self.jobs.items() if not job.ended)
-            self.done = True
+            jobs = tuple(name for name, job in self.jobs.items() if not (job.ended or job.foreign))
+            # What is asked for is left in the queue, which some of it has yet to reach.
+            self._unsent = {name for name in jobs if not self.jobs[name].seen}
+            self.done = not self._unsent
         rule, number = (slot.rule, slot.number) if slot else (None, -1)
         out.append(Command("terminate", "", jobs, action, rule, event, number, leave=leave, reason=reason))
 
@@ -356,7 +394,7 @@ class Engine:
         if self.calls.pop(int(event.context.get("call", 0)), None) is None:
             return
         if error := event.context.get("error"):
-            self._result.errors.append(str(error))
+            self._error(str(error))
             if self.document.stop_on_custom_error:
                 self._terminate("custom", event, out, reason=str(error))
         for rule in event.context.get("rules", ()):
@@ -398,13 +436,16 @@ class Engine:
             self._value(job.group, "pending", event.time - job.submitted, event, out)
         if timeout := self._limit(job):
             self._timers.set(event.time + timeout, "timeout", event.job)
+            self._timers.thin(len(self.jobs), self._is_past)
 
     def _limit(self, job: JobState) -> int:
-        group = self.groups[job.group]
-        return group.limit(job.retried, self.overrides[job.overrides]) if group.timeout or job.overrides else 0
+        group = self.groups.get(job.group)
+        if group is None or job.foreign or not (group.timeout or job.overrides):
+            return 0
+        return group.limit(job.retried, self.overrides[job.overrides])
 
     def _on_exception(self, job: JobState, event: Event, out: list[Command]) -> None:
-        if event.context.get("severity", 0) == 0 and not job.exception:
+        if event.context.get("severity", 0) == 0 and not (job.exception or job.ended):
             job.exception = str(event.context.get("type", "")) or "exception"
             job.note = str(event.context.get("note", ""))
 
@@ -422,14 +463,18 @@ class Engine:
         """The queue starts it over, under the same id: an attempt that its infrastructure has cost."""
         if job.ended:
             return
+        job.requeued, job.told = event.time, ()
         self._suspect(event.job, job, str(event.context.get("type", "")), event, out)
         job.rescued += 1
         job.seen, job.started, job.hosts = _SUBMIT, None, ()
-        job.exception = job.note = ""
+        if job.cancelling != "timeout":
+            job.exception = job.note = ""
         job.read = job.fired = None  # it writes everything once more
         self.metrics.forget(event.job)
         self._count(job.group, "requeued", event, out)
-        if job.rescued > self.groups[job.group].retries.infrastructure and not job.cancelling:
+        group = self.groups.get(job.group)
+        if group and not job.foreign and job.rescued > group.retries.infrastructure and not job.cancelling:
+            job.cancelling = "infrastructure"
             job.exception, job.note = "preempted", f"it was requeued {job.rescued} times, more than it may be"
             out.append(Command("cancel", event.job, (event.job,), event=event, reason=job.note))
 
@@ -453,9 +498,17 @@ class Engine:
 
     def _fire_for(self, slot: Slot, job: JobState, event: Event, out: list[Command]) -> None:
         """Fire a rule about each job's own metrics; its repetitions are those of each job."""
-        fired = (job.fired or {}).get(slot.number, 0)
-        if (slot.left is None or fired < slot.left) and self._rules.holds_for(slot, event.job):
-            job.fired = {**(job.fired or {}), slot.number: fired + 1}
+        fired, skip, was = (job.fired or {}).get(slot.number, (0, 0, False))
+        holds = self._rules.holds_for(slot, event.job)
+        eligible = holds and not (slot.edge and was) and (slot.left is None or fired < slot.left)
+        fires = eligible and not skip
+        if fires:
+            fired, skip = fired + 1, slot.rule.action.backoff
+        elif eligible:
+            skip -= 1
+        job.fired = {**(job.fired or {}), slot.number: (fired, skip, holds)}
+        if fires:
+            slot.skip = 0
             self._fire(slot, event, out)
 
     def _end(self, name: str, job: JobState, event: Event, status: int | None, out: list[Command]) -> None:
@@ -466,17 +519,18 @@ class Engine:
         why = cause(status, job.exception)
         job.outcome = how = why.outcome
         again = self._again(name, job, why, event, out)
-        if how != "exception":  # that one has fired when it happened
-            self._job_rules(how, job, event, out)
         if job.started is not None and how in ("success", "failed"):  # else it was cut short
             self._value(job.group, "duration", event.time - job.started, event, out)
+        if not again:
+            self._ended.setdefault(job.group, [0, 0])[0 if how == "success" else 1] += 1
+            if how != "lost":
+                self._count(job.group, "finished", event, out)
+            self._count(job.group, how, event, out)
+        if how != "exception":  # that one has fired when it happened
+            self._job_rules(how, job, event, out)
         if again:
             return
-        if how != "lost":
-            self._count(job.group, "finished", event, out)
-        self._count(job.group, how, event, out)
-        self._ended.setdefault(job.group, [0, 0])[0 if how == "success" else 1] += 1
-        if how != "success" and not (job.cancelling and how == "cancelled"):
+        if not job.foreign and how != "success" and not (job.cancelling and how == "cancelled"):
             self._fail(name, job, how, status)
         self._release(job.group, event, out)
 
@@ -486,7 +540,7 @@ class Engine:
             self._suspect(name, job, job.exception, event, out)
         if job.foreign or self._stopping or (job.cancelling and job.cancelling != "timeout"):
             return False
-        retries = self.groups[job.group].retries
+        retries = self.groups[job.group].retries  # of a foreign job there may be none
         infrastructure = why.blame == "infrastructure"
         if infrastructure and job.rescued >= retries.infrastructure:
             return False
@@ -519,14 +573,23 @@ class Engine:
                 reason = f"several jobs failed there ({kind}); it is avoided for {until - event.time:g} s"
                 out.append(Command("avoid", host, event=event, reason=reason))
 
-    def _time_out(self, name: str, out: list[Command]) -> None:
+    def _is_past(self, kind: str, key: str) -> bool:
+        return kind == "timeout" and key not in self.jobs
+
+    def _time_out(self, name: str, event: Event, out: list[Command]) -> None:
         job = self.jobs.get(name)
-        if job is None or job.ended or job.started is None:
+        if job is None or job.ended or job.started is None or job.cancelling:
             return
+        if event.time < job.started + self._limit(job):
+            return  # the queue has started it over since this was set
         job.exception = job.exception or "timeout"
         job.note = job.note or f"it ran longer than {self._limit(job)} s"
-        job.cancelling = job.cancelling or "timeout"
-        out.append(Command("cancel", name, (name,), reason=job.note))
+        job.cancelling = "timeout"
+        out.append(Command("cancel", name, (name,), event=event, reason=job.note))
+
+    def _error(self, text: str) -> None:
+        if len(self._result.errors) < KEPT_FAILURES:
+            self._result.errors.append(text)
 
     def _fail(self, name: str, job: JobState, how: str, status: int | None) -> None:
         self._result.failed += 1
@@ -565,17 +628,21 @@ class Engine:
         """Whether all that a group depends on has ended."""
         return all(self.submitted.get(other) and not self.live[other] for other in group.depends_on)
 
+    def _broken(self, group: JobGroup) -> list[str]:
+        """The groups that had to succeed for it, and of which a job did not."""
+        wanted = [other for other, how in group.depends_on.items() if how == "success"]
+        return [other for other in wanted if self._ended.get(other, [0, 0])[1]]
+
     def _release(self, ended: str, event: Event, out: list[Command]) -> None:
         """Let those jobs go that waited for a group, where it was the last that they waited for."""
         for group in self._dependents.get(ended, ()):
             if not self._held or self.live[ended] or not self._depends(group):
                 continue
             held = [name for name, job in self.jobs.items() if job.group == group.name and job.held]
-            wanted = [other for other, how in group.depends_on.items() if how == "success"]
-            broken = [other for other in wanted if self._ended.get(other, [0, 0])[1]]
-            if broken:
+            if broken := self._broken(group):
                 for name in held:
-                    self._give_up(name, "dependency", f"{', '.join(broken)} did not succeed", event, out)
+                    if name in self.jobs and self.jobs[name].held:
+                        self._give_up(name, "dependency", f"{', '.join(broken)} did not succeed", event, out)
             elif held:
                 for name in held:
                     self.jobs[name].held = False
@@ -601,7 +668,7 @@ class Engine:
             self._fire_on("idle", event, out)
         if len(self.jobs) != self._held or self.calls:
             return
-        if not self._stopping and any(slot.left != 0 and _goes_on(slot.rule) for slot in self.slots):
+        if not self._stopping and self._goes_on():
             return
         for name in list(self.jobs):
             if name in self.jobs:
@@ -611,6 +678,19 @@ class Engine:
         if not (self.jobs or self.calls or self._stopping):
             self._fire_on("end", event, out)
         self.done = not (self.jobs or self.calls)
+
+    def _goes_on(self) -> bool:
+        """Whether time alone can bring new jobs, and the run waits for it: by a rule that submits or calls a function,
+        or by one that sets a variable for which such a rule waits. One that only tells or ends things does not.
+        """
+        live = [slot.rule for slot in self.slots if slot.left != 0]
+        waits = [rule for rule in live if rule.trigger == "metric" and rule.action.name in ("submit", "custom", "set")]
+        variables = {name for rule in waits if rule.when for name in rule.when.variables}
+        return any(
+            rule.action.name in ("submit", "custom") or (rule.action.name == "set" and rule.action.label in variables)
+            for rule in live
+            if rule.trigger in ("every", "heartbeat")
+        )
 
     # State
 
@@ -629,6 +709,7 @@ class Engine:
             "suspects": self.suspects.state(),
             "ended": self._ended,
             "live": self.live,
+            "unsent": sorted(self._unsent),
             "flags": [self.started, self._stopping, self._had_jobs, self.done],
             "result": self._result.state(),
             "timers": self._timers.state(),
@@ -644,7 +725,8 @@ class Engine:
         engine.jobs.update((name, JobState.restore(job)) for name, job in state["jobs"].items())
         engine.submitted.update(state["submitted"])
         engine.variables.update(state["variables"])
-        engine.overrides = list(state["overrides"])
+        for one in state["overrides"]:
+            engine._overrides(one)
         engine.calls = {call["call"]: _call_restored(call, engine.slots) for call in state["calls"]}
         engine._called, engine.size, engine.target = state["called"], state["size"], state["target"]
         engine.suspects.restore(state["suspects"])
@@ -652,14 +734,23 @@ class Engine:
         engine.started, engine._stopping, engine._had_jobs, engine.done = state["flags"]
         engine._result = Result.restore(state["result"])
         engine._timers.restore(state["timers"])
+        engine._unsent = set(state["unsent"])
         engine.live.update(state["live"])
         engine._held = sum(job.held for job in engine.jobs.values())
         return engine
 
 
-def _goes_on(rule: Rule) -> bool:
-    """Whether a rule alone can bring new jobs: the run waits for it. One that only tells or ends things does not."""
-    return rule.trigger in ("every", "heartbeat") and rule.action.name in ("submit", "custom")
+def _told_before(job: JobState, event: Event) -> bool:
+    """Whether an exception or a requeue is one that has been told: after a reconnect, some are told again."""
+    if event.name == "requeue":
+        return job.requeued is not None and event.time <= job.requeued
+    if event.name != "exception":
+        return False
+    what = f"{event.context.get('severity', 0)} {event.context.get('type', '')}"
+    if what in job.told:
+        return True
+    job.told = (*job.told, what)
+    return False
 
 
 def _reason(job: JobState, status: int | None) -> str:

@@ -26,6 +26,8 @@ _KEPT = (
     ("rescued", 0),
     ("fired", None),
     ("read", None),
+    ("told", ()),
+    ("requeued", None),
     ("outcome", ""),
     ("status", None),
     ("finished", None),
@@ -36,10 +38,13 @@ class JobState:
     """One attempt.
 
     overrides: the number of the submission's overrides, 0 for none. exception, note: of the first fatal one.
-    cancelling: why we cancel it (`rule`, `timeout`, `terminate`, `request`), empty where we don't.
+    cancelling: why we cancel it (`rule`, `timeout`, `terminate`, `request`, `infrastructure`: it was requeued
+    too often), empty where we don't.
     held: it waits for other groups. retried, rescued: how many attempts the application's and the infrastructure's
-    failures have cost. fired: how often each rule of its own (`per: job`) has fired, by the rule's number.
-    read: up to where each source of metrics has been read, in bytes.
+    failures have cost. fired: of each rule of its own (`per: job`), by the rule's number, how often it has fired, how
+    many firings are still skipped, and whether it held when it was last looked at.
+    read: up to where each source of metrics has been read, in bytes. told: the exceptions, `SEVERITY TYPE`.
+    requeued: when the queue last started it over.
     """
 
     __slots__ = tuple(name for name, _ in _KEPT)
@@ -60,8 +65,10 @@ class JobState:
     foreign: bool
     retried: int
     rescued: int
-    fired: dict[int, int] | None
+    fired: dict[int, tuple[int, int, bool]] | None
     read: dict[str, int] | None
+    told: tuple[str, ...]
+    requeued: float | None
     outcome: str
     status: int | None
     finished: float | None
@@ -73,9 +80,9 @@ class JobState:
         self.attempt = attempt
         self.seen = 0
         self.id = self.exception = self.note = self.cancelling = self.outcome = ""
-        self.submitted = self.started = self.finished = None
+        self.submitted = self.started = self.finished = self.requeued = None
         self.status: int | None = None
-        self.hosts = ()
+        self.hosts = self.told = ()
         self.ended = self.held = self.foreign = False
         self.retried = self.rescued = 0
         self.fired = self.read = None
@@ -89,9 +96,9 @@ class JobState:
         job = cls(state["group"], state.get("index", 0))
         for name, value in state.items():
             setattr(job, name, value)
-        job.hosts = tuple(job.hosts)
+        job.hosts, job.told = tuple(job.hosts), tuple(job.told)
         if job.fired is not None:
-            job.fired = {int(rule): count for rule, count in job.fired.items()}
+            job.fired = {int(rule): (count, skip, was) for rule, (count, skip, was) in job.fired.items()}
         return job
 
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import socket
 import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ class Journal:
 
     def __init__(self, folder: Path, lock: int, database: sqlite3.Connection) -> None:
         self.folder = folder
+        self.broken = False  # it could not be written: nothing more is
         self._lock = lock
         self._database = database
         self._events: list[tuple[float, str, str, str | None]] = []
@@ -94,9 +96,11 @@ class Journal:
                 entries = {"format": FORMAT, "ended": "", **meta}
                 database.executemany("INSERT INTO meta VALUES(?,?)", list(entries.items()))
             new.rename(folder / DATABASE)
+            return cls(folder, lock, _connect(folder, durable=durable))
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror or error}") from None
-        return cls(folder, lock, _connect(folder, durable=durable))
+        except sqlite3.Error as error:
+            raise JournalError(f"{folder / DATABASE} can't be written: {error}") from None
 
     @classmethod
     def open(cls, folder: Path, *, durable: bool = True) -> Journal:
@@ -110,6 +114,9 @@ class Journal:
                 raise sqlite3.DatabaseError(fault)
             journal = cls(folder, lock, database)
             found = journal.meta.get("format")
+        except sqlite3.OperationalError as error:  # its place, not what is in it
+            os.close(lock)
+            raise JournalError(f"{folder / DATABASE} can't be used: {error}") from None
         except sqlite3.Error as error:
             os.close(lock)
             raise damaged(folder, str(error)) from None
@@ -122,9 +129,25 @@ class Journal:
     def meta(self) -> dict[str, str]:
         return dict(self._database.execute("SELECT key, value FROM meta"))
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What can't be written is an error with what to do. What was half written is taken back, so that the journal
+        is as it was before: nothing has followed yet from what is not in it.
+        """
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.broken = True
+            with suppress(sqlite3.Error):
+                self._database.rollback()
+            raise JournalError(
+                f"{self.folder / DATABASE} can't be written: {error}. What was submitted is left to its queue; when"
+                f" there is room, go on with: ensemble run --resume {shlex.quote(str(self.folder))}"
+            ) from None
+
     def note(self, meta: Mapping[str, str]) -> None:
-        """Write entries of meta, at once."""
-        with self._database:
+        """Write entries of meta, at once. Raises JournalError, as all that writes does."""
+        with self._writing(), self._database:
             self._database.executemany("INSERT OR REPLACE INTO meta VALUES(?,?)", list(meta.items()))
 
     def add(self, event: Event) -> None:
@@ -158,28 +181,36 @@ class Journal:
             detail["reason"] = command.reason
         shown = command.label if command.kind == "trigger" else command.rule.shown if command.rule else ""
         row = (at, command.number, shown, command.kind, command.label, json.dumps(detail))
-        self._database.execute(
-            "INSERT INTO decisions(time, rule, shown, action, label, detail) VALUES(?,?,?,?,?,?)", row
-        )
+        with self._writing():
+            self._database.execute(
+                "INSERT INTO decisions(time, rule, shown, action, label, detail) VALUES(?,?,?,?,?,?)", row
+            )
 
     def tail(self, name: str, out: str, err: str) -> None:
         """The last lines of a failed job's output."""
         if self._tails < MOST_TAILS:
             self._tails += 1
-            self._database.execute("INSERT OR REPLACE INTO tails VALUES(?,?,?)", (name, out, err))
+            with self._writing():
+                self._database.execute("INSERT OR REPLACE INTO tails VALUES(?,?,?)", (name, out, err))
+
+    def tail_of(self, name: str) -> tuple[str, str] | None:
+        """The last lines of a job's stdout and stderr, None where none are kept."""
+        row = self._database.execute("SELECT out, err FROM tails WHERE name = ?", (name,)).fetchone()
+        return (row[0], row[1]) if row else None
 
     def commit(self, changed: Iterable[tuple[str, JobState, tuple[int, int]]] = ()) -> None:
         """Write all that was taken down, and the rows of the attempts that changed, as one."""
-        if self._events:
-            self._database.executemany("INSERT INTO events(time, name, job, context) VALUES(?,?,?,?)", self._events)
-            self._since_snapshot += len(self._events)
-            self._events.clear()
-        rows = [_row(name, job, amounts) for name, job, amounts in changed]
-        if rows:
-            self._database.executemany(_JOB, rows)
-        if self._points:
-            self._write_points()
-        self._database.commit()
+        with self._writing():
+            if self._events:
+                self._database.executemany("INSERT INTO events(time, name, job, context) VALUES(?,?,?,?)", self._events)
+                self._since_snapshot += len(self._events)
+                self._events.clear()
+            rows = [_row(name, job, amounts) for name, job, amounts in changed]
+            if rows:
+                self._database.executemany(_JOB, rows)
+            if self._points:
+                self._write_points()
+            self._database.commit()
 
     @property
     def wants_snapshot(self) -> bool:
@@ -188,7 +219,7 @@ class Journal:
     def snapshot(self, state: Mapping[str, Any]) -> None:
         """Keep the engine's state in place of the events so far, and of old ended attempts no rows."""
         packed = zlib.compress(json.dumps(state).encode(), 1)
-        with self._database as database:
+        with self._writing(), self._database as database:
             [seq] = database.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
             database.execute("DELETE FROM snapshot")
             database.execute("INSERT INTO snapshot VALUES(?,?)", (seq, packed))
@@ -257,7 +288,10 @@ def damaged(folder: Path, why: str) -> JournalError:
 
 def _take(folder: Path) -> int:
     """The lock that makes this process the only writer. A dead owner's lock is the kernel's to release."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalError(f"{folder}/lock: {error.strerror}") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -45,7 +45,14 @@ class Requests:
                 except (OSError, ValueError):
                     path.unlink(missing_ok=True)
                     continue
-                if isinstance(request, dict):
+                if _is_request(request):
                     self._feed(Event("request", time.time(), context=request))
             await asyncio.sleep(EVERY)
         await asyncio.Event().wait()
+
+
+def _is_request(request: object) -> bool:
+    if not isinstance(request, dict):
+        return False
+    names = request.get("cancel")
+    return "stop" in request or (isinstance(names, list) and all(isinstance(name, str) for name in names))

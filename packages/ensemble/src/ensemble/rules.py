@@ -25,10 +25,24 @@ class Slot:
     """A rule with what is left of it.
 
     number: its place in the file, or after those of the file. left: None for unlimited. was: whether its condition
-    held when it was last looked at. get: the value of its own metric.
+    held when it was last looked at. firing: its action is being done: what that leads to does not fire it again.
+    get: the value of its own metric.
     """
 
-    __slots__ = ("compare", "condition", "edge", "fired", "get", "left", "limit", "number", "rule", "skip", "was")
+    __slots__ = (
+        "compare",
+        "condition",
+        "edge",
+        "fired",
+        "firing",
+        "get",
+        "left",
+        "limit",
+        "number",
+        "rule",
+        "skip",
+        "was",
+    )
 
     def __init__(self, rule: Rule, number: int) -> None:
         self.rule = rule
@@ -36,6 +50,7 @@ class Slot:
         self.left = rule.action.repetitions
         self.skip = 0
         self.fired = 0
+        self.firing = False
         self.was = False
         self.edge = rule.on == "crossing"
         self.get: Callable[[], float | None] | None = None

@@ -6,14 +6,17 @@ What a batch of events leads to is written down before any of it is done.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import signal
 import threading
 import time
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from resources.plugins import Registry
 
@@ -22,19 +25,20 @@ from ensemble.custom import Functions
 from ensemble.dispatch import Dispatcher
 from ensemble.document import Document
 from ensemble.engine import Engine, start_event
-from ensemble.errors import CustomError, MemberError
+from ensemble.errors import CustomError, EnsembleError, MemberError
 from ensemble.events import Event
 from ensemble.job import Job, Spec
 from ensemble.jobs import JobState
 from ensemble.journal import Journal
-from ensemble.member import Member
+from ensemble.member import Member, Unreachable
 from ensemble.plugins import Plugin
 from ensemble.requests import Requests
 from ensemble.results import Command, Result
 from ensemble.tails import Tails
 from ensemble.watcher import Watcher
 
-CLOSE_WITHIN = 3.0  # seconds for the member to let go after a stop
+STOP_WITHIN = 1.0  # seconds for what is under way to let go after a stop
+CLOSE_WITHIN = 2.5  # and then for the member
 END_WITHIN = 10.0  # and after the run's own end, when nothing runs any more
 
 
@@ -48,7 +52,7 @@ class Reporter(Protocol):
 
 
 class Runtime:
-    """One run of a document on a member. `run` is its name, from which the jobs' tokens are made.
+    """One run of a document on a member.
 
     signals: whether SIGINT, SIGTERM and SIGHUP stop it; a process with several runs has its own way.
     stopped: why it was stopped before its end (the name of a signal), empty where it was not.
@@ -76,9 +80,10 @@ class Runtime:
         self._events: deque[Event] = deque()
         self._news = asyncio.Event()
         self._taken: list[asyncio.Future[None]] = []
+        self._stop = asyncio.Event()
+        self._callback_error: MemberError | None = None
         self._specs: dict[tuple[str, int, int], tuple[int, int]] = {}
         self._wanted: dict[str, bool] = {}
-        self._left = False
 
     async def run(self, reporter: Reporter) -> Result:
         """Returns when nothing runs and no rule can fire any more, or after a stop on SIGINT, SIGTERM or SIGHUP.
@@ -94,18 +99,18 @@ class Runtime:
         if self._journal:
             self.engine.changed = self._changed
             self.engine.on_value = self._value
-        try:
-            await self.member.open(self.feed, self._dispatcher.lost)
-            helpers = (self._dispatcher, self._watcher, self._tails, self._requests)
-            work = asyncio.create_task(self._work())
-            others = [asyncio.create_task(helper.work()) for helper in helpers]
-            with self._signals(work):
-                await self._first_done(work, others)
-        finally:
-            await self._close()
+        with self._signals():
+            try:
+                await self._first_done(asyncio.create_task(self._all()))
+            except EnsembleError:
+                raise
+            except Exception as error:
+                raise self._whose(error) from error
+            finally:
+                await self._close()
         result = self.engine.result()
         for failure in result.failures:
-            if found := self._tails.found.get(failure["job"]):
+            if found := self._tails.find(failure["job"]):
                 failure["stderr"] = found[1]
         return result
 
@@ -125,12 +130,28 @@ class Runtime:
 
     # The work
 
+    async def _all(self) -> None:
+        """The work and its helpers, until the work is done; what ends one of the others ends it all."""
+        await self.member.open(self.feed, self._dispatcher.lost)
+        helpers = (self._dispatcher, self._watcher, self._tails, self._requests)
+        tasks = [asyncio.create_task(self._work()), *(asyncio.create_task(helper.work()) for helper in helpers)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=STOP_WITHIN)
+
     async def _work(self) -> None:
         if self.engine.started:
-            await self._go_on()
+            if not self.engine.done:  # else it was killed before it could say so
+                await self._go_on()
         else:
-            self._take([start_event(time.time())])
+            # A rule on the start may ask for more nodes than there are: how many that is comes first.
             self._tell_size()
+            self._take([*self._drain(), start_event(time.time())])
         while not self.engine.done:
             await self._wait()
             self._turn()
@@ -139,7 +160,7 @@ class Runtime:
 
     async def _go_on(self) -> None:
         """After a resume: what was under way is looked up, and what was not done yet is done."""
-        jobs = [name for name, job in self.engine.jobs.items() if not job.held]
+        jobs = [name for name, job in self.engine.jobs.items() if not (job.held or job.foreign)]
         self._dispatcher.resume(jobs)
         for name in jobs:
             if self.engine.jobs[name].started is not None:
@@ -149,7 +170,13 @@ class Runtime:
         while not adoption.done():
             await asyncio.wait([adoption], timeout=0.01)
             self._turn()
-        await adoption
+        try:
+            await adoption
+        except Unreachable as error:
+            self._dispatcher.lost(error)  # it tries again, and adopts then
+        for failure in self.engine.result().failures:
+            if not self._tails.find(failure["job"]):
+                self._tails.want(failure["job"])
         for call in list(self.engine.calls.values()):
             self._caller.call(call)
         self._tell_size()
@@ -195,6 +222,8 @@ class Runtime:
                 commands += followed
             if event.job:
                 self._after(event)
+            elif event.name == "custom":
+                self._wanted.clear()  # a rule that it returned may wait for other events than those so far
         if self._journal:
             for command in commands:
                 self._journal.decide(command, command.event.time if command.event else time.time())
@@ -202,7 +231,7 @@ class Runtime:
             if self._journal.wants_snapshot:
                 self._journal.snapshot(self.engine.state())
         for name, job in self._changed.items():
-            if job.ended and job.outcome not in ("success", "cancelled"):
+            if job.ended and not job.foreign and job.outcome not in ("success", "cancelled"):
                 self._tails.want(name)
         self._changed.clear()
         for command in commands:
@@ -232,15 +261,12 @@ class Runtime:
             case "cancel":
                 self._dispatcher.cancel(command.jobs)
             case "terminate":
-                self._left = command.leave
                 if not command.leave:
                     self._dispatcher.cancel(command.jobs)
             case "resize":
                 self._dispatcher.resize(command.nodes)
             case "custom":
                 self._caller.call(command)
-                # A rule that a function returns may wait for other events than those so far.
-                self._wanted.clear()
 
     def _job(self, name: str) -> Job:
         job = self.engine.jobs[name]
@@ -252,7 +278,9 @@ class Runtime:
         return self.document.jobs[job.group].spec(name, job.index, job.attempt, overrides, escalation=job.retried)
 
     def _amounts(self, job: JobState) -> tuple[int, int]:
-        """How many nodes and cores an attempt asks for."""
+        """How many nodes and cores an attempt asks for; of a foreign one nobody knows."""
+        if job.foreign:
+            return 0, 0
         key = (job.group, job.overrides, job.attempt)
         if key not in self._specs:
             spec = self._spec(job.group, job)
@@ -272,44 +300,82 @@ class Runtime:
 
     # The end
 
-    async def _first_done(self, work: asyncio.Task[None], others: list[asyncio.Task[None]]) -> None:
-        """Until the work is done or stopped; what ends one of the others ends it all, with its reason."""
+    async def _first_done(self, work: asyncio.Task[None]) -> None:
+        """Until the work is done, a signal stops it, or a callback of the member's fails."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._failed_callback)
+        stop = asyncio.create_task(self._stop.wait())
         try:
-            done, _ = await asyncio.wait([work, *others], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                if not task.cancelled():
-                    task.result()
+            await asyncio.wait([work, stop], return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                work.cancel()  # a member that will not be cancelled is left behind
+                await asyncio.wait([work], timeout=2 * STOP_WITHIN)
         finally:
-            for task in (work, *others):
-                task.cancel()
-            await asyncio.gather(work, *others, return_exceptions=True)
+            stop.cancel()
+            work.cancel()
+        if self._callback_error is not None:
+            raise self._callback_error
+        if work.done() and not work.cancelled():
+            work.result()
+
+    def _failed_callback(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What asyncio has to tell of callbacks: one of the member's that failed may have swallowed events."""
+        error = context.get("exception")
+        if isinstance(error, Exception) and (place := self._place(error)):
+            self._callback_error = self._callback_error or self._fault(error, place)
+            self._stop.set()
+        elif error is not None:
+            self._say("member", f"{type(error).__name__}: {error}")
+
+    def _whose(self, error: Exception) -> Exception:
+        """An error that nobody expected: a fault of the member, where it passed through its code."""
+        place = self._place(error)
+        return self._fault(error, place) if place else error
+
+    def _place(self, error: Exception) -> str:
+        """The last line of the member's own code that an error came through, empty where there is none."""
+        files = {
+            inspect.getfile(kind) for kind in type(self.member).__mro__ if kind is not Member and kind is not object
+        }
+        files.discard(inspect.getfile(Member))
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+        return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+
+    def _fault(self, error: Exception, place: str) -> MemberError:
+        name = self.member.name or type(self.member).__module__.rpartition(".")[2].removeprefix("ensemble_")
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        failed = MemberError(name, f"it failed where it must not: {told} ({place})")
+        failed.__cause__ = error
+        return failed
 
     async def _close(self) -> None:
         unfinished = not self.engine.done
+        closing = asyncio.create_task(self.member.close(leave=unfinished or bool(self.engine.jobs)))
         try:
-            async with asyncio.timeout(CLOSE_WITHIN if unfinished else END_WITHIN):
-                await self.member.close(leave=unfinished or self._left)
-        except (TimeoutError, MemberError) as error:
-            self._say("lost", f"the member did not close in order: {error}")
+            done, _ = await asyncio.wait([closing], timeout=CLOSE_WITHIN if unfinished else END_WITHIN)
+            if not done:
+                closing.cancel()
+                self._say("member", "the member did not close in time")
+            elif not closing.cancelled() and (error := closing.exception()):
+                self._say("member", f"the member did not close in order: {error}")
         finally:
-            if self._journal:
-                self._take_down()
+            if self._journal and not self._journal.broken:
+                self._take_down(self._journal)
 
-    def _take_down(self) -> None:
+    def _take_down(self, journal: Journal) -> None:
         """The last words: what came while closing is for the engine too, but nothing is done about it any more."""
-        journal = self._journal
-        if journal is None:
-            return
         for event in self._drain():
             if event.job and self._matters(event):
                 journal.add(event)
-                self.engine.handle(event)
+                for command in self.engine.handle(event):
+                    journal.decide(command, event.time)
+                    self._reporter.command(command)
         journal.commit((name, job, self._amounts(job)) for name, job in self._changed.items())
         calls = Counter(json.loads(journal.meta.get("calls", "{}")))
         journal.note({"calls": json.dumps(calls + self.member.calls), "owner": ""})
 
     @contextmanager
-    def _signals(self, work: asyncio.Task[None]) -> Iterator[None]:
+    def _signals(self) -> Iterator[None]:
         """A signal ends the work; only the main thread has signals."""
         if not self._wants_signals or threading.current_thread() is not threading.main_thread():
             yield
@@ -321,7 +387,7 @@ class Runtime:
 
         def stop(name: str) -> None:
             self.stopped = self.stopped or name
-            work.cancel()
+            self._stop.set()
 
         for number in wanted:
             loop.add_signal_handler(number, stop, number.name)

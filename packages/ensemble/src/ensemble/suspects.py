@@ -26,6 +26,8 @@ class Suspects:
         for old in [name for name, when in jobs.items() if when < now - WITHIN]:
             del jobs[old]
         if len(jobs) < MANY or host in self.avoided or len(self.avoided) + 1 >= len(self.hosts):
+            for old in list(jobs)[:-MANY]:
+                del jobs[old]
             return False
         del self._failed[host]
         self.avoided[host] = now + AVOIDED_FOR

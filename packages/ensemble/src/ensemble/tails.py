@@ -25,6 +25,10 @@ class Tails:
         self._wake = asyncio.Event()
         self._count = 0
 
+    def find(self, name: str) -> tuple[str, str] | None:
+        """The last lines of stdout and stderr that were read of a job, now or by an earlier process."""
+        return self.found.get(name) or (self._journal.tail_of(name) if self._journal else None)
+
     def want(self, name: str) -> None:
         if self._count < MOST_TAILS:
             self._count += 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import Any
 
 
 class Timers:
-    """`kind` and `key` say what is due; nothing is ever taken out before its time."""
+    """`kind` and `key` say what is due; what is past is taken out in its time, or before that by `thin`."""
 
     __slots__ = ("_count", "_heap")
 
@@ -29,6 +30,12 @@ class Timers:
             return None
         time, _, kind, key = heapq.heappop(self._heap)
         return time, kind, key
+
+    def thin(self, live: int, is_past: Callable[[str, str], bool]) -> None:
+        """Take out what is past (kind, key), where most may be: there are many more than `live` jobs."""
+        if len(self._heap) > 2 * live + 1000:
+            self._heap = [one for one in self._heap if not is_past(one[2], one[3])]
+            heapq.heapify(self._heap)
 
     def state(self) -> list[Any]:
         return [self._count, sorted(self._heap)]

@@ -58,8 +58,10 @@ def test_hello_world_prints_the_lines_of_the_document(ensemble: Run, examples: P
     assert len(done.stdout.splitlines()) == 8
     assert "no member was asked for: using local" in done.stderr
     assert "echo: 5 submitted, 5 finished, 5 success" in done.stderr
-    assert (tmp_path / "out/echo.4.out").read_text() == "hello world\n"
-    assert f"output of the jobs: {tmp_path}/out" in done.stderr
+    output = tmp_path / "out/member/out"
+    assert any("hello world" in path.read_text() for path in output.rglob("*") if path.is_file())
+    assert f"directory of the run: {tmp_path}/out\n" in done.stderr
+    assert f"output of the jobs: {output}" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
 
 
@@ -153,20 +155,32 @@ def test_jobs_that_fail_are_told_with_their_reason(ensemble: Run, document: Writ
     )
     done = ensemble("run", "--dir", tmp_path / "o", document(f"{JOBS}rules:\n{rules}"))
     assert done.returncode == 1
-    assert f"failed: bad.0: exit code 3 ({tmp_path}/o/bad.0.err)" in done.stderr
-    assert "exception: huge.0: it can never run here: " in done.stderr
-    assert "timeout: slow.0: it ran longer than 1 s" in done.stderr
+    place = re.search(r"failed: bad.0 \(id \w+, on \S+\): exit code 3 \((.*)\)\n   \| oh\n", done.stderr)
+    assert place, done.stderr
+    assert Path(place[1]).read_text() == "oh\n"
+    assert re.search(r"exception: huge.0 \(id \w+\): it can never run on this machine: ", done.stderr)
+    assert re.search(r"timeout: slow.0 \(.*\): it ran longer than 1 s", done.stderr)
     assert "fine: 1 submitted, 1 finished, 1 success" in done.stderr
-    assert (tmp_path / "o/bad.0.err").read_text() == "oh\n"
 
 
 def test_a_rule_that_is_never_met_is_told(ensemble: Run, document: Write) -> None:
     rules = """rules:
+- {trigger: start, action: {name: submit, label: bad}}
+- {trigger: metric, name: count.bad.success, when: 1, action: {name: submit, label: fine}}
+"""
+    done = ensemble("run", document(JOBS + rules))
+    assert (done.returncode, "never met: count.bad.success >= 1 -> submit fine" in done.stderr) == (1, True)
+
+
+def test_a_rule_that_can_never_fire_is_told_before_anything_runs(ensemble: Run, document: Write) -> None:
+    rules = """rules:
 - {trigger: start, action: {name: submit, label: fine}}
 - {trigger: metric, name: count.fine.success, when: "> 1", action: {name: submit, label: fine}}
 """
-    done = ensemble("run", document(JOBS + rules))
-    assert (done.returncode, "never met: count.fine.success > 1 -> submit fine" in done.stderr) == (1, True)
+    path = document(JOBS + rules)
+    done = ensemble("run", path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{path}:9:53: it can never fire: count.fine.success > 1" in done.stderr
 
 
 def test_a_custom_function_that_fails_is_no_end_of_the_run(ensemble: Run, document: Write) -> None:
@@ -193,7 +207,9 @@ def test_heartbeats_drive_a_run(ensemble: Run, document: Write) -> None:
     done = ensemble("run", "--json", document(text))
     assert done.returncode == 0, done.stderr
     assert end_of(done)["counts"]["fine"]["success"] == 3
-    assert done.stdout.count('"name": "heartbeat", "time"') == 5
+    assert done.stdout.count('"type": "trigger", "name": "heartbeat"') == 3
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert sum(line["type"] == "event" and line["name"] == "tick" for line in told) == 5  # two of them are skipped
 
 
 def test_debug_tells_the_events_on_stderr(ensemble: Run, document: Write) -> None:
@@ -207,7 +223,7 @@ def test_debug_tells_the_events_on_stderr(ensemble: Run, document: Write) -> Non
     ("number", "where"), [(signal.SIGINT, "jobs"), (signal.SIGTERM, "custom"), (signal.SIGHUP, "jobs")]
 )
 def test_a_signal_stops_in_order_within_five_seconds(
-    document: Write, tmp_path: Path, number: signal.Signals, where: str
+    ensemble: Run, document: Write, tmp_path: Path, number: signal.Signals, where: str
 ) -> None:
     pid = tmp_path / "pid"
     stubborn = "trap '' TERM; " if where == "jobs" else ""
@@ -225,8 +241,19 @@ custom: |
       import time
       time.sleep(60)
 """)
+    folder = tmp_path / "run"
+    command = [
+        sys.executable,
+        "-c",
+        "from ensemble.cli import main; main()",
+        "run",
+        "--member",
+        "local",
+        "--cores",
+        "1",
+    ]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from ensemble.cli import main; main()", "run", "--member", "local", str(path)],
+        [*command, str(path), "--dir", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -239,9 +266,13 @@ custom: |
     _, err = process.communicate(timeout=10)
     assert time.monotonic() - started < 5
     assert process.returncode == 1
-    assert f"stopping ({number.name}): 10 jobs are cancelled" in err
-    assert "waits: 9 submitted, 9 cancelled, 9 finished" in err
+    assert f"stopped ({number.name}): 10 jobs are left to their queue (stubborn: 1, waits: 9)\n" in err
+    assert f"go on with: ensemble run --resume {folder}; end it with: ensemble cancel {folder}\n" in err
     assert "Traceback" not in err
+    os.kill(int(pid.read_text()), 0)  # it runs on
+    done = ensemble("cancel", folder)
+    assert done.returncode == 0, done.stderr
+    assert "waits: 9 submitted, 9 cancelled, 9 finished" in done.stderr
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
 

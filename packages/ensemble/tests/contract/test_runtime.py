@@ -345,3 +345,39 @@ def test_snapshots_bound_the_journal(tmp_path, monkeypatch):
     journal.close()
     assert events < 60
     assert json.dumps(engine.state(), sort_keys=True) == json.dumps(runtime.engine.state(), sort_keys=True)
+
+
+def test_foreign_jobs_count_and_are_not_waited_for_once_nobody_tells_of_them(tmp_path):
+    """They are of a group that the file may not have, are never cancelled, and fail nothing."""
+    from ensemble.events import Event
+
+    queue = Queue()
+    queue.default = "run"
+    text = FIVE + "  - {trigger: metric, name: count.b.failed, when: 1, action: {name: message, value: theirs}}\n"
+    runtime = start(text, queue, tmp_path / "run")
+    take = runtime._take
+
+    def strangers_come(batch):
+        take(batch)
+        names = ("theirs.f1", "theirs.f2", "b.f3")
+        if "theirs.f1" not in runtime.engine.jobs:
+            for name in names:
+                runtime.feed(Event("submit", 1.0, name, {"foreign": True, "group": name.split(".")[0], "id": "f"}))
+                runtime.feed(Event("start", 2.0, name))
+            runtime.feed(Event("finish", 3.0, "b.f3", {"status": 256}))
+            runtime.feed(Event("clean", 3.0, "b.f3"))
+        elif runtime.engine.jobs["theirs.f1"].started and all(job.started for job in runtime.engine.jobs.values()):
+            runtime._stop.set()
+
+    runtime._take = strangers_come
+    _, report = run(runtime)
+    assert "count.b.failed" in report.fired
+    again = resume(queue, tmp_path / "run")
+    for token, events in queue.jobs.items():
+        name = token.removeprefix("r1-")
+        events += [Event("finish", 2e9, name, {"status": 0}), Event("clean", 2e9, name)]
+    queue.default = "success"
+    result, _ = run(again)
+    assert result.met
+    assert again.engine.metrics.counts["theirs"] == {"submitted": 2, "lost": 2}
+    assert queue.cancelled == []

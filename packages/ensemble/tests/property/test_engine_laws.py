@@ -9,7 +9,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensemble.engine import Engine, start_event
+from ensemble.document import Action, Rule
+from ensemble.engine import Engine, returned_event, start_event
 from ensemble.events import CAUSES, Event
 from ensemble.load import parse
 
@@ -42,9 +43,43 @@ rules:
   - {trigger: end, action: {name: message, value: over}}
 """
 DOCUMENT = parse(TEXT, "laws.yaml")
+# All that a run may meet: functions that return rules, values of the application, requests, sizes, foreign jobs.
+WILD = parse(
+    TEXT.replace(
+        '  - {name: b, command: "true", count: 2, timeout: 5}',
+        """
+  - {name: b, command: "true", count: 2, timeout: 5, metrics: {t: {json: t}}}
+  - {name: d, command: "true", count: 2, depends_on: {b: finished}}""",
+    )
+    + """
+  - {trigger: job-cancelled, action: {name: cancel, label: d, repetitions: unlimited}}
+  - {trigger: job-clean, name: a, action: {name: custom, label: f, repetitions: 3}}
+  - {trigger: metric, name: count.b.success, when: 1, action: {name: submit, label: d, repetitions: 2}}
+  - trigger: metric
+    name: max.b-t
+    when: "> 5"
+    per: job
+    action: {name: cancel, backoff: 1, repetitions: 2}
+  - {trigger: job-node-lost-is-none, action: {name: grow}}
+  - {trigger: job-requeue, action: {name: grow, repetitions: 3}}
+  - {trigger: metric, when: "var.x >= 3 and count.a.success > 2", action: {name: terminate, value: leave}}
+custom: |
+  def f(**known): pass
+""".replace("  - {trigger: job-node-lost-is-none, action: {name: grow}}\n", ""),
+    "wild.yaml",
+)
+DOCUMENTS = [DOCUMENT, WILD]
 STOPPING = parse(TEXT.replace("{name: message, value: over}", "{name: submit, label: b}").replace(
     "{trigger: job-start, name: b, action: {name: cancel, label: b}}",
     "{trigger: job-timeout, action: {name: terminate}}"), "laws.yaml")  # fmt: skip
+DOCUMENTS.append(STOPPING)
+RETURNED = [
+    ([Action(name="submit", label="b", value={"count": 1})], []),
+    ([], [Rule(trigger="job-alloc", name="b", action=Action(name="cancel"))]),
+    ([], [Rule(trigger="every", interval=3, action=Action(name="submit", label="a", repetitions=1))]),
+    ([Action(name="set", label="x", value=3), Action(name="cancel", label="a", value="pending")], []),
+    ([], []),
+]
 KINDS = [*CAUSES, "never-heard-of"]
 
 
@@ -59,6 +94,8 @@ class Queue:
         self.commands: list[object] = []
         self.submitted: Counter[str] = Counter()
         self.cancelled: set[str] = set()
+        self.calls: list[int] = []
+        self.strangers = 0
 
     def feed(self, event: Event) -> None:
         self.told.append(event)
@@ -67,8 +104,10 @@ class Queue:
             if command.kind == "submit":
                 self.live |= dict.fromkeys(command.jobs, "new")
                 self.submitted.update(command.jobs)
-            elif command.kind in ("cancel", "terminate"):
+            elif command.kind == "cancel" or (command.kind == "terminate" and not command.leave):
                 self.cancelled.update(command.jobs)
+            elif command.kind == "custom":
+                self.calls.append(command.call)
 
     def job(self, name: str, event: str, **context: object) -> None:
         self.feed(Event(event, self.now, name, context))
@@ -80,6 +119,14 @@ class Queue:
 
     def step(self) -> None:
         self.now += self.dice.random() * 3
+        if self.calls and self.dice.random() < 0.5:
+            actions, rules = self.dice.choice(RETURNED)
+            error = "oh" if self.dice.random() < 0.1 else ""
+            self.feed(returned_event(self.now, self.calls.pop(0), actions, rules, error))
+            return
+        if self.engine.document is WILD and self.dice.random() < 0.1:
+            self.surprise()
+            return
         due = self.engine.next_timer
         if due is not None and (due <= self.now or not self.live):
             self.now = max(self.now, due)
@@ -89,6 +136,10 @@ class Queue:
             return
         name = self.dice.choice(list(self.live))
         at = self.live[name]
+        if at == "running" and self.dice.random() < 0.3:
+            values = [["t", self.dice.choice([1.0, 7.0, float("nan")])]]
+            context = {"values": values, "source": "out", "offset": int(self.now * 1000)}
+            self.feed(Event("metric", self.now, name, context))
         if name in self.cancelled and self.dice.random() < 0.7:
             self.exception(name, "cancel")
             at = "ending"
@@ -118,6 +169,24 @@ class Queue:
             del self.live[name]
             self.job(name, "clean")
 
+    def surprise(self) -> None:
+        """Something from outside."""
+        match self.dice.randrange(4):
+            case 0:
+                names = [*self.live, "a", "b", "nobody", "d.0"]
+                self.feed(Event("request", self.now, context={"cancel": [self.dice.choice(names)]}))
+            case 1:
+                self.feed(Event("size", self.now, context={"nodes": self.dice.randrange(9)}))
+            case 2:
+                self.feed(Event("resize-failed", self.now, context={"error": "no"}))
+            case _ if self.strangers < 3:
+                self.strangers += 1
+                name = f"stranger{self.strangers}"
+                context = {"foreign": True, "group": self.dice.choice(["b", "theirs"]), "id": "f"}
+                self.feed(Event("submit", self.now, name, context))
+                if name in self.engine.jobs:
+                    self.live[name] = "submitted"
+
 
 def played(seed: int, document=DOCUMENT, most: int = 400) -> Queue:
     queue = Queue(Engine(document), random.Random(seed))
@@ -132,7 +201,7 @@ def played(seed: int, document=DOCUMENT, most: int = 400) -> Queue:
 SEEDS = st.integers(0, 2**32)
 
 
-@given(SEEDS, st.sampled_from([DOCUMENT, STOPPING]))
+@given(SEEDS, st.sampled_from(DOCUMENTS))
 @settings(max_examples=150, deadline=None)
 def test_what_was_submitted_has_ended_or_is_running(seed, document):
     """submitted = finished + running + lost, and each job ends once."""
@@ -147,7 +216,7 @@ def test_what_was_submitted_has_ended_or_is_running(seed, document):
     assert live == Counter(queue.engine.running)
 
 
-@given(SEEDS, st.sampled_from([DOCUMENT, STOPPING]))
+@given(SEEDS, st.sampled_from(DOCUMENTS))
 @settings(max_examples=50, deadline=None)
 def test_the_same_events_give_the_same_commands(seed, document):
     queue = played(seed, document)
@@ -158,7 +227,7 @@ def test_the_same_events_give_the_same_commands(seed, document):
     assert engine.state() == queue.engine.state()
 
 
-@given(SEEDS, st.floats(0, 1), st.sampled_from([DOCUMENT, STOPPING]))
+@given(SEEDS, st.floats(0, 1), st.sampled_from(DOCUMENTS))
 @settings(max_examples=100, deadline=None)
 def test_state_and_restore_change_nothing(seed, cut, document):
     """Restored from JSON in the middle, it does the rest as if nothing had been."""
@@ -172,9 +241,12 @@ def test_state_and_restore_change_nothing(seed, cut, document):
     assert json.dumps(again.state()) == json.dumps(queue.engine.state())
 
 
-@given(SEEDS)
+@given(SEEDS, st.sampled_from(DOCUMENTS))
 @settings(max_examples=50, deadline=None)
-def test_a_run_whose_jobs_all_end_comes_to_its_end(seed):
-    queue = played(seed, most=5000)
-    assert queue.engine.done
-    assert not queue.live
+def test_a_run_whose_jobs_all_end_comes_to_its_end(seed, document):
+    queue = played(seed, document, most=5000)
+    engine = queue.engine
+    assert engine.done
+    left = {name for name, job in engine.jobs.items() if not job.foreign}
+    assert not left or engine.result().left  # what a terminate has left
+    assert all(engine.jobs[name].seen and not engine.jobs[name].held for name in left)

@@ -6,10 +6,13 @@ import asyncio
 import json
 import os
 import sys
+import threading
 import time
 import uuid
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from resources.clikit import json_option
@@ -25,6 +28,7 @@ from ensemble.plugins import Plugin, choose, registry
 from ensemble.reporting.json import JsonReport, end_of
 from ensemble.reporting.live import LiveReport
 from ensemble.reporting.text import TextReport
+from ensemble.results import Result
 from ensemble.runtime import Runtime, replay
 
 
@@ -78,19 +82,42 @@ def run(
     live = sys.stdout.isatty() and not as_json
     report = (JsonReport if as_json else LiveReport if live else TextReport)(made.document, runtime.engine)
     try:
-        result = asyncio.run(runtime.run(report))
+        result = _complete(runtime.run(report))
+        ending = {"type": "end", **end_of(result, runtime.engine, made.member)}
         if runtime.stopped:
             report.stopped(runtime.stopped, result, made.journal.folder)
         else:
             report.end(result, made.member)
-            ending = {"type": "end", **end_of(result, runtime.engine, made.member)}
             made.journal.note({"ended": repr(time.time()), "result": json.dumps(ending)})
     finally:
         made.journal.close()
         if isinstance(report, LiveReport):
             report.close()
-    if runtime.stopped or not result.met or result.ended_by not in ("", "terminate"):
+    if runtime.stopped and any(not one.daemon for one in threading.enumerate()[1:]):
+        # A call of the member's that hangs, in a thread that Python would wait for.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+    if runtime.stopped or not _went_well(ending):
         ctx.exit(1)
+
+
+def _complete(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run it to its end. Unlike asyncio.run it does not wait for what will not be cancelled, nor for threads."""
+    loop = asyncio.new_event_loop()
+    try:
+        result = loop.run_until_complete(work)
+        if left := asyncio.all_tasks(loop):
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(left, timeout=0.2))
+        return result
+    finally:
+        loop.close()
+
+
+def _went_well(ending: Mapping[str, Any]) -> bool:
+    return bool(ending["met"]) and ending["ended_by"] in (None, "terminate")
 
 
 def _new(
@@ -138,7 +165,7 @@ def _resumed(ctx: click.Context, folder: Path, file: str, asked: str, plugins: R
         raise EnsembleError(f"the run in {folder} is on member {meta['member']}, not {asked}")
     if meta["ended"]:
         click.echo(f"the run in {folder} has ended: `ensemble report {folder}` shows it", err=True)
-        ctx.exit(0 if json.loads(meta["result"])["met"] else 1)
+        ctx.exit(0 if _went_well(json.loads(meta["result"])) else 1)
     if Path(meta["cwd"]).is_dir():
         os.chdir(meta["cwd"])
     document = parse(meta["text"], meta["file"], plugins)

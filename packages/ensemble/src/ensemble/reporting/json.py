@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 class JsonReport:
     """One JSON object a line. `type`: event, trigger, the kinds of commands (submit, cancel, terminate, custom, retry,
-    resize, message, set, avoid), metric, limit, lost and found (the member), reader (a metric
+    resize, message, set, avoid), metric, limit, lost and found (the member), member (its troubles), reader (a metric
     that can't be read, and why), error, stopped, end.
     """
 
@@ -26,7 +27,11 @@ class JsonReport:
         self.engine = engine
 
     def event(self, event: Event) -> None:
-        write("metric" if event.name == "metric" else "event", **event.as_dict())
+        if event.name == "metric":  # what was read may be no number that JSON has
+            values = [[name, value if isfinite(value) else None] for name, value in event.context["values"]]
+            write("metric", **event.as_dict() | {"context": {**event.context, "values": values}})
+        else:
+            write("event", **event.as_dict())
 
     def command(self, command: Command) -> None:
         if command.kind == "trigger":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,10 +62,11 @@ class TextReport:
 
     def stopped(self, why: str, result: Result, folder: Path) -> None:
         """The run was stopped before its end."""
-        left = sum(self.engine.running.values())
-        still = f"{left} jobs are left to their queue" if left else "nothing runs"
+        running, place = self.engine.running, shlex.quote(str(folder))
+        groups = ", ".join(f"{group}: {number}" for group, number in running.items())
+        still = f"{sum(running.values())} jobs are left to their queue ({groups})" if running else "nothing runs"
         self.note(f"stopped ({why}): {still}")
-        self.note(f"go on with: ensemble run --resume {folder}; end it with: ensemble cancel {folder}")
+        self.note(f"go on with: ensemble run --resume {place}; end it with: ensemble cancel {place}")
 
     def end(self, result: Result, member: Member) -> None:
         """The summary on stdout; what went wrong, and how much was done, on stderr."""
