@@ -20,7 +20,10 @@ USEFUL = {
     "hpc-resources": (["resources", "parse", "cores=4 memory=8GB walltime=1:00:00", "--json"], ""),
     "resource-secretary": (["resource-secretary", "offer", "--json"], ""),
     "jobspec": (["jobspec", "request", "batch-script.sh"], "batch-script.sh"),
-    "ensemble-python": (["ensemble", "run", "hello-world.yaml", "--member", "local"], "hello-world.yaml"),
+    "ensemble-python": (
+        ["ensemble", "run", "hello-world.yaml", "--member", "local", "--dir", "run"],
+        "hello-world.yaml",
+    ),
     "flux-burst": (["flux-burst", "plan", "--queue", "queue.jsonl", "--plugin", "mock", "--json"], "queue.jsonl"),
 }
 # Runs inside the new environment: what is installed there, and the commands of the distribution.

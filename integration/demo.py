@@ -29,7 +29,7 @@ def main() -> int:
             does_it_fit(story, Path(folder), offer)
             under = flux()
             run_a_job(story, under)
-            drive_an_ensemble(story, under)
+            drive_an_ensemble(story, Path(folder), under)
             plan_a_burst(story)
     except StepFailed as error:
         story.fail(error)
@@ -95,13 +95,19 @@ def run_a_job(story: Story, under: tuple[str, ...] | None) -> None:
         story.tell("The same file, now as a job of Flux: only the transformer is another.")
 
 
-def drive_an_ensemble(story: Story, under: tuple[str, ...] | None) -> None:
-    """Step 4: rules that start jobs when others have ended."""
+def drive_an_ensemble(story: Story, folder: Path, under: tuple[str, ...] | None) -> None:
+    """Step 4: rules that start jobs when others have ended; what they cost, before and after."""
     story.step("4. Let rules drive an ensemble: three sleeps done, start the echoes")
-    story.run("ensemble", "run", "examples/hello-world.yaml", "--member", "local")
+    story.run("ensemble", "simulate", "examples/hello-world.yaml", "--nodes", "2", "--model", "sleep=duration:1")
+    story.tell("Nothing ran yet: this is virtual time, and what the run would cost in node-hours.")
+    kept = str(folder / "run")
+    story.run("ensemble", "run", "examples/hello-world.yaml", "--member", "local", "--dir", kept)
     story.tell("The rules saw each job end, started what was next, and stopped by themselves.")
+    story.run("ensemble", "status", kept)
+    story.tell("All of it is in the directory of the run: a run that is killed goes on from there.")
     if under is not None:
-        story.run("ensemble", "run", "examples/hello-world.yaml", "--member", "flux", under=under)
+        on_flux = ("--member", "flux", "--dir", str(folder / "run-flux"))
+        story.run("ensemble", "run", "examples/hello-world.yaml", *on_flux, under=under)
         story.tell("The same rules, with Flux to run the jobs.")
 
 

@@ -49,9 +49,10 @@ def test_a_job_of_several_steps_runs(run: Run, engine: Engine) -> None:
     assert socket.gethostname() in done.stdout  # the job's own words
 
 
-def test_the_echoes_start_when_three_sleeps_have_succeeded(run: Run, engine: Engine) -> None:
+def test_the_echoes_start_when_three_sleeps_have_succeeded(run: Run, engine: Engine, tmp_path: Path) -> None:
     name, under = engine
-    done = run(*under, "ensemble", "run", "examples/hello-world.yaml", "--member", name, "--json")
+    where = ("--member", name, "--dir", str(tmp_path / "run"))
+    done = run(*under, "ensemble", "run", "examples/hello-world.yaml", *where, "--json")
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     times: dict[tuple[str, str], list[float]] = {}

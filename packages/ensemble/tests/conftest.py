@@ -48,7 +48,7 @@ def ensemble(tmp_path: Path) -> Run:
             text=True,
             timeout=timeout,
             cwd=tmp_path,
-            env={**outside, "TMPDIR": str(tmp_path), **(env or {})},
+            env={**outside, "TMPDIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), **(env or {})},
         )
 
     return run

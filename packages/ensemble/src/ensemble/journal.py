@@ -98,7 +98,10 @@ class Journal:
             new.rename(folder / DATABASE)
             return cls(folder, lock, _connect(folder, durable=durable))
         except OSError as error:
-            raise JournalError(f"{folder}: {error.strerror or error}") from None
+            why = error.strerror or error
+            raise JournalError(
+                f"can't make the directory of the run, {folder}: {why}; name another with --dir"
+            ) from None
         except sqlite3.Error as error:
             raise JournalError(f"{folder / DATABASE} can't be written: {error}") from None
 

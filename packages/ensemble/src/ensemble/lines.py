@@ -36,7 +36,7 @@ class Lines:
             head, place = b"", match.end()
             self.offset, self._rest, self._dropped = begin + place, b"", 0
             yield line
-        self._rest = (head + data[place:])[:LONGEST]
+        self._rest = head if len(head) == LONGEST else (head + data[place:])[:LONGEST]
         self._dropped = begin + len(data) - self.offset - len(self._rest)
 
     def end(self) -> Iterator[bytes]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ensemble.member import Member
 
 PART = 1 << 20
+_STATES = {"ended": "which has ended", "running": "which runs", "held": "which waits", "intent": "which waits"}
+_STATES |= {"submitted": "which waits"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ def read_output(run: RunDir, name: str, stream: str) -> Output:
     if tail:
         return Output(iter([tail.encode()]), (*notes, f"only the end of what {job.name} wrote was kept"))
     if parts is not None:
-        said = f"{job.name}, which is {job.state}, wrote nothing to std{stream} that member {run.value('member')} has"
+        state = _STATES.get(job.state, job.state)
+        said = f"{job.name}, {state}, wrote nothing to std{stream} that member {run.value('member')} has"
         return Output(iter(()), (*notes, said))
     raise RunDirError(
         run.path,

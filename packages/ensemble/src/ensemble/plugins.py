@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from resources.errors import PluginError
+from resources.errors import PluginError, UnknownPlugin
 from resources.plugins import Registry
 
 from ensemble.errors import MemberError
@@ -137,7 +137,10 @@ def choose(asked: str, plugins: Registry[Plugin], *, cores: int | None = None) -
 
 
 def _member(name: str, plugins: Registry[Plugin]) -> type[Member]:
-    member = plugins.load(name).member
+    try:
+        member = plugins.load(name).member
+    except UnknownPlugin:
+        raise UnknownPlugin(name, f"no member named {name!r}{did_you_mean(name, plugins.names())}") from None
     if member is None:
         raise PluginError(name, f"plugin {name!r} is no member: it has actions, readers or rules only")
     return member

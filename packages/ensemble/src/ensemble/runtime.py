@@ -150,8 +150,7 @@ class Runtime:
                 await self._go_on()
         else:
             # A rule on the start may ask for more nodes than there are: how many that is comes first.
-            self._tell_size()
-            self._take([*self._drain(), start_event(time.time())])
+            self._take([*self._size(), *self._drain(), start_event(time.time())])
         while not self.engine.done:
             await self._wait()
             self._turn()
@@ -179,7 +178,8 @@ class Runtime:
                 self._tails.want(failure["job"])
         for call in list(self.engine.calls.values()):
             self._caller.call(call)
-        self._tell_size()
+        for event in self._size():
+            self.feed(event)
 
     def _turn(self) -> None:
         """Take in all that has come, and the tick if it is due."""
@@ -291,9 +291,10 @@ class Runtime:
         if self._journal:
             self._journal.point(key, at, value, self.engine.metrics.get(f"mean.{key}"))
 
-    def _tell_size(self) -> None:
-        if self.member.size is not None:
-            self.feed(Event("size", time.time(), context={"nodes": self.member.size}))
+    def _size(self) -> list[Event]:
+        """How many nodes the member has, where it knows: what grow and shrink count from."""
+        size = self.member.size
+        return [] if size is None else [Event("size", time.time(), context={"nodes": size})]
 
     def _say(self, kind: str, text: str) -> None:
         self._reporter.say(kind, text)

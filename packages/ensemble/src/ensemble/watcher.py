@@ -24,7 +24,7 @@ from ensemble.readers import Feed, line_reader
 EVERY = 1.0  # seconds between two looks at the output of the jobs that run
 SHARE = 4.0  # a look that took long is followed by a pause that is so many times as long
 AT_ONCE = 16  # jobs that are read side by side
-PIECE = 65536  # bytes that are taken in at a time: the others' turn comes after each
+PIECE = 16384  # bytes that are taken in at a time: the others' turn comes after each
 LAST_WITHIN = 30.0  # seconds for a read to be answered, and for a job's last values to be got hold of
 AGAIN = 0.5  # seconds between two tries at the last values
 MOST_TOLD = 10  # troubles that are told of

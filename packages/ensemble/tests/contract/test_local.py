@@ -548,9 +548,8 @@ def opened(folder: Path, **settings: Any) -> None:
 
 
 def test_a_supervisor_that_does_not_answer_is_no_silent_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ensemble.members.local.PATIENCE", 0.5)
-
     async def stopped(session: Session) -> None:
+        monkeypatch.setattr("ensemble.members.local.PATIENCE", 0.5)  # not for its start, which may take longer
         pid = supervisor_of(tmp_path)
         os.kill(pid, signal.SIGSTOP)
         try:

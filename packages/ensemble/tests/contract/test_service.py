@@ -286,6 +286,53 @@ def test_a_run_waits_for_its_cluster_and_can_be_cancelled_before(tmp_path):
     run(work)
 
 
+def test_a_run_whose_cluster_is_gone_for_good(tmp_path):
+    async def work():
+        async with house(tmp_path / "s") as made:
+            made.new_queue = lambda: _with(Queue(), default="run")
+            agent = await made.join("c1", identity="one")
+            each = await made.submit(two(3))
+            await until(lambda: made.server.runs.runs[each].message().in_queue == 3)
+            agent.cancel()
+            await until(lambda: made.server.runs.clusters["c1"].link is None)
+            other = await made.join("c1", identity="another")
+            with pytest.raises(ServiceError, match="is known with another agent"):
+                await other  # it would not know the jobs, and they would be run twice
+            await made.call("Cancel", pb.CancelRequest(run=each, abandon=True))
+            assert not (await made.ended(each)).met
+            assert json.loads((await made.call("Status", pb.StatusRequest(run=each))).json)["ended_by"] == "abandon"
+            await made.join("c1", identity="another")
+            assert made.server.runs.clusters["c1"].link
+
+    run(work)
+
+
+class Storm(Queue):
+    """Tells more of its jobs than anybody wants to know."""
+
+    def tell(self, job, name, **context):
+        super().tell(job, name, **context)
+        if name == "start":
+            for _ in range(300 if self.calls["adopt"] == 0 else 0):
+                super().tell(job, "memo")
+
+
+def test_an_agent_does_not_hoard_events(tmp_path, monkeypatch):
+    """It lets go of a run whose events come faster than they are taken, and adopts."""
+    monkeypatch.setattr("ensemble.service.agent.MOST_EVENTS", 1000)
+
+    async def work():
+        async with house(tmp_path / "s") as made:
+            made.new_queue = Storm
+            await made.join("c1")
+            each = await made.submit(two(20))
+            assert (await made.ended(each)).met
+            assert made.queues[each].calls["adopt"] == 1
+            assert once(made.queues[each])
+
+    run(work)
+
+
 def test_a_limit_of_the_queue_is_waited_for(tmp_path):
     async def work():
         async with house(tmp_path / "s") as made:
@@ -300,26 +347,63 @@ def test_a_limit_of_the_queue_is_waited_for(tmp_path):
     run(work)
 
 
-class Proxy:
-    """Passes bytes on, and cuts every connection when it is told to."""
+class Slow(FakeMember):
+    """Takes its time, and then no jobs."""
 
-    def __init__(self, to: Address) -> None:
+    asked: asyncio.Event
+    go: asyncio.Event
+
+    async def submit(self, jobs):
+        self.asked.set()
+        await self.go.wait()
+        await super().submit(jobs)
+
+
+def test_cancelled_on_the_way_to_a_queue_that_takes_no_more(tmp_path):
+    async def work():
+        async with house(tmp_path / "s") as made:
+            queue = Queue()
+            queue.submit_faults.append(("limit", 1))
+            slow = Slow(Options("r1"), queue)
+            slow.asked, slow.go = asyncio.Event(), asyncio.Event()
+            made.new_member = lambda run: slow
+            await made.join("c1")
+            cluster = made.server.runs.clusters["c1"]
+            session = Session(lambda: RemoteMember(Options("r1"), cluster, 1, lambda kind, text: None))
+            await session.member.open(session.emit, session.lost)
+            names = await session.submit(["true"], count=3)
+            await slow.asked.wait()
+            cancelling = asyncio.create_task(session.member.cancel(names[1:]))
+            await asyncio.sleep(0.1)
+            slow.go.set()
+            await cancelling
+            assert await session.outcomes(names[:1]) == {"success"}
+            assert await session.outcomes(names[1:]) == {"cancelled"}
+            assert list(queue.made) == [f"r1-{names[0]}"]
+            await session.member.close()
+
+    run(work)
+
+
+class Proxy:
+    """Passes bytes on, and breaks the connection after each of `after` bytes, in the middle of whatever that is."""
+
+    def __init__(self, to: Address, after: list[int]) -> None:
         self.to = to
-        self.cuts = 0
+        self.after = after
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> Address:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return Address("127.0.0.1", self._server.sockets[0].getsockname()[1])
 
-    def cut(self) -> None:
-        self.cuts += len(self._writers) > 0
-        for writer in self._writers:
-            writer.transport.abort()
-
     def close(self) -> None:
         self._server.close()
-        self.cut()
+        self.break_off()
+
+    def break_off(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -332,6 +416,15 @@ class Proxy:
         async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
             with suppress(OSError):
                 while data := await source.read(4096):
+                    if self.after:
+                        self.after[0] -= len(data)
+                        if self.after[0] <= 0:
+                            sink.write(data[: self.after.pop(0) or None])  # all but what goes beyond
+                            with suppress(OSError):
+                                await sink.drain()
+                            await asyncio.sleep(0)
+                            self.break_off()
+                            return
                     sink.write(data)
                     await sink.drain()
             sink.transport.abort()
@@ -347,20 +440,65 @@ def test_cut_at_random_moments(tmp_path, seed):
     async def work():
         chance = random.Random(seed)
         async with house(tmp_path / "s") as made:
-            proxy = Proxy(made.server.address)
-            await made.join("c1", capacity=300, address=await proxy.start())
+            proxy = Proxy(made.server.address, [chance.randrange(15_000, 60_000) for _ in range(8)])
+            await made.join("c1", capacity=100, address=await proxy.start())
             each = await made.submit(two(2000))
-            while not made.server.runs.runs[each].ended:
-                await asyncio.sleep(chance.uniform(0.0, 0.25))
-                if proxy.cuts < 12:
-                    proxy.cut()
             state = await made.ended(each)
             assert state.met
-            assert proxy.cuts > 3
+            assert not proxy.after, "every cut was made"
             assert once(made.queues[each])
             assert len(made.queues[each].made) == 2001
             assert made.groups(each)["a"] == {"jobs": 2000, "success": 2000}
             proxy.close()
+
+    run(work)
+
+
+def test_a_submission_of_an_old_session_is_waited_for(tmp_path):
+    """It may still create jobs, so that nobody must ask for them before it has returned."""
+
+    async def work():
+        async with house(tmp_path / "s") as made:
+            asked, go, queue = asyncio.Event(), asyncio.Event(), Queue()
+
+            def make(run: str) -> Slow:
+                slow = Slow(Options(run), queue)
+                slow.asked, slow.go = asked, go
+                return slow
+
+            made.new_member = make
+            proxy = Proxy(made.server.address, [])
+            await made.join("c1", address=await proxy.start())
+            each = await made.submit(two(5))
+            await asked.wait()
+            link = made.server.runs.clusters["c1"].link
+            proxy.break_off()
+            await until(lambda: made.server.runs.clusters["c1"].link not in (None, link))
+            await asyncio.sleep(0.3)
+            assert not queue.calls["adopt"]
+            go.set()
+            assert (await made.ended(each)).met
+            assert queue.calls["adopt"] == 1
+            assert once(queue)
+            proxy.close()
+
+    run(work)
+
+
+def test_growing_and_shrinking(tmp_path):
+    text = """
+jobs: [{name: a, command: "true", count: 2}]
+rules:
+  - {trigger: start, action: {name: submit, label: a}}
+  - {trigger: metric, name: count.a.finished, when: 2, action: {name: grow, value: 3}}
+"""
+
+    async def work():
+        async with house(tmp_path / "s") as made:
+            await made.join("c1")
+            each = await made.submit(text)
+            assert (await made.ended(each)).met
+            assert made.queues[each].sizes == [5]
 
     run(work)
 
@@ -476,22 +614,6 @@ def test_tokens(tmp_path):
             assert "c1" not in {
                 c.name for c in (await made.call("Clusters", pb.ClustersRequest())).clusters if c.connected
             }
-
-    run(work)
-
-
-def test_another_agent_does_not_take_over_a_cluster_with_jobs(tmp_path):
-    async def work():
-        async with house(tmp_path / "s") as made:
-            made.new_queue = lambda: _with(Queue(), default="run")
-            first = await made.join("c1", identity="one")
-            each = await made.submit(two(3))
-            await until(lambda: made.server.runs.runs[each].message().in_queue == 3)
-            first.cancel()
-            await until(lambda: made.server.runs.clusters["c1"].link is None)
-            other = await made.join("c1", identity="another")
-            with pytest.raises(ServiceError, match="is known with another agent"):
-                await other
 
     run(work)
 
@@ -632,7 +754,10 @@ def test_killed_server_and_agent(processes, tmp_path):
     assert said.returncode == 0, said.stderr
     each = said.stdout.strip()
     watching = subprocess.Popen(
-        es("watch", each, "--server", address, folder=tmp_path), stdout=subprocess.PIPE, env=processes.env, text=True
+        es("watch", each, "--json", "--server", address, folder=tmp_path),
+        stdout=subprocess.PIPE,
+        env=processes.env,
+        text=True,
     )
     for number in range(2):
         time.sleep(0.3)
@@ -651,6 +776,8 @@ def test_killed_server_and_agent(processes, tmp_path):
     assert len(log.read_text().splitlines()) == count
     ends = Counter(line["job"] for line in lines if line["type"] == "event" and line["name"] == "clean")
     assert len(ends) == count + 1
+    said = processes.ask("watch", each, "--server", address)
+    assert said.stdout.startswith("=> trigger start\n   submit a (jobs:300)\n=> trigger count.a.finished\n   submit b")
     status = json.loads(processes.ask("status", each, "--json", "--server", address).stdout)
     assert (status["state"], status["met"]) == ("ended", True)
     began = time.monotonic()
@@ -697,6 +824,7 @@ def test_plain_text_is_for_loopback_only(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("ENSEMBLE_TOKEN", raising=False)
+    (tmp_path / "full" / "of").mkdir(mode=0o755, parents=True)
     token = tmp_path / "tokens"
     token.write_text(f"{CLIENT}\n")
     token.chmod(0o600)
@@ -709,6 +837,7 @@ def test_plain_text_is_for_loopback_only(tmp_path, monkeypatch):
             ("join", "--server", "192.0.2.1:1", "--name", "x", "--member", "local", "--token-file", "tokens"),
             "not loopback",
         ),
+        (("start", "--bind", "127.0.0.1:0", "--dir", "full"), "not empty"),
         (("list",), "no token"),
         (("list", "--server", "::1"), "no token"),
         (("list", "--server", "localhost:port"), "no HOST:PORT"),
@@ -728,7 +857,12 @@ def test_without_grpc_it_says_what_to_install(tmp_path):
         "u.find_spec = lambda name, *a: None if name.split('.')[0] == 'grpc' else real(name, *a)\n"
         "from ensemble.service.main import main; main(prog_name='ensemble-server')"
     )
-    for arguments, status in ((["--help"], 0), (["--version"], 0), (["start", "--bind", "x"], 1), (["list"], 1)):
+    for arguments, status in (
+        (["--help"], 0),
+        (["--version"], 0),
+        (["start", "--bind", "x"], 1),
+        (["list", "--help"], 1),
+    ):
         said = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path)
         assert said.returncode == status, said.stderr
         if status:

@@ -249,6 +249,10 @@ NEW = [
         JOBS + START + "- {trigger: metric, name: count.sleep.success, per: job, action: {name: terminate}}",
         "x:4:27: per: job is of a series",
     ),
+    (
+        JOBS + START + "- {trigger: metric, name: mean.sleep-duration, per: job, action: {name: cancel}}",
+        "x:4:27: duration is one value of a job",
+    ),
     (JOBS + START + "- {trigger: job-start, on: update, action: {name: terminate}}", "x:4:24: on is for metric rules"),
     (JOBS + START + "- {trigger: start, action: {name: cancel}}", "x:4:28: label: it is missing (the group or the job"),
     (

@@ -22,8 +22,8 @@ def settle(
     """
     if not 0 < tolerance < 1:
         raise ValueError(f"tolerance is a part of the mean, between 0 and 1, not {tolerance}")
-    if window < 4:
-        raise ValueError(f"window is a number of values, at least 4, not {window}")
+    if not isinstance(window, int) or window < 4:
+        raise ValueError(f"window is a whole number of values, at least 4, not {window}")
     series = f"{group}-{metric}"
     mean, newer = f"mean[{window}].{series}", f"mean[{window // 2}].{series}"
     conditions = [

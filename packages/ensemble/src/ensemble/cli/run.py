@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import sys
@@ -30,6 +31,8 @@ from ensemble.reporting.live import LiveReport
 from ensemble.reporting.text import TextReport
 from ensemble.results import Result
 from ensemble.runtime import Runtime, replay
+
+_UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # of stdout; files of ours tell theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,13 @@ def run(
             raise click.UsageError("the directory is given twice: as FILE and as --dir")
         file, folder = "", Path(file)
     if resume and folder is None:
+        if file and not Path(file).exists():
+            raise EnsembleError(f"{file}: there is no such directory to resume")
         raise click.UsageError("--resume wants the directory of the run: ensemble run --resume DIR")
     if not file and not resume:
         raise click.UsageError("which FILE? (- is stdin)")
+    if not resume and (Path(file) / DATABASE).exists():
+        raise EnsembleError(f"{file} is the directory of a run: go on with it by ensemble run --resume {file}")
     plugins = registry()
     if resume and folder is not None and (not file or (folder / DATABASE).exists()):
         made = _resumed(ctx, folder, file, member, plugins)
@@ -87,8 +94,13 @@ def run(
         if runtime.stopped:
             report.stopped(runtime.stopped, result, made.journal.folder)
         else:
-            report.end(result, made.member)
             made.journal.note({"ended": repr(time.time()), "result": json.dumps(ending)})
+            report.end(result, made.member)
+    except OSError as error:
+        if error.errno in _UNWRITABLE and error.filename is None and not made.journal.meta["ended"]:
+            why = f"stopped: the output can't be written ({error.strerror})"
+            click.echo(f"{why}; go on with: ensemble run --resume {made.journal.folder}", err=True)
+        raise
     finally:
         made.journal.close()
         if isinstance(report, LiveReport):
@@ -180,10 +192,18 @@ def _resumed(ctx: click.Context, folder: Path, file: str, asked: str, plugins: R
 
 
 def _default_folder(file: str, identity: str) -> Path:
-    """`$XDG_STATE_HOME/ensemble/NAME-DATE-RUN` (XDG Base Directory Specification); it stays until it is removed."""
-    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111 - may not exist
-    name = "stdin" if file == "-" else Path(file).stem
-    return Path(base) / "ensemble" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{identity[:4]}"
+    """`$XDG_STATE_HOME/ensemble/NAME-DATE-RUN`; it stays until it is removed.
+
+    XDG Base Directory Specification, section 3: a path that is not absolute is invalid and ignored.
+    """
+    base = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if not base.is_absolute():
+        home = os.path.expanduser("~") if os.environ.get("HOME", "~") else ""  # noqa: PTH111 - may not exist
+        if not Path(home).is_absolute():
+            raise EnsembleError("there is no home directory to keep the run in: name one with --dir")
+        base = Path(home) / ".local/state"
+    name = "stdin" if file == "-" else Path(file).stem[:100]
+    return base / "ensemble" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{identity[:4]}"
 
 
 def _version() -> str:

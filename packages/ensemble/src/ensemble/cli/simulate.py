@@ -76,9 +76,10 @@ def simulate(
     given = {"nodes": nodes, "cores": cores, "gpus": gpus, "seed": seed, "memory": memory, "like": like, "speed": speed}
     settings = _settings(document, {key: value for key, value in given.items() if value not in (None, "")})
     horizon = _seconds(limit)
-    chosen = settings.build(_models(models, texts))
+    asked = _models(models, texts)
+    chosen = settings.build(asked)
     chosen.seed = settings.seed
-    for group in chosen.models:
+    for group in (*settings.models, *asked):  # the run that this one is like may have had others
         if why := why_no_group(group, document.jobs):
             raise EnsembleError(why)
     queue, assumed = _machine(document, settings)

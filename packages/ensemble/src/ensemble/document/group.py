@@ -36,6 +36,7 @@ OVERRIDES = (
 )
 JOB_KEYS = ("name", *OVERRIDES, "depends_on", "metrics")
 NEEDS = ("success", "finished")  # of a group that another depends on
+LONGEST_NAME = 100  # of a group: its jobs' names are those of files, and queues cut longer ones
 MOST_JOBS = 10_000_000  # of one submission
 _MERGED = ("environment", "attributes")  # overriding adds to them
 _SHELL_WORDS = {"&&", "||", "|", ";", "&", "<", ">", ">>", "2>"}
@@ -79,7 +80,9 @@ class JobGroup:
         given: Any = {**(spec or {}), **fields_} if spec is None or isinstance(spec, Mapping) else spec
         fields = Fields(given, "a group of jobs", JOB_KEYS)
         name = fields.text("name", None)
-        if name and not _is_name(name):
+        if len(name) > LONGEST_NAME:
+            fields.wrong(("name",), f"a name has at most {LONGEST_NAME} characters, not {len(name)}")
+        elif name and not _is_name(name):
             fields.wrong(("name",), f"a name has letters, digits, - and _ only, not {shown(name)}")
         argv = fields.attempt(("command",), lambda: _argv(fields.given.get("command")), ())
         nodes, tasks = _nodes_and_tasks(fields)

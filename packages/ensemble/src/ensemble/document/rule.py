@@ -10,7 +10,7 @@ from ensemble.document.action import Action
 from ensemble.errors import SpecError
 from ensemble.events import JOB_EVENTS
 from ensemble.faults import Fields, interval
-from ensemble.metrics import MetricName, did_you_mean, parse_metric
+from ensemble.metrics import OF_EACH_GROUP, MetricName, did_you_mean, parse_metric
 from ensemble.when import Condition, parse_when
 
 JOB_TRIGGERS = tuple(f"job-{name}" for name in JOB_EVENTS)
@@ -144,6 +144,9 @@ def _metric(fields: Fields, read: dict[str, Any]) -> None:
         fields.wrong(("per",), "per: job needs name, the metric of each job")
     elif read["per"] and metric and not metric.series:
         fields.wrong(("name",), "per: job is of a series, such as mean.GROUP-temperature; a count is a group's")
+    elif read["per"] and metric and metric.series in OF_EACH_GROUP:
+        why = f"{metric.series} is one value of a job: per: job is of what its application writes while it runs"
+        fields.wrong(("name",), why)
     group = fields.text("group")
     if group and metric and metric.group != group:
         fields.wrong(("group",), f"the metric is one of the group {metric.group!r}, not of {group!r}")

@@ -55,10 +55,13 @@ class Writer:
     """Writes the jobspecs of one run.
 
     hosts: those of the instance: Flux refuses a constraint that names others.
+    by_token: the name that `flux jobs` shows is the token, by which job-list can be asked; else it is the group.
     """
 
-    def __init__(self, run: str, cwd: str, environ: Mapping[str, str], hosts: Collection[str] = ()) -> None:
-        self.run, self.cwd, self.hosts = run, cwd, frozenset(hosts)
+    def __init__(
+        self, run: str, cwd: str, environ: Mapping[str, str], hosts: Collection[str] = (), by_token: bool = False
+    ) -> None:
+        self.run, self.cwd, self.hosts, self.by_token = run, cwd, frozenset(hosts), by_token
         self._environ = inherited(environ)
         self._encoded: tuple[Mapping[str, str], str] = ({}, json.dumps(self._environ))
         self._shared: tuple[Spec, str, str] | None = None
@@ -75,25 +78,24 @@ class Writer:
         if self._shared is None or (self._shared[0] is not spec and self._shared[0] != spec):
             self._shared = (spec, *self._common(spec))
         _, head, system = self._shared
-        user: dict[str, Any] = {**spec.attributes, "group": spec.group}
-        user["ensemble"] = {"run": self.run, "job": job.name, "token": job.token}
-        if spec.memory:
-            user["ensemble"]["memory"] = spec.memory
         if avoid := [host for host in dict.fromkeys(job.avoid) if host in self.hosts]:
             system = f'{system}, "constraints": {json.dumps({"not": [{"hostlist": [",".join(avoid)]}]})}'  # RFC 31
+        if self.by_token:
+            system = f'{system}, "job": {{"name": {json.dumps(job.token)}}}'
         return (
-            f'{head}, "attributes": {{"user": {json.dumps(user)}, '
+            f'{head}, "job": {json.dumps(job.name)}, "token": {json.dumps(job.token)}}}}}, '
             f'"system": {system}, "environment": {self.environment(spec.environment)}}}}}}}'
         )
 
     def _common(self, spec: Spec) -> tuple[str, str]:
-        """What all jobs of a spec share, as JSON that lacks its last brace: the top level, attributes.system."""
+        """What all jobs of a spec share, as JSON cut short: all up to attributes.user.ensemble; attributes.system."""
         layout, count = resources(spec)
         system: dict[str, Any] = {
             "cwd": path_of(spec, "", self.cwd),
             "duration": spec.duration,
-            "job": {"name": spec.group},
         }
+        if not self.by_token:
+            system["job"] = {"name": spec.group}
         out, err = output_paths(spec, self.cwd)
         options: dict[str, Any] = {}
         if spec.stdin:
@@ -108,4 +110,10 @@ class Writer:
         head = json.dumps(
             {"version": 1, "resources": layout, "tasks": [{"command": list(spec.argv), "slot": "task", "count": count}]}
         )
-        return head[:-1], json.dumps(system)[:-1]
+        user: dict[str, Any] = {
+            key: value for key, value in spec.attributes.items() if key not in ("group", "ensemble")
+        }
+        user |= {"group": spec.group, "ensemble": {"run": self.run}}
+        if spec.memory:
+            user["ensemble"]["memory"] = spec.memory
+        return f'{head[:-1]}, "attributes": {{"user": {json.dumps(user)[:-2]}', json.dumps(system)[:-1]

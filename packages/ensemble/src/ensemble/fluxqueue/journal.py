@@ -17,6 +17,7 @@ from ensemble.events import FLUX_EVENTS, RAW, Event
 from ensemble.fluxqueue import bindings, causes
 from ensemble.job import Known
 
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 NAMES = frozenset((*RAW, *FLUX_EVENTS))
 
 
@@ -105,6 +106,10 @@ class Journal:
         self.active[jobid] = course
         self._tell(jobid, course, message)
 
+    def more(self, jobid: int, message: Mapping[str, Any]) -> None:
+        """What is known of an active job by now, of which a part may have been told."""
+        self._tell(jobid, self.active[jobid], message)
+
     def _tell(self, jobid: int, course: Course, message: Mapping[str, Any]) -> None:
         for event in message["events"]:
             name, time = event["name"], event["timestamp"]
@@ -161,13 +166,17 @@ def _user(jobspec: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def shown(jobid: int) -> str:
-    """An id as people know it: `ƒ2CwF82T`."""
-    return str(bindings.load().job.JobID(jobid).f58)
+    """An id as people know it: `ƒ2CwF82T` (RFC 19, "F58")."""
+    return f"ƒ{short(jobid)[1:]}"
 
 
 def short(jobid: int) -> str:
-    """The same in letters and digits alone."""
-    return str(bindings.load().job.JobID(jobid).f58plain)
+    """The same in letters and digits alone: `f2CwF82T`."""
+    digits = ""
+    while jobid or not digits:
+        jobid, digit = divmod(jobid, 58)
+        digits = BASE58[digit] + digits
+    return f"f{digits}"
 
 
 def hosts(allocated: Mapping[str, Any] | None) -> list[str]:

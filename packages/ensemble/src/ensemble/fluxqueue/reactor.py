@@ -88,7 +88,7 @@ class Reactor:
         self._open.add(future)
 
         def answer(value: Any) -> None:
-            self._later(_settle, future, value)
+            self._later(self._answered, future, value)
 
         def put(handle: Any) -> None:
             try:
@@ -121,6 +121,10 @@ class Reactor:
     def _fetch(self) -> None:
         while self._told:
             self._take(self._told.popleft())
+
+    def _answered(self, future: asyncio.Future[Any], value: Any) -> None:
+        self._fetch()  # what was told before the answer comes before it
+        _settle(future, value)
 
     def _later(self, function: Callable[..., object], *arguments: Any) -> None:
         with suppress(RuntimeError):  # the loop has ended before us

@@ -2,12 +2,16 @@
 
 Settings below `member`: `uri`, the instance (local://, ssh://, or a job's id; empty: the one around us), and
 `foreign: true`, which tells of the jobs that others submit, too, as jobs of the group that they name in
-attributes.user.group, or else of their own name. No module of the instance is loaded, removed or set.
+attributes.user.group, or else of their own name. The journal is for the owner of the instance: for others, or with
+`journal: false`, `job-list` is asked for all of the user's jobs at each interval (no `foreign` then, of Flux's events
+only those that all members have, and `flux jobs` shows the jobs by their tokens). No module of the instance is loaded,
+removed or set.
 
 How a submission is found again: each jobspec has {run, job, token} in attributes.user.ensemble (RFC 25). After an
-interruption `adopt` waits until job-ingest has nothing left in its queue, then takes the journal anew with its
-history: one stream, in which the past and what follows meet without a gap. Where two jobs bear one name all the
-same, the second to show is cancelled.
+interruption `adopt` waits until job-ingest has nothing left in its queue, then takes the journal anew, which starts
+with the past of all active jobs: one stream, in which the past and what follows meet without a gap. Jobs that are not
+in it have ended: they are looked up by id; the whole history is read only where an id is not known, or for many.
+Where two jobs bear one name all the same, the second to show is cancelled.
 
 `python -m ensemble.members.flux` prints the events of all jobs, as JSON Lines.
 """
@@ -20,6 +24,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -33,6 +38,7 @@ from ensemble.fluxqueue.answers import go_on, text_of
 from ensemble.fluxqueue.intake import Intake
 from ensemble.fluxqueue.jobspec import Writer, output_paths
 from ensemble.fluxqueue.journal import Course, Journal, hosts_of, of_eventlog, ours
+from ensemble.fluxqueue.listing import Listing
 from ensemble.fluxqueue.output import Output, cut, decode
 from ensemble.fluxqueue.reactor import Reactor
 from ensemble.job import Job, Known
@@ -40,8 +46,9 @@ from ensemble.member import READ_LIMIT, Emit, Lost, Member, Options, Unreachable
 
 QUIET = 0.5  # seconds for which job-ingest must have had nothing to do, before a job counts as absent
 PATIENCE = 30.0  # seconds that are waited for that
+LOOKED_UP = 500  # jobs that are looked up one by one; for more the whole history is less work
 CACHED = 64  # jobs whose output is kept in memory
-SETTINGS = {"uri": str, "foreign": bool}
+SETTINGS = {"uri": str, "foreign": bool, "journal": bool}
 
 
 class FluxMember(Member):
@@ -71,6 +78,9 @@ class FluxMember(Member):
         self._reactor: Reactor | None = None
         self._journal: Journal | None = None
         self._stream: Any = None  # the journal's RPC; the reactor's thread alone has to do with it
+        self._history: Any = None  # the same of the one that reads the past
+        self._listing: Listing | None = None  # where there is no journal
+        self._poll: asyncio.Task[None] | None = None
         self._handle: Any = None
         self._size: int | None = None
 
@@ -78,6 +88,8 @@ class FluxMember(Member):
     def unavailable(cls) -> str:
         try:
             bindings.connect()
+        except Unreachable as error:
+            return str(error).removeprefix("member flux: ") + "; `flux start` starts one"
         except MemberError as error:
             return str(error).removeprefix("member flux: ")
         return ""
@@ -111,12 +123,22 @@ class FluxMember(Member):
         journal.ids, journal.before = self._ids, self._before
         attributes = await reactor.ask(_attributes)
         self._size = int(attributes["size"])
-        self._writer = Writer(self.options.run, self._cwd, os.environ, hosts_of(attributes["hostlist"]))
+        listed = not self.options.settings.get("journal", True)
         try:
-            await reactor.ask(partial(self._listen, False, {}))
+            if not listed:
+                await reactor.ask(partial(self._listen, {}))
         except OSError as error:
+            listed = error.errno == errno.EPERM
+            if not listed:
+                await self._drop()
+                raise self._failed("the job manager's journal", error) from None
+        if listed and foreign:
             await self._drop()
-            raise self._failed("the job manager's journal", error) from None
+            raise MemberError("flux", "foreign jobs can be told of by the owner of the instance alone, by its journal")
+        self._listing = Listing(journal, time.time()) if listed else None
+        self._poll = asyncio.create_task(self._watch(reactor, self._listing)) if self._listing else None
+        hosts = hosts_of(attributes["hostlist"])
+        self._writer = Writer(self.options.run, self._cwd, os.environ, hosts, by_token=listed)
 
     def _failed(self, what: str, error: OSError) -> MemberError:
         if error.errno == errno.EPERM:
@@ -139,7 +161,11 @@ class FluxMember(Member):
 
         def taken(name: str, jobid: int) -> None:
             self._arriving.discard(name)
-            if journal.bind(name, jobid) and name in self._unbound:
+            if not journal.bind(name, jobid):
+                return
+            if self._listing:
+                self._listing.track(name, jobid)
+            if name in self._unbound:
                 self._unbound.discard(name)
                 self._revoke(reactor, jobid)
 
@@ -162,25 +188,77 @@ class FluxMember(Member):
                 self._ids[each.job.name] = int(bindings.load().job.JobID(each.id))
         if any(not each.id for each in known):
             await self._settle(reactor)
-        self.calls["job-manager.events-journal"] += 1
-        try:
-            found = set(await reactor.ask(partial(self._listen, True, by_name)))
-        except OSError as error:
-            raise self._failed("the job manager's journal", error) from None
+        if self._listing:
+            found = await self._find(reactor, journal, self._listing, by_name)
+        else:
+            found = await self._hear(reactor, journal, by_name)
         for name in self._unbound & found:  # its cancelling was cut off
             self._unbound.discard(name)
             self._revoke(reactor, self._ids[name])
-        absent = set()
-        for name in by_name.keys() - found:
-            # The job manager forgets what was purged; for certain it is gone if the KVS has it no more, either.
-            kept = await self._lookup(reactor, self._ids[name], "eventlog", "jobspec") if by_name[name].id else None
-            if kept is None or ours(json.loads(kept["jobspec"])).get("token") != by_name[name].job.token:
-                absent.add(name)
-                self._ids.pop(name, None)
-            else:
-                message = {"events": of_eventlog(kept["eventlog"])}
-                await reactor.ask(partial(_tell_past, journal, by_name[name], self._ids[name], message))
+        absent = by_name.keys() - found
+        # What the job manager has forgotten is gone for certain if the KVS has it no more, either.
+        look = [self._ended(reactor, journal, by_name[name]) for name in absent if name in self._ids]
+        absent -= set(await asyncio.gather(*look))
+        for name in absent:
+            self._ids.pop(name, None)
         return absent
+
+    async def _find(self, reactor: Reactor, journal: Journal, listing: Listing, known: Mapping[str, Known]) -> set[str]:
+        """Those of `known` that job-list shows to run or to have ended lately; others' ids are known then, too."""
+        try:
+            tokens = {each.job.token: name for name, each in known.items() if name not in self._ids}
+            if tokens:
+                self.calls["job-list.list"] += 1
+                for name, jobid in await reactor.ask(partial(listing.find, tokens)):
+                    journal.bind(name, jobid)
+            for name in known.keys() & self._ids.keys():
+                listing.track(name, self._ids[name])
+            self.calls["job-list.list"] += 1
+            return set(await reactor.ask(partial(listing.look, known)))
+        except OSError as error:
+            raise self._failed("the list of jobs", error) from None
+
+    async def _watch(self, reactor: Reactor, listing: Listing) -> None:
+        """Have the events told from the list of jobs, at each interval; what can't be seen is not known."""
+        while True:
+            await asyncio.sleep(self.options.interval)
+            if not listing.idle:
+                self.calls["job-list.list"] += 1
+                with suppress(OSError, MemberError):  # a lost connection tells of itself
+                    await reactor.ask(partial(listing.look, {}))
+
+    async def _hear(self, reactor: Reactor, journal: Journal, by_name: Mapping[str, Known]) -> set[str]:
+        """Those of `by_name` that the journal tells of; it goes on to tell what happens."""
+        self.calls["job-manager.events-journal"] += 1
+        try:
+            found = set(await reactor.ask(partial(self._listen, by_name)))
+            gone = {name: each for name, each in by_name.items() if name not in found}
+            if len(gone) > LOOKED_UP or any(not each.id for each in gone.values()):
+                self.calls["job-manager.events-journal"] += 1
+                found |= set(await reactor.ask(partial(self._read_history, gone)))
+        except OSError as error:
+            raise self._failed("the job manager's journal", error) from None
+        return found
+
+    async def _ended(self, reactor: Reactor, journal: Journal, known: Known) -> str:
+        """Tell of a job that is not active what the KVS has of it. Its name, or none if that is nothing."""
+        name = known.job.name
+        jobid = self._ids[name]
+        for _ in range(int(PATIENCE / QUIET)):
+            kept = await self._lookup(reactor, jobid, "eventlog", "jobspec")
+            if kept is None or ours(json.loads(kept["jobspec"])).get("token") != known.job.token:
+                return ""
+            message: dict[str, Any] = {"events": of_eventlog(kept["eventlog"])}
+            if message["events"][-1]["name"] == "clean":
+                break
+            await asyncio.sleep(QUIET)  # the KVS is a moment behind the job manager
+        else:
+            raise Unreachable("flux", f"the end of {name} has not reached the KVS within {PATIENCE:g} s")
+        if known.seen in ("", "submit") and any(event["name"] == "alloc" for event in message["events"]):
+            found = await self._lookup(reactor, jobid, "R")
+            message["R"] = json.loads(found["R"]) if found else None
+        await reactor.ask(partial(_tell_past, journal, known, jobid, message))
+        return name
 
     async def cancel(self, names: Sequence[str]) -> None:
         reactor, journal = self._open
@@ -194,7 +272,8 @@ class FluxMember(Member):
                     self._unbound.add(name)
             _ping(handle, answer)
 
-        await reactor.ask(revoke)
+        with suppress(PermissionError):  # a guest gets no answer; what was sent was sent
+            await reactor.ask(revoke)
 
     async def close(self, *, leave: bool = False) -> None:
         if self._reactor is None or self._journal is None:
@@ -207,6 +286,9 @@ class FluxMember(Member):
 
     async def _drop(self) -> None:
         reactor, journal, self._reactor, self._journal = self._reactor, self._journal, None, None
+        if self._poll:
+            self._poll.cancel()
+            self._poll = None
         if reactor is None:
             return
         with suppress(MemberError, OSError, TimeoutError):
@@ -234,6 +316,8 @@ class FluxMember(Member):
 
     async def _lookup(self, reactor: Reactor, jobid: int, *keys: str) -> Mapping[str, str] | None:
         """What the KVS has of a job by these keys, None if for certain nothing. Raises Unreachable."""
+
+        self.calls["job-info.lookup"] += 1
 
         def look(handle: Any, answer: Callable[[Any], None]) -> None:
             payload = {"id": jobid, "keys": list(keys), "flags": 0}
@@ -264,6 +348,8 @@ class FluxMember(Member):
                         return
                     before = now
                     await asyncio.sleep(QUIET)
+        except PermissionError:
+            await asyncio.sleep(4 * QUIET)  # a guest may not look
         except TimeoutError:
             raise Unreachable("flux", f"job-ingest has not come to rest within {PATIENCE:g} s") from None
         except OSError as error:
@@ -278,41 +364,39 @@ class FluxMember(Member):
     def _deafen(self, handle: Any, answer: Callable[[Any], None]) -> None:
         """Have the job manager send no more: it would keep for us what nobody fetches."""
         if self._stream is not None:
-            self._stream.end(handle)
+            self._stream.end()
             self._stream = None
         _ping(handle, answer)
 
-    def _listen(self, history: bool, known: Mapping[str, Known], handle: Any, answer: Callable[[Any], None]) -> None:
+    def _listen(self, known: Mapping[str, Known], handle: Any, answer: Callable[[Any], None]) -> None:
         _, journal = self._open
         before = self._stream
-        self._stream = _Stream(handle, journal, history, known, answer, lambda: before and before.end(handle))
+        self._stream = _Stream(handle, journal, known, answer, lambda: before and before.end())
+
+    def _read_history(self, known: Mapping[str, Known], handle: Any, answer: Callable[[Any], None]) -> None:
+        _, journal = self._open
+        self._history = _History(journal, known, handle, answer)
 
 
-class _Stream:
-    """One request for the journal, until it is ended or taken over by the next."""
+class _History:
+    """One request for the journal's past: tells of the jobs in `known`, answers with the names of those in it."""
+
+    full = True  # with the jobs that have ended, as far as the job manager remembers them
 
     def __init__(
-        self,
-        handle: Any,
-        journal: Journal,
-        history: bool,
-        known: Mapping[str, Known],
-        answer: Callable[[Any], None],
-        takes_over: Callable[[], object],
+        self, journal: Journal, known: Mapping[str, Known], handle: Any, answer: Callable[[Any], None]
     ) -> None:
         flux = bindings.load()
-        self._journal, self._known, self._answer, self._takes_over = journal, known, answer, takes_over
-        self._past: list[Mapping[str, Any]] | None = [] if history else None
+        self._journal, self._known, self._answer, self._handle = journal, known, answer, handle
+        self._past: list[Mapping[str, Any]] = []
         self._begun = self._ended = False
-        self._rpc = handle.rpc("job-manager.events-journal", {"full": history}, 0, flux.constants.FLUX_RPC_STREAMING)
+        self._rpc = handle.rpc("job-manager.events-journal", {"full": self.full}, 0, flux.constants.FLUX_RPC_STREAMING)
         self._rpc.then(self._heard)
-        if not history:
-            _ping(handle, self._begin)  # requests are served in order: from its answer on, nothing is missed
 
-    def end(self, handle: Any) -> None:
+    def end(self) -> None:
         if not self._ended:
             self._ended = True
-            _send(handle, "job-manager.events-journal-cancel", {"matchtag": self._rpc.pimpl.get_matchtag()})
+            _send(self._handle, "job-manager.events-journal-cancel", {"matchtag": self._rpc.pimpl.get_matchtag()})
 
     def _heard(self, future: Any) -> None:
         try:
@@ -323,24 +407,47 @@ class _Stream:
             elif not self._ended:
                 raise Unreachable("flux", f"the journal ended: {error.strerror or error}") from None
             return
-        if self._ended:
-            pass  # until the answer that is the last
-        elif self._past is None and not self._begun:
-            pass  # it starts with the past of all active jobs: what is wanted of it is asked for by `adopt`
-        elif self._past is None:
-            self._journal.live(json.loads(text))
-        elif len(text) < 100 and not json.loads(text)["events"]:  # the end of the history
-            past, self._past = self._past, None
-            found = self._journal.past(past, self._known)
-            self._takes_over()
-            self._begin(found)
-        elif self._journal.run in text:  # most of a long history is of others
+        if self._begun:
+            if not self._ended:  # until the answer that is the last
+                self._live(text)
+        elif len(text) < 100 and not json.loads(text)["events"]:
+            past, self._past = self._past, []
+            self._begun = True
+            self._over(self._journal.past(past, self._known))
+        elif self._known and self._journal.run in text:  # most of a long history is of others
             self._past.append(json.loads(text))
         go_on(future)
 
-    def _begin(self, value: Any) -> None:
-        self._begun = True
-        self._answer(value)
+    def _over(self, found: set[str]) -> None:
+        self.end()
+        self._answer(found)
+
+    def _live(self, text: str) -> None:
+        """What comes after the past."""
+
+
+class _Stream(_History):
+    """The past of active jobs, and what happens from then on, until it is ended or taken over by the next."""
+
+    full = False
+
+    def __init__(
+        self,
+        handle: Any,
+        journal: Journal,
+        known: Mapping[str, Known],
+        answer: Callable[[Any], None],
+        takes_over: Callable[[], object],
+    ) -> None:
+        self._takes_over = takes_over
+        super().__init__(journal, known, handle, answer)
+
+    def _over(self, found: set[str]) -> None:
+        self._takes_over()
+        self._answer(found)
+
+    def _live(self, text: str) -> None:
+        self._journal.live(json.loads(text))
 
 
 def _send(handle: Any, topic: str, payload: Mapping[str, Any]) -> None:

@@ -155,7 +155,8 @@ def _failure(failure: dict[str, Any]) -> list[str]:
     where = f" on {','.join(failure['hosts'])}" if failure["hosts"] else ""
     ident = f" (id {failure['id']})" if failure["id"] else ""
     again = f"; tried again as {failure['retried_as']}" if failure["retried_as"] else ""
-    lines = [f"  {failure['job']}{ident}{where}: {failure['outcome']}: {failure['reason']}{again}"]
+    why = f": {failure['reason']}" if failure["reason"] != failure["outcome"] else ""
+    lines = [f"  {failure['job']}{ident}{where}: {failure['outcome']}{why}{again}"]
     lines.append(f"    output: {failure['where']}")
     lines += [f"    | {line}" for line in failure["err"] or failure["out"]]
     return [printable(line) for line in lines]

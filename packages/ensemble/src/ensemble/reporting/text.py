@@ -141,7 +141,7 @@ def group_fields(name: str, group: Mapping[str, Any], number: object = 0) -> str
     fields: dict[str, Any] = {
         "name": name,
         "command": " ".join(map(str, command)) if isinstance(command, (list, tuple)) else command,
-        "count": group.get("count", 1),
+        "count": number or group.get("count", 1),
         "nodes": nodes,
     }
     if group.get("tasks", nodes) != nodes:

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from ensemble.document import JobGroup
+from ensemble.errors import SpecError
 from ensemble.reporting.json import write
 from ensemble.reporting.look import Look, of_rundir
 from ensemble.reporting.status import exit_code, status_of, status_text
@@ -120,4 +122,12 @@ class Watching:
 
 def _groups(text: str) -> dict[str, Mapping[str, Any]]:
     listed = document_of(text).get("jobs")
-    return {str(group.get("name")): group for group in listed or () if isinstance(group, dict)}
+    return {str(group.get("name")): _as_run(group) for group in listed or () if isinstance(group, dict)}
+
+
+def _as_run(group: dict[str, Any]) -> Mapping[str, Any]:
+    """The group with its numbers read, as `run` shows it; as it stands where another version wrote it."""
+    try:
+        return JobGroup(group).as_dict()
+    except SpecError:
+        return group

@@ -10,7 +10,6 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,6 +19,7 @@ from ensemble.events import Event
 from ensemble.job import Job, Known
 from ensemble.member import READ_LIMIT, Member, Unreachable
 from ensemble.service.convert import (
+    KNOWN_EVENTS,
     MOST_BYTES,
     MOST_ITEMS,
     NAME,
@@ -29,15 +29,16 @@ from ensemble.service.convert import (
     job_of,
     known_of,
     parts,
+    unicode,
 )
 from ensemble.service.v1 import ensemble_pb2 as pb
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds between two tries to connect
 WELCOME_WITHIN = 30.0
 LET_GO_WITHIN = 4.0  # seconds, when the agent is stopped
-# Events that may wait for the server. Beyond it the agent lets go of the run, to adopt when the server takes events
-# again: the queue remembers them better than our memory. Adoption alone tells a dozen for each job.
-MOST_EVENTS, EVENTS_A_JOB = 100_000, 20
+# Events of a run that may wait for the server, beside those that its adoption has told at once. Beyond it the agent
+# lets go of the run, to adopt when the server takes events again: the queue remembers them better than our memory.
+MOST_EVENTS = 100_000
 # Answers of the server after which it makes no sense to try again.
 FINAL = (
     grpc.StatusCode.UNAUTHENTICATED,
@@ -52,7 +53,6 @@ class Outbox:
     """What is to be said on one stream, in order. Events are packed as they are taken out."""
 
     def __init__(self) -> None:
-        self.events = 0
         self.closed = False
         self._items: deque[pb.AgentMessage | tuple[Hosted, int, pb.JobEvent]] = deque()
         self._news = asyncio.Event()
@@ -64,7 +64,7 @@ class Outbox:
 
     def event(self, hosted: Hosted, session: int, event: pb.JobEvent) -> None:
         if not self.closed:
-            self.events += 1
+            hosted.unsent += 1
             self._items.append((hosted, session, event))
             self._news.set()
 
@@ -87,7 +87,7 @@ class Outbox:
             self._items.popleft()
             batch.append(item[2])
             total += item[2].ByteSize() + 8
-        self.events -= len(batch)
+        hosted.unsent -= len(batch)
         calls = hosted.calls()
         return pb.AgentMessage(events=pb.Events(run=hosted.run, session=session, events=batch, calls=calls))
 
@@ -98,7 +98,8 @@ class Hosted:
     def __init__(self, run: str, make: Callable[[str], Member]) -> None:
         self.run = run
         self.session = 0
-        self.jobs = 0  # that were handed over in this session
+        self.unsent = 0  # events that wait
+        self._most = MOST_EVENTS
         self._make = make
         self._member: Member | None = None
         self._outbox = Outbox()
@@ -111,26 +112,28 @@ class Hosted:
         async with self._lock:
             await self._close(leave=True)
             member = self._make(self.run)
-            self._member, self._outbox, self.session, self.jobs = member, outbox, session, 0
+            self._member, self.session = member, session
+            self._outbox, self.unsent, self._most = outbox, 0, MOST_EVENTS
             try:
                 await member.open(lambda event: self._emit(session, event), lambda error: self._lost(session, error))
             except BaseException:
                 self._member, self.session = None, 0
                 raise
-            return pb.Answer(size=_size(member), output=member.output)
+            return pb.Answer(size=_size(member), output=unicode(member.output))
 
     async def submit(self, session: int, jobs: list[Job]) -> pb.Answer:
         async with self._lock:
             member = self._of(session)
-            self.jobs += len(jobs)
             await member.submit(jobs)
             return pb.Answer()
 
     async def adopt(self, session: int, known: list[Known]) -> pb.Answer:
         async with self._lock:
             member = self._of(session)
-            self.jobs += len(known)
-            return pb.Answer(absent=sorted(await member.adopt(known)))
+            self._most = sys.maxsize
+            absent = await member.adopt(known)
+            self._most = MOST_EVENTS + self.unsent
+            return pb.Answer(absent=sorted(absent))
 
     async def cancel(self, session: int, names: list[str]) -> pb.Answer:
         async with self._lock:
@@ -178,12 +181,14 @@ class Hosted:
         return self._member
 
     def _emit(self, session: int, event: Event) -> None:
-        if session != self.session or self._member is None or not NAME.fullmatch(event.job):
+        if session != self.session or self._member is None:
+            return
+        if event.name not in KNOWN_EVENTS or not NAME.fullmatch(event.job):
             return
         bad = event.name == "exception" or (event.name == "finish" and event.context.get("status") != 0)
         self._outbox.event(self, session, event_message(event, self._member.where(event.job) if bad else ""))
-        if self._outbox.events > MOST_EVENTS + EVENTS_A_JOB * self.jobs:
-            self._lost(session, Unreachable("agent", f"{self._outbox.events} events wait for the server"))
+        if self.unsent > self._most:
+            self._lost(session, Unreachable("agent", f"{self.unsent} events wait for the server"))
 
     def _lost(self, session: int, error: Exception) -> None:
         if session == self.session:
@@ -342,13 +347,3 @@ async def _quietly(work: Any) -> None:
 
 def _size(member: Member) -> int:
     return -1 if member.size is None else member.size
-
-
-def private_folder(path: Path) -> Path:
-    """A folder for this user alone. Raises ServiceError."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.chmod(0o700)
-    except OSError as error:
-        raise ServiceError(f"{path}: {error.strerror or error}") from None
-    return path

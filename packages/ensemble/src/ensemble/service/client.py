@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import sys
 import time
 import uuid
@@ -28,6 +27,7 @@ from ensemble.service.v1 import ensemble_pb2_grpc as rpc
 
 WITHIN = 60.0  # seconds for a call
 TRY_FOR = 20.0  # seconds, while the server can't be reached
+SHOWN_FAILURES = 10
 T = TypeVar("T")
 
 
@@ -114,7 +114,7 @@ def submit(
     else:
         click.echo(reply.run)
     if follow:
-        ctx.exit(_do(options, lambda client: _watch(client, reply.run, "")))
+        ctx.exit(_do(options, lambda client: _watch(client, reply.run, "", as_json=as_json)))
 
 
 @click.command("list")
@@ -191,37 +191,66 @@ def status(ctx: click.Context, /, run: str, as_json: bool, **options: Any) -> No
 @click.command()
 @click.argument("run")
 @click.option("--after", default="", metavar="CURSOR", help="Only what came after this line (the `cursor` of it).")
+@json_option
 @connection_options
 @click.pass_context
-def watch(ctx: click.Context, /, run: str, after: str, **options: Any) -> None:
-    """Follow RUN as JSON Lines until it ends, through restarts of the server. Exits as the run ended."""
-    ctx.exit(_do(options, lambda client: _watch(client, run, after)))
+def watch(ctx: click.Context, /, run: str, after: str, as_json: bool, **options: Any) -> None:
+    """Follow RUN until it ends, through restarts of the server. Exits as the run ended.
+
+    With --json also the events of all jobs, as JSON Lines.
+    """
+    ctx.exit(_do(options, lambda client: _watch(client, run, after, as_json=as_json)))
 
 
 @click.command()
 @click.argument("run")
 @click.argument("names", nargs=-1)
+@click.option(
+    "--abandon", is_flag=True, help="End RUN here and now, whatever its jobs do: its cluster is gone for good."
+)
 @connection_options
-def cancel(run: str, names: tuple[str, ...], **options: Any) -> None:
+def cancel(run: str, names: tuple[str, ...], abandon: bool, **options: Any) -> None:
     """Cancel jobs of RUN by the NAMES of jobs or groups; without names, end the run and all of its jobs."""
-    _do(options, lambda client: client.call("Cancel", pb.CancelRequest(run=run, names=names)))
-    click.echo(f"asked {run} to {'cancel ' + ', '.join(names) if names else 'end'}", err=True)
+    if abandon and names:
+        raise click.UsageError("--abandon is for a whole run, without names")
+    request = pb.CancelRequest(run=run, names=names, abandon=abandon)
+    _do(options, lambda client: client.call("Cancel", request))
+    asked = "cancel " + ", ".join(names) if names else "end"
+    click.echo(f"{run} is abandoned" if abandon else f"asked {run} to {asked}", err=True)
 
 
-async def _watch(client: Client, run: str, cursor: str) -> int:
+def _show(value: dict[str, Any]) -> None:
+    """A line for people, as `ensemble run` has it; jobs' events are for programs."""
+    from ensemble.reporting.text import command_line, failure_line, printable, summary_line
+
+    kind = value.pop("type", "")
+    if kind == "gap":
+        click.echo(f"{value.get('events')} events are not kept any more", err=True)
+    elif kind == "end":
+        for name, values in (value.get("summary") or {}).items():
+            click.echo(summary_line(name, values))
+        for failure in (value.get("failures") or ())[:SHOWN_FAILURES]:
+            click.echo(printable(failure_line(failure, failure.get("where") or "")), err=True)
+        for group, counts in (value.get("counts") or {}).items():
+            click.echo(f"{group}: " + ", ".join(f"{number} {what}" for what, number in counts.items()), err=True)
+    elif kind not in ("event", "metric"):
+        label = str(value.pop("name" if kind == "trigger" else "label", ""))
+        click.echo(printable(command_line(kind, label, value, None)))
+
+
+async def _watch(client: Client, run: str, cursor: str, *, as_json: bool) -> int:
     """The exit code. A stream that breaks is taken up after its last line."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    if task:
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
     broken = 0.0
     while True:
         try:
             async for line in client.stub.Watch(pb.WatchRequest(run=run, after=cursor), metadata=client.metadata):
                 broken, cursor = 0.0, line.cursor
                 value = json.loads(line.json)
-                sys.stdout.write(json.dumps({**value, "cursor": cursor}, ensure_ascii=False) + "\n")
-                sys.stdout.flush()
+                if as_json:
+                    sys.stdout.write(json.dumps({**value, "cursor": cursor}, ensure_ascii=False) + "\n")
+                    sys.stdout.flush()
+                else:
+                    _show(dict(value))
                 if value.get("type") == "end":
                     return 0 if value.get("met") and (value.get("ended_by") or "") in ("", "terminate") else 1
         except grpc.aio.AioRpcError as error:

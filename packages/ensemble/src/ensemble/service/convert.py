@@ -16,11 +16,12 @@ from ensemble.service.v1 import ensemble_pb2 as pb
 
 MOST_BYTES = 1 << 20  # of the items of a message; a single one may have three times as much
 MOST_ITEMS = 1_000
+MOST_LENGTH = 10_000  # characters of one value, in an event that has too many in all
 LARGEST = 3 << 20  # bytes of one job: no message may have more than 4 MiB (gRPC's default limit)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)  # of jobs, tokens and clusters; never a path
 RUN = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 
-_EVENTS = frozenset(JOB_EVENTS)
+KNOWN_EVENTS = frozenset(JOB_EVENTS)
 
 
 class Sized(Protocol):
@@ -93,13 +94,24 @@ def known_of(message: pb.Known) -> Known:
 
 
 def event_message(event: Event, where: str = "") -> pb.JobEvent:
+    """What is far too long for a message is left out of the context."""
     context = json.dumps(dict(event.context), default=str) if event.context else ""
-    return pb.JobEvent(name=event.name, time=event.time, job=event.job, context=context, where=where)
+    if len(context) > MOST_BYTES:
+        parts_ = {
+            key: value for key, value in event.context.items() if len(json.dumps(value, default=str)) < MOST_LENGTH
+        }
+        context = json.dumps(parts_, default=str)
+    return pb.JobEvent(name=event.name, time=event.time, job=event.job, context=context, where=unicode(where))
+
+
+def unicode(text: str) -> str:
+    """Text as a message can have it: a path may have bytes that are no UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def event_of(message: pb.JobEvent) -> Event:
     """Raises ServiceError where it is no event of a job."""
-    if message.name not in _EVENTS or not NAME.fullmatch(message.job) or not math.isfinite(message.time):
+    if message.name not in KNOWN_EVENTS or not NAME.fullmatch(message.job) or not math.isfinite(message.time):
         raise ServiceError(f"no event of a job: {message.name[:40]!r} of {message.job[:80]!r} at {message.time}")
     context = _mapping(message.context, f"the context of {message.name} of {message.job}")
     if message.name == "finish" and not isinstance(context.get("status"), int):
@@ -121,7 +133,7 @@ def error_message(error: BaseException) -> pb.Error:
     elif isinstance(error, SubmitLimit):
         kind = pb.Error.KIND_LIMIT
     text = str(error) if isinstance(error, (MemberError, ServiceError)) else f"{type(error).__name__}: {error}"
-    return pb.Error(kind=kind, message=" ".join(text.split())[:2000])
+    return pb.Error(kind=kind, message=unicode(" ".join(text.split())[:2000]))
 
 
 def error_of(message: pb.Error, cluster: str) -> MemberError:

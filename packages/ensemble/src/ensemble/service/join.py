@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
 import socket
@@ -19,15 +18,14 @@ from ensemble import __version__
 from ensemble.errors import ServiceError
 from ensemble.member import Member, Options
 from ensemble.plugins import choose, registry
-from ensemble.service.agent import Agent, private_folder
+from ensemble.service.agent import Agent
 from ensemble.service.convert import NAME
-from ensemble.service.options import _FILE, connection_options, state_folder
+from ensemble.service.options import FILE, connection_options, own_folder, state_folder
 from ensemble.service.security import Address, Tls, bearer, client_token, dial
 from ensemble.service.v1 import ensemble_pb2 as pb
 from ensemble.service.v1 import ensemble_pb2_grpc as rpc
 
-JOBS_A_CORE = 4
-CAPACITY = 2_000  # jobs, of a queue that is shared with others
+CAPACITY = 2_000  # jobs in a queue; a member of this machine has a pool for each run, so there it is one a core
 
 
 @click.command()
@@ -35,13 +33,13 @@ CAPACITY = 2_000  # jobs, of a queue that is shared with others
 @click.option("--name", "cluster", required=True, metavar="CLUSTER", help="What runs call this queue.")
 @click.option("--member", default="", metavar="NAME", help="The queue: flux, slurm, local, ... or a plugin's.")
 @click.option("--cores", type=click.IntRange(min=1), help="Use this many cores of this machine (local).")
-@click.option("--settings", type=_FILE, help="Settings of the member: a YAML file, as below `member` in an ensemble.")
+@click.option("--settings", type=FILE, help="Settings of the member: a YAML file, as below `member` in an ensemble.")
 @click.option("--interval", type=click.FloatRange(min=0.1), default=5.0, help="Seconds between two looks at the queue.")
 @click.option(
     "--capacity",
     type=click.IntRange(min=0),
     help=f"Jobs in the queue at a time, shared among the runs; 0 is no limit. Default: {CAPACITY},"
-    f" {JOBS_A_CORE} for each core where the member uses this machine.",
+    " and one for each core where the member uses this machine.",
 )
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="Keeps everything of the agent."
@@ -71,16 +69,20 @@ def join(
     address, tls = Address.read(server), Tls(ca, cert, key)
     token = client_token(token_file, os.environ, state_folder("server") / "token")
     kind_name, kind = choose(member, registry(), cores=cores)
-    folder = private_folder((folder or state_folder(f"agent-{cluster}")).absolute())
-    lock = _lock(folder)
+    folder = (folder or state_folder(f"agent-{cluster}")).absolute()
+    lock = own_folder(folder)
     given = _settings(settings)
 
     def make(run: str) -> Member:
-        place = private_folder(folder / "runs" / run)
+        place = folder / "runs" / run
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ServiceError(f"{place}: {error.strerror}") from None
         return kind(Options(run, place, cores, interval, given))
 
     if capacity is None:
-        capacity = JOBS_A_CORE * (cores or len(os.sched_getaffinity(0))) if kind.takes_cores else CAPACITY
+        capacity = (cores or len(os.sched_getaffinity(0))) if kind.takes_cores else CAPACITY
     hello = pb.Hello(
         cluster=cluster,
         identity=_identity(folder),
@@ -109,16 +111,6 @@ async def _work(agent: Agent, address: Address, tls: Tls, token: str, *, use_tls
             await task
     finally:
         await channel.close()
-
-
-def _lock(folder: Path) -> int:
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise ServiceError(f"another agent uses {folder}: give another --name or --dir") from None
-    return descriptor
 
 
 def _identity(folder: Path) -> str:

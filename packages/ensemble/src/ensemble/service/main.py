@@ -28,7 +28,9 @@ class _Refusing(click.Command):
     """Takes any arguments, and says what is missing."""
 
     def __init__(self, name: str, lacks: list[str]) -> None:
-        super().__init__(name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+        super().__init__(
+            name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False
+        )
         self._lacks = lacks
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -53,7 +55,7 @@ def _there(module: str) -> bool:
         "list": ("ensemble.service.client:list_runs", "List the runs of the server."),
         "clusters": ("ensemble.service.client:clusters", "List the clusters that have registered."),
         "status": ("ensemble.service.client:status", "Show where a run stands."),
-        "watch": ("ensemble.service.client:watch", "Follow a run, as JSON Lines, until it ends."),
+        "watch": ("ensemble.service.client:watch", "Follow a run until it ends."),
         "cancel": ("ensemble.service.client:cancel", "Cancel jobs of a run, or end it."),
     },
 )

@@ -17,7 +17,7 @@ from ensemble.errors import MemberError
 from ensemble.events import Event
 from ensemble.job import Job, Known
 from ensemble.member import READ_LIMIT, Emit, Lost, Member, Options, SubmitLimit, Unreachable
-from ensemble.service.convert import event_of, job_message, parts, size_of
+from ensemble.service.convert import KNOWN_EVENTS, event_of, job_message, parts, size_of
 from ensemble.service.v1 import ensemble_pb2 as pb
 
 if TYPE_CHECKING:
@@ -123,10 +123,15 @@ class RemoteMember(Member):
         link = self._live_link()
         absent = {one.job.name for one in known if one.job.name in self._unsent}
         asked = [one for one in known if one.job.name not in absent]
-        self._live = {one.job.name for one in asked}
-        messages = (pb.Known(job=job_message(one.job), id=one.id, seen=one.seen) for one in asked)
+        messages = []
+        for one in asked:
+            try:
+                messages.append(pb.Known(job=job_message(one.job), id=one.id, seen=one.seen))
+            except ValueError:  # it was never sent either
+                absent.add(one.job.name)
+        self._live = {message.job.name for message in messages}
         commands = (({"adopt": pb.Adopt(known=part)}, more) for part, more in parts(messages, size_of))
-        if asked:
+        if messages:
             answer = await link.call(self.options.run, self._session, commands, ANSWER_WITHIN)
             absent |= set(answer.absent) & self._live
         self._live -= absent
@@ -195,6 +200,8 @@ class RemoteMember(Member):
         self._count(calls)
         ended = False
         for message in messages:
+            if message.name not in KNOWN_EVENTS:
+                continue  # of a queue that is newer than this server
             event = event_of(message)
             name = event.job
             if self._flight.pop(name, None) is not None:

@@ -8,7 +8,6 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +16,7 @@ from resources.plugins import Registry
 
 from ensemble import __version__
 from ensemble.document import Document
-from ensemble.errors import CustomError, EnsembleError, FileError, Problem, RunDirError
+from ensemble.errors import CustomError, EnsembleError, FileError, Problem, RunDirError, ServiceError
 from ensemble.events import Event
 from ensemble.journal import Journal, started_meta
 from ensemble.load import parse
@@ -95,6 +94,8 @@ class ServiceRun:
         self._member: RemoteMember | None = None
         self._begun = False
         self._task: asyncio.Task[None] | None = None
+        if self.meta["ended"]:
+            self._forget(self.meta)
 
     @property
     def ended(self) -> bool:
@@ -109,15 +110,18 @@ class ServiceRun:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def cancel(self, names: list[str]) -> None:
-        """Record what is asked; one that has not begun ends here and now. Raises OSError."""
-        if names or self._begun:
+    async def cancel(self, names: list[str], *, abandon: bool = False) -> None:
+        """Record what is asked; one that has not begun, or is abandoned, ends here and now. Raises OSError."""
+        if names or (self._begun and not abandon):
             await asyncio.to_thread(ask, self.folder, {"cancel": names} if names else {"stop": "cancelled"})
             return
         await self.stop()
+        if self.ended:
+            return
         journal = Journal.open(self.folder)
         try:
-            result = {"type": "end", "met": False, "ended_by": "request", "counts": {}, "failed": 0}
+            by = "abandon" if abandon else "request"
+            result = {"type": "end", "met": False, "ended_by": by, "counts": {}, "failed": 0}
             self._end(journal, result)
         finally:
             journal.close()
@@ -190,7 +194,13 @@ class ServiceRun:
     def _end(self, journal: Journal, result: Mapping[str, Any]) -> None:
         ending = {"ended": repr(time.time()), "result": json.dumps(result)}
         journal.note(ending)
-        self.meta |= ending
+        self._forget(ending)
+
+    def _forget(self, ending: Mapping[str, str]) -> None:
+        """Of one that has ended little is kept in memory; the rest is in its directory."""
+        result = json.loads(ending.get("result") or "{}")
+        short = {"met": result.get("met"), "ended_by": result.get("ended_by")}
+        self.meta |= {"ended": ending["ended"], "result": json.dumps(short), "text": ""}
 
 
 class Runs:
@@ -273,7 +283,13 @@ class Runs:
         return run
 
     def _read_clusters(self) -> dict[str, dict[str, Any]]:
-        with suppress(FileNotFoundError):
-            data = json.loads((self._folder / "clusters.json").read_text())
-            return {str(k): v for k, v in data.items() if isinstance(v, dict)} if isinstance(data, dict) else {}
-        return {}
+        path = self._folder / "clusters.json"
+        try:
+            data = json.loads(path.read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise ServiceError(
+                f"{path} can't be read ({error}): put back a copy, or remove it and start only agents that were known"
+            ) from None
+        return {str(k): v for k, v in data.items() if isinstance(v, dict)} if isinstance(data, dict) else {}

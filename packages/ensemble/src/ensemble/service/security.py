@@ -110,14 +110,15 @@ def read_tokens(path: Path) -> tuple[str, ...]:
 def own_token(folder: Path) -> tuple[str, ...]:
     """The token of a server on loopback that was given none, made at its first start. Raises ServiceError."""
     path = folder / TOKEN_FILE
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return read_tokens(path)
-    except OSError as error:
-        raise ServiceError(f"{path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
+    if not path.exists():
+        new = path.with_name("token.new")
+        try:
+            new.unlink(missing_ok=True)
+            with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(32) + "\n")
+            new.rename(path)
+        except OSError as error:
+            raise ServiceError(f"{path}: {error.strerror}") from None
     return read_tokens(path)
 
 

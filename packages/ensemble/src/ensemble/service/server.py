@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -86,7 +84,7 @@ class Ensembles:
         if any(not NAME.fullmatch(name) for name in request.names):
             await _abort(context, "INVALID_ARGUMENT", "a name is that of a group or of a job: sleep or sleep.3")
         try:
-            await asyncio.shield(run.cancel(list(request.names)))
+            await asyncio.shield(run.cancel(list(request.names), abandon=request.abandon))
         except (EnsembleError, OSError) as error:
             await _abort(context, "FAILED_PRECONDITION", f"that can't be recorded: {error}")
         return pb.CancelReply()
@@ -156,7 +154,11 @@ class Agents:
         link = Link(hello)
         cluster.attach(link)
         if new:
-            self._runs.remember_clusters()
+            try:
+                self._runs.remember_clusters()
+            except OSError as error:
+                cluster.detach(link, "the server can't remember it")
+                await _abort(context, "UNAVAILABLE", f"the server can't write its directory: {error.strerror}")
         self._say(f"{cluster.name}: connected ({hello.member} on {hello.host or 'unknown'})")
         await context.write(pb.ServerMessage(welcome=pb.Welcome(version=__version__)))
         reader = asyncio.create_task(self._read(link, context))
@@ -196,30 +198,6 @@ class Agents:
 async def _abort(context: Context, code: str, text: str) -> NoReturn:
     await context.abort(grpc.StatusCode[code], text)
     raise AssertionError  # abort raises
-
-
-class Locked:
-    """The directory of a server, for one process. Raises ServiceError."""
-
-    def __init__(self, folder: Path) -> None:
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.chmod(0o700)
-            (folder / "runs").mkdir(mode=0o700, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise ServiceError(f"{folder}: {error.strerror or error}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise ServiceError(f"another process uses {folder}: give another --dir") from None
-        except OSError as error:
-            os.close(self._lock)
-            raise ServiceError(f"{folder}/lock can't be locked: {error.strerror}; use another file system") from None
-
-    def close(self) -> None:
-        os.close(self._lock)
 
 
 class Server:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
 
 from ensemble.service import PORT
-from ensemble.service.options import _FILE, state_folder
+from ensemble.service.options import FILE, own_folder, state_folder
 from ensemble.service.security import Address, Tls, own_token, read_tokens
-from ensemble.service.server import Locked, Server, serve
+from ensemble.service.server import Server, serve
 
 
 @click.command()
@@ -25,11 +26,11 @@ from ensemble.service.server import Locked, Server, serve
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="Keeps everything of the server."
 )
-@click.option("--cert", type=_FILE, help="TLS: the server's certificate, with those between it and the root.")
-@click.option("--key", type=_FILE, help="Its key (0600).")
-@click.option("--ca", type=_FILE, help="Take only agents and clients with a certificate from this one.")
-@click.option("--token-file", type=_FILE, help="Tokens that are good here, one a line (0600).")
-@click.option("--agent-token-file", type=_FILE, help="Tokens for agents; --token-file is for clients only then.")
+@click.option("--cert", type=FILE, help="TLS: the server's certificate, with those between it and the root.")
+@click.option("--key", type=FILE, help="Its key (0600).")
+@click.option("--ca", type=FILE, help="Take only agents and clients with a certificate from this one.")
+@click.option("--token-file", type=FILE, help="Tokens that are good here, one a line (0600).")
+@click.option("--agent-token-file", type=FILE, help="Tokens for agents; --token-file is for clients only then.")
 @click.option("--allow-plugins", is_flag=True, help="Let files of clients use plugins that are installed here.")
 def start(
     where: str,
@@ -52,7 +53,7 @@ def start(
     folder = (folder or state_folder("server")).absolute()
     if not token_file and not address.is_loopback:
         raise click.UsageError("an address that is not loopback needs --token-file")
-    lock = Locked(folder)
+    lock = own_folder(folder)
     try:
         clients = read_tokens(token_file) if token_file else own_token(folder)
         agents = read_tokens(agent_token_file) if agent_token_file else clients
@@ -69,4 +70,4 @@ def start(
         why = asyncio.run(serve(make, ready))
         click.echo(f"stopped ({why}); what was under way goes on with the next start", err=True)
     finally:
-        lock.close()
+        os.close(lock)

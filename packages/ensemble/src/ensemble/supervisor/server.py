@@ -75,6 +75,7 @@ class Supervisor:
         self._needs: dict[tuple[int, ...], Resource | str] = {}
         self._news: list[bytes] = []
         self._starting: list[tuple[Task, bytes]] = []
+        self._finished: list[Task] = []  # whose end is still to be written down
         self._sent = self._stuck = 0.0
         self._free = 0  # cores
         self._stopping = self._over = self._terminated = False
@@ -187,6 +188,7 @@ class Supervisor:
 
     def _settle(self) -> None:
         """Write what happened; only then start jobs and tell clients."""
+        earlier = len(self._news)
         while True:
             if not self._stopping:
                 self._schedule()
@@ -199,6 +201,12 @@ class Supervisor:
                 self._start(task, text)
             if all(task.state == RUNNING for task, _ in starting):
                 break
+        started = self._news[earlier:]  # told after the ends that made room for them
+        del self._news[earlier:]
+        for task in self._finished:
+            self._put_away(task)
+        self._finished.clear()
+        self._news += started
         if self._stopping and not any(task.state == RUNNING for task in self.tasks.values()):
             self._over = True
         now = time.monotonic()
@@ -350,7 +358,18 @@ class Supervisor:
             self._finish(task)
 
     def _finish(self, task: Task) -> None:
-        """A job that was given its resources has ended."""
+        """A job that was given its resources has ended: they are for the next one now, before all else."""
+        task.state, task.finished = ENDED, self._now()
+        if task.granted is not None and self.pool is not None:
+            self.pool.dealloc(task.granted, counts=False)
+            task.granted = None
+            self._free += task.cores
+        if self.unheld:
+            self._hold([waiting for waiting in self.unheld if waiting is not task])
+        self._finished.append(task)
+
+    def _put_away(self, task: Task) -> None:
+        """Put its output where it stays, and write down its end."""
         place: list[Any] | None = task.place
         if task.started is None and task.spec.output:
             place = None
@@ -360,16 +379,9 @@ class Supervisor:
             except OSError as error:
                 self.say(f"the output of {task.name} stays in {task.place}: {error}")
         self._written_off(task, place)
-        if task.granted is not None and self.pool is not None:
-            self.pool.dealloc(task.granted, counts=False)
-            task.granted = None
-            self._free += task.cores
-        if self.unheld:
-            self._hold([waiting for waiting in self.unheld if waiting is not task])
 
     def _written_off(self, task: Task, place: list[Any] | None) -> None:
-        task.state = ENDED
-        self.ended[task.name] = self._write(task.end(self._now(), place))
+        self.ended[task.name] = self._write(task.end(task.finished, place))
         del self.tasks[task.name]
         if not self.tasks:
             self._alone_since = time.monotonic()
@@ -382,6 +394,7 @@ class Supervisor:
     def _drop(self, task: Task, kind: str, note: str) -> None:
         """A job that waits does so no more."""
         self._except(task, kind, note)
+        task.state, task.finished = ENDED, self._now()
         self._written_off(task, None)
 
     def _end(self, task: Task, kind: str, note: str) -> None:

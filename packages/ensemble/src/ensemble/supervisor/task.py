@@ -37,6 +37,7 @@ class Task:
     pids: set[int] = field(default_factory=set)
     watched: dict[int, int] = field(default_factory=dict)
     status: int | None = None
+    finished: float = 0.0
     ending: bool = False
     home: Home | None = None
 

@@ -80,12 +80,14 @@ class StatusReply(_message.Message):
     def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., json: _Optional[str] = ...) -> None: ...
 
 class CancelRequest(_message.Message):
-    __slots__ = ("run", "names")
+    __slots__ = ("run", "names", "abandon")
     RUN_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
+    ABANDON_FIELD_NUMBER: _ClassVar[int]
     run: str
     names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, run: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+    abandon: bool
+    def __init__(self, run: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., abandon: bool = ...) -> None: ...
 
 class CancelReply(_message.Message):
     __slots__ = ()
