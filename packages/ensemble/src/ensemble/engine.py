@@ -213,6 +213,7 @@ class Engine:
 
     def _request(self, event: Event, out: list[Command]) -> None:
         if "stop" in event.context:
+            self.calls.clear()  # who ends the run does not wait for functions
             self._terminate("request", event, out, reason=str(event.context["stop"]))
             return
         wanted = set(event.context.get("cancel", ()))

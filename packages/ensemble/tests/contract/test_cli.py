@@ -330,7 +330,14 @@ def test_a_terminal_gets_colours_and_no_color_takes_them_away(document: Write, t
             [*command, "run", str(path)],
             stdout=child,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "200", "TMPDIR": str(tmp_path), **env},
+            env={
+                **os.environ,
+                "XDG_STATE_HOME": str(tmp_path),
+                "TERM": "xterm",
+                "COLUMNS": "200",
+                "TMPDIR": str(tmp_path),
+                **env,
+            },
         )
         os.close(child)
         shown = b""
@@ -355,7 +362,7 @@ def test_a_terminal_gets_colours_and_no_color_takes_them_away(document: Write, t
 def test_the_end_of_the_reader_is_no_traceback(examples: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         f"{sys.executable} -c 'from ensemble.cli import main; main()' run --member local"
-        f" {examples}/custom-action-example.yaml | head -n 1",
+        f" {examples}/custom-action-example.yaml --dir run | head -n 1",
         shell=True,
         capture_output=True,
         text=True,
@@ -364,3 +371,4 @@ def test_the_end_of_the_reader_is_no_traceback(examples: Path, tmp_path: Path) -
     )
     assert done.stdout == "=> trigger start\n"
     assert "Traceback" not in done.stderr
+    assert done.stderr.endswith(f"go on with: ensemble run --resume {tmp_path}/run\n")

@@ -347,6 +347,14 @@ def test_snapshots_bound_the_journal(tmp_path, monkeypatch):
     assert json.dumps(engine.state(), sort_keys=True) == json.dumps(runtime.engine.state(), sort_keys=True)
 
 
+def test_growing_at_the_start_counts_from_the_nodes_that_are_there():
+    runtime = start(FIVE + "  - {trigger: start, action: {name: grow, value: 2}}\n", queue := Queue())
+    queue.sizes.append(4)
+    _, report = run(runtime)
+    assert [command.nodes for command in report.commands if command.kind == "resize"] == [6]
+    assert queue.sizes == [4, 6]
+
+
 def test_foreign_jobs_count_and_are_not_waited_for_once_nobody_tells_of_them(tmp_path):
     """They are of a group that the file may not have, are never cancelled, and fail nothing."""
     from ensemble.events import Event
