@@ -9,7 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+# A machine that others use, too, is slow at times.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
 

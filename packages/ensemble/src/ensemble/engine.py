@@ -434,7 +434,7 @@ class Engine:
         job.seen = _START
         job.started = event.time
         if job.submitted is not None:
-            self._value(job.group, "pending", event.time - job.submitted, event, out)
+            self._value(job.group, "pending", max(0.0, event.time - job.submitted), event, out)
         if timeout := self._limit(job):
             self._timers.set(event.time + timeout, "timeout", event.job)
             self._timers.thin(len(self.jobs), self._is_past)
@@ -521,7 +521,7 @@ class Engine:
         job.outcome = how = why.outcome
         again = self._again(name, job, why, event, out)
         if job.started is not None and how in ("success", "failed"):  # else it was cut short
-            self._value(job.group, "duration", event.time - job.started, event, out)
+            self._value(job.group, "duration", max(0.0, event.time - job.started), event, out)
         if not again:
             self._ended.setdefault(job.group, [0, 0])[0 if how == "success" else 1] += 1
             if how != "lost":

@@ -212,6 +212,30 @@ def test_heartbeats_drive_a_run(ensemble: Run, document: Write) -> None:
     assert sum(line["type"] == "event" and line["name"] == "tick" for line in told) == 5  # two of them are skipped
 
 
+def test_every_line_of_json_is_json_whatever_jobs_write(ensemble: Run, document: Write) -> None:
+    text = r"""
+member: local
+jobs:
+  - name: odd
+    command: [sh, -c, "echo t=nan; echo t=-inf; echo t=1e999; echo t=2; printf 't=\\377\\n'; exit 1"]
+    metrics: {t: {regex: "t=(.*)"}}
+rules:
+  - {trigger: start, action: {name: submit, label: odd}}
+  - {trigger: start, action: {name: message, value: "\u2028 \"quoted\" \\ ünï"}}
+"""
+    done = ensemble("run", "--json", document(text))
+
+    def strict(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    lines = [json.loads(line, parse_constant=strict) for line in done.stdout.split("\n") if line]
+    assert done.returncode == 1
+    assert lines, done.stderr
+    assert lines[-1]["type"] == "end"
+    assert lines[-1]["summary"]["odd-t"]["max"] == 2.0
+    assert "Traceback" not in done.stderr
+
+
 def test_debug_tells_the_events_on_stderr(ensemble: Run, document: Write) -> None:
     text = f"logging: {{debug: true}}\n{JOBS}rules: [{{trigger: start, action: {{name: submit, label: fine}}}}]\n"
     done = ensemble("run", document(text))

@@ -435,3 +435,42 @@ def test_stdin_can_be_resumed(here):
     code, out, err = here.run("run", "--resume", "d")
     assert code == 0, err
     assert "=> trigger count.a.finished" in out
+
+
+@pytest.mark.parametrize("then", [0.0, 0.02, 0.05, 0.2, None])
+def test_stopped_and_killed_while_stopping(here, then):
+    """The resumed run ends as one that nobody stopped: each job once, each decision once."""
+    witness = here.folder / "witness"
+    text = f"""
+member: local
+jobs:
+  - {{name: a, command: [sh, -c, "echo {{job}} >> {witness}; sleep 0.4"], count: 6}}
+  - {{name: b, command: [sh, -c, "echo {{job}} >> {witness}"], count: 2}}
+rules:
+  - {{trigger: start, action: {{name: submit, label: a}}}}
+  - {{trigger: metric, name: count.a.success, when: 1, action: {{name: submit, label: b, repetitions: 6}}}}
+"""
+    file = here.folder / "s.yaml"
+    file.write_text(text)
+    arguments = ("run", file, "--dir", "d", "--resume", "--cores", "2")
+    for wait in (0.6, 0.9):
+        with here.start(*arguments) as process:
+            for _ in range(500):
+                if witness.exists():
+                    break
+                time.sleep(0.01)
+            time.sleep(wait)
+            process.send_signal(signal.SIGTERM)
+            if then is not None:
+                time.sleep(then)
+                process.kill()
+            _, err = process.communicate(timeout=30)
+            assert "Traceback" not in err
+    code, _, err = here.run(*arguments)
+    assert code == 0, err
+    ran = witness.read_text().split()
+    assert len(ran) == len(set(ran)) == 6 + 12
+    with sqlite3.connect(here.folder / "d/run.sqlite") as database:
+        [fired] = database.execute("SELECT count(*) FROM decisions WHERE action = 'trigger'").fetchone()
+    database.close()
+    assert fired == 7

@@ -320,20 +320,22 @@ from ensemble.member import Options
 from ensemble.members.flux import FluxMember
 
 async def main():
-    member = FluxMember(Options(run=sys.argv[2], settings={"uri": sys.argv[1]}))
+    uri, run, journal = sys.argv[1:]
+    member = FluxMember(Options(run=run, interval=0.1, settings={"uri": uri, "journal": journal == "True"}))
     await member.open(lambda event: print(event.name, flush=True), print)
     names = [f"true.{n}" for n in range(200)]
-    await member.submit([Job(name, f"{sys.argv[2]}-{name}", Spec("true", ("true",))) for name in names])
+    await member.submit([Job(name, f"{run}-{name}", Spec(run, ("true",))) for name in names])
     await asyncio.sleep(60)
 
 asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("after", [0, 1, 40])
-def test_killed_while_it_submits_no_job_is_lost_or_doubled(after: int, flux: Instance) -> None:
-    run = next(RUNS)
-    doomed = subprocess.Popen([sys.executable, "-c", DYING, flux.uri, run], stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize(("after", "journal"), [(0, True), (1, True), (40, True), (0, False), (40, False)])
+def test_killed_while_it_submits_no_job_is_lost_or_doubled(after: int, journal: bool, flux: Instance) -> None:
+    run = f"{next(RUNS)}x"  # no other starts with it
+    command = [sys.executable, "-c", DYING, flux.uri, run, str(journal)]
+    doomed = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert doomed.stdout
     with doomed.stdout as lines:
         if after:
@@ -342,10 +344,10 @@ def test_killed_while_it_submits_no_job_is_lost_or_doubled(after: int, flux: Ins
             time.sleep(0.4)  # it is anywhere
         doomed.kill()
         doomed.wait()
-    jobs = {f"true.{n}": Job(f"true.{n}", f"{run}-true.{n}", Spec("true", ("true",))) for n in range(200)}
+    jobs = {f"true.{n}": Job(f"true.{n}", f"{run}-true.{n}", Spec(run, ("true",))) for n in range(200)}
 
     async def finish() -> None:
-        member = flux.member(run)
+        member = flux.member(run, journal=journal)
         session = Session(lambda: member)
         session.jobs = jobs
         await member.open(session.emit, session.lost)
@@ -357,12 +359,95 @@ def test_killed_while_it_submits_no_job_is_lost_or_doubled(after: int, flux: Ins
             await member.close()
 
     asyncio.run(finish())
-    found = flux("jobs", "-a", "-c0", "-n", "-o", "{id}").split()
-    mine = [jobid for jobid in found if f'"{run}"' in flux("job", "info", jobid, "jobspec")] if after == 1 else []
-    assert after != 1 or len(mine) == 200
+    found = flux("jobs", "-a", "-c0", "-n", "-o", "{name}").split()
+    assert sum(name.startswith(run) for name in found) == 200
 
 
-@pytest.mark.parametrize("settings", [{"nonsense": 1}, {"uri": 5}, {"foreign": "yes"}])
+def test_without_the_journal_one_call_an_interval_does_for_all(flux: Instance) -> None:
+    async def scenario(session: Session) -> None:
+        begun = time.monotonic()
+        names = await session.submit(["true"], count=60)
+        assert await session.outcomes(names) == {"success"}
+        assert 0 < session.member.calls["job-list.list"] <= (time.monotonic() - begun) / 0.2 + 1
+        (hosts,) = {tuple(event.context["hosts"]) for event in session.events if event.name == "alloc"}
+        assert len(hosts) == 1
+        bad = await session.submit(["true"], nodes=77, tasks=77)
+        assert await session.outcomes(bad) == {"exception"}
+        assert exceptions(session)[0][0] == "alloc"
+
+    flux.check(scenario, journal=False)
+    with pytest.raises(MemberError, match="owner"):
+        flux.check(scenario, journal=False, foreign=True)
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_jobs_that_ended_are_found_by_their_ids_without_the_history(journal: bool, flux: Instance) -> None:
+    async def scenario(session: Session) -> None:
+        names = await session.submit(["sh", "-c", "exit 2"], count=3)
+        await session.until("submit", names)
+        known = [Known(each.job, each.id) for each in session.known(names)]
+        await session.member.close(leave=True)
+        flux("queue", "drain")
+        session.events.clear()
+        session.member = session.make()
+        await session.member.open(session.emit, session.lost)
+        assert not await session.member.adopt(known)
+        assert await session.outcomes(names) == {"failed"}
+        assert session.member.calls["job-manager.events-journal"] == journal
+        assert {len(event.context["hosts"]) for event in session.events if event.name == "alloc"} == {1}
+
+    flux.check(scenario, journal=journal)
+
+
+def test_an_instance_within_a_job_is_named_by_its_id(
+    flux: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up = tmp_path / "up"
+    jobid = flux("submit", "-n1", "flux", "start", "sh", "-c", 'touch "$0"; exec sleep inf', str(up)).strip()
+    try:
+        for _ in range(200):
+            if up.exists():
+                break
+            time.sleep(0.1)
+        monkeypatch.setenv("FLUX_URI", flux.uri)
+        run = next(RUNS)
+
+        async def scenario(session: Session) -> None:
+            names = await session.submit(["sh", "-c", "flux getattr instance-level"])
+            assert await session.outcomes(names) == {"success"}
+            assert await session.output(names[0]) == b"1\n"
+
+        check_member(scenario, lambda: FluxMember(Options(run=run, settings={"uri": jobid})))
+    finally:
+        flux("cancel", jobid)
+
+
+def test_a_host_is_avoided(flux: Instance) -> None:
+    async def scenario(session: Session) -> None:
+        (host,) = set(flux("hostlist", "-e", "avail").split())  # all brokers are on this one
+        for number, (avoid, wanted) in enumerate([((host,), "exception"), (("elsewhere",), "success")]):
+            name = f"avoiding.{number}"
+            job = Job(name, f"{session.member.options.run}-{name}", Spec("avoiding", ("true",)), avoid)
+            session.jobs[name] = job
+            await session.member.submit([job])
+            assert await session.outcomes([name]) == {wanted}
+        assert exceptions(session)[0][0] == "alloc"
+
+    flux.check(scenario)
+
+
+def test_a_missing_workdir_is_told(flux: Instance) -> None:
+    async def scenario(session: Session) -> None:
+        names = await session.submit(["true"], workdir="/no/such/place")
+        found = await session.outcomes(names)
+        told = (await session.output(names[0], "err")).decode()
+        assert found == {"failed"}
+        assert "/no/such/place" in told
+
+    flux.check(scenario)
+
+
+@pytest.mark.parametrize("settings", [{"nonsense": 1}, {"uri": 5}, {"foreign": "yes"}, {"journal": "no"}])
 def test_settings_are_checked(settings: dict[str, Any]) -> None:
     with pytest.raises(MemberError):
         FluxMember(Options(settings=settings))

@@ -540,6 +540,32 @@ def test_a_server_that_is_started_again_goes_on(tmp_path):
     run(work)
 
 
+def test_no_more_than_the_capacity_after_a_restart(tmp_path):
+    """Nothing is sent before it is known what all runs have in the queue."""
+
+    async def work():
+        queues: dict[str, Queue] = {}
+
+        def in_queue() -> int:
+            return sum(len(queue.jobs) for queue in queues.values())
+
+        async with house(tmp_path / "s") as made:
+            made.queues = queues
+            made.new_queue = lambda: _with(Queue(), default="run")
+            await made.join("c1", capacity=10)
+            runs = [await made.submit(two(30)) for _ in range(2)]
+            await until(lambda: in_queue() == 10 and len(queues) == 2)
+        queues[runs[0]].adopt_faults += ["no answer yet"] * 3  # it came first, and has them all
+        async with house(tmp_path / "s") as made:
+            made.queues = queues
+            await made.join("c1", capacity=10)
+            await until(lambda: queues[runs[0]].calls["adopt"] == 4)
+            await asyncio.sleep(0.2)
+            assert in_queue() == 10
+
+    run(work)
+
+
 def test_watching_goes_on_after_the_last_line(tmp_path):
     async def work():
         async with house(tmp_path / "s") as made:

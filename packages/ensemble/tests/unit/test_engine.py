@@ -299,6 +299,12 @@ def test_pending_and_duration_are_of_jobs_that_ran_to_their_end():
     assert engine.metrics.get("mean.a-duration") == 2.0
 
 
+def test_clocks_that_differ_give_no_negative_times():
+    engine, _ = started()
+    play(engine, Event("submit", 9.0, "a.0"), Event("start", 5.0, "a.0"), Event("finish", 2.0, "a.0", {"status": 0}))
+    assert engine.metrics.get("min.a-pending") == engine.metrics.get("min.a-duration") == 0.0
+
+
 def test_an_exception_that_is_no_end_changes_no_outcome():
     engine, _ = started()
     warning = Event("exception", 1.0, "a.0", {"type": "warning", "severity": 3, "note": "hot"})

@@ -90,8 +90,12 @@ class Writer:
     def _common(self, spec: Spec) -> tuple[str, str]:
         """What all jobs of a spec share, as JSON cut short: all up to attributes.user.ensemble; attributes.system."""
         layout, count = resources(spec)
+        cwd = path_of(spec, "", self.cwd)
+        # Flux's shell runs a job in /tmp where its directory is missing: it must fail instead. A directory that is
+        # here is taken to be on the nodes, too; one that is not here may be theirs alone, so they must tell.
+        command = [*spec.argv] if not spec.workdir or Path(cwd).is_dir() else ["env", f"--chdir={cwd}", *spec.argv]
         system: dict[str, Any] = {
-            "cwd": path_of(spec, "", self.cwd),
+            "cwd": cwd,
             "duration": spec.duration,
         }
         if not self.by_token:
@@ -108,7 +112,7 @@ class Writer:
         if options:
             system["shell"] = {"options": options}
         head = json.dumps(
-            {"version": 1, "resources": layout, "tasks": [{"command": list(spec.argv), "slot": "task", "count": count}]}
+            {"version": 1, "resources": layout, "tasks": [{"command": command, "slot": "task", "count": count}]}
         )
         user: dict[str, Any] = {
             key: value for key, value in spec.attributes.items() if key not in ("group", "ensemble")

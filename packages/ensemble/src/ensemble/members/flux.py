@@ -207,10 +207,14 @@ class FluxMember(Member):
         """Those of `known` that job-list shows to run or to have ended lately; others' ids are known then, too."""
         try:
             tokens = {each.job.token: name for name, each in known.items() if name not in self._ids}
-            if tokens:
+            now: list[tuple[str, int]] | None = None
+            before: list[tuple[str, int]] | None = None
+            while tokens and (now is None or now != before):  # job-list is a moment behind the job manager
+                await asyncio.sleep(QUIET)
                 self.calls["job-list.list"] += 1
-                for name, jobid in await reactor.ask(partial(listing.find, tokens)):
-                    journal.bind(name, jobid)
+                before, now = now, await reactor.ask(partial(listing.find, tokens))
+            for name, jobid in now or ():
+                journal.bind(name, jobid)
             for name in known.keys() & self._ids.keys():
                 listing.track(name, self._ids[name])
             self.calls["job-list.list"] += 1
