@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,11 @@ from ensemble.errors import CustomError, SpecError
 from ensemble.plugins import Plugin, find_action
 
 Function = Callable[..., Any]
+
+
+def _print(*values: object, **how: Any) -> None:
+    """To stderr where nothing else is said: stdout is the run's, and with --json a program reads it."""
+    print(*values, **{"file": sys.stderr, **how})  # noqa: T201 - the user's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class Functions:
     def _run_source(self) -> dict[str, Any]:
         # Empty lines in front make the line numbers of errors those of the file.
         source = "\n" * (self._document.custom_line - 1) + self._document.custom
-        names: dict[str, Any] = {"__name__": "ensemble_custom", "Action": Action, "Rule": Rule}
+        names: dict[str, Any] = {"__name__": "ensemble_custom", "Action": Action, "Rule": Rule, "print": _print}
         exec(compile(source, self._document.file, "exec"), names)  # noqa: S102 - the user's own local file
         return names
 

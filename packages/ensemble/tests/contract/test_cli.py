@@ -199,6 +199,16 @@ custom: |
     assert "Traceback" not in done.stderr
 
 
+def test_what_a_custom_function_prints_is_not_in_the_way_of_programs(ensemble: Run, document: Write) -> None:
+    rules = """rules: [{trigger: start, action: {name: custom, label: f}}]
+custom: |
+  def f(**kwargs):
+      print('oh', 1)
+"""
+    done = ensemble("run", "--json", document(JOBS + rules))
+    assert (end_of(done)["met"], "oh 1\n" in done.stderr) == (True, True)
+
+
 def test_heartbeats_drive_a_run(ensemble: Run, document: Write) -> None:
     text = f"""logging: {{heartbeat: 0.1}}
 {JOBS}rules:
