@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 # How far an attempt has come: the places of ensemble.events.COURSE, from 1; 0: not submitted.
@@ -102,12 +102,8 @@ class JobState:
         return job
 
 
-class Jobs(dict[str, JobState]):
-    """The attempts that have not been cleaned up, by name, in the order in which they were made."""
-
-    def of_group(self, group: str) -> Iterator[str]:
-        """The names of those that have not ended."""
-        return (name for name, job in self.items() if job.group == group and not job.ended)
+# The attempts that have not been cleaned up, by name, in the order in which they were made.
+Jobs = dict[str, JobState]
 
 
 def attempt_name(group: str, index: int, attempt: int) -> str:

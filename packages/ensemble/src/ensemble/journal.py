@@ -314,21 +314,6 @@ def _take(folder: Path) -> int:
     return descriptor
 
 
-def is_owned(folder: Path) -> bool:
-    """Whether some process runs it now."""
-    try:
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def _connect(folder: Path, *, durable: bool) -> sqlite3.Connection:
     database = sqlite3.connect(folder / DATABASE, timeout=30.0, isolation_level="IMMEDIATE")
     database.execute(f"PRAGMA journal_mode = {'TRUNCATE' if on_network(folder) else 'WAL'}")

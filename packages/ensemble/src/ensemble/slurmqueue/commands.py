@@ -24,7 +24,6 @@ KEPT = (
     *("SLURM_CONF", "SLURM_JWT", "SLURM_CONF_SERVER"),
     *(f"SBATCH_{name}" for name in ("ACCOUNT", "CONSTRAINT", "PARTITION", "QOS", "RESERVATION", "WCKEY")),
 )
-PING = 15.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
