@@ -11,6 +11,7 @@ from jobspec.auth import AuthStep
 from jobspec.environ import clean
 from jobspec.errors import StepFailed
 from jobspec.facts import Fact
+from jobspec.interrupt import whole
 from jobspec.job import Job
 from jobspec.profile import DEFAULT, Profile
 from jobspec.steps import StepBase
@@ -113,26 +114,33 @@ class TransformerBase:
     def wait(self, job: str, output: TextIO | None) -> int:
         """Wait until the job has ended; its exit code. Its output goes to `output` meanwhile, where that is given."""
         command = self.follow(job, watch=output is not None)
-        with subprocess.Popen(
-            command.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            env=clean(),
-            text=True,
-            errors="replace",
-            start_new_session=True,  # Ctrl-C at the terminal is for us
-        ) as process:
-            try:
-                for line in process.stdout or ():
-                    if output is not None:
-                        output.write(line)
-                        output.flush()
-            except BaseException:
-                # We were interrupted: the job goes on, and we don't wait for it. Asked politely, the follower
-                # may pass the signal to the job and wait for its end, as `flux job attach` does.
+        process: subprocess.Popen[str] | None = None
+        try:
+            with whole():  # a signal between its start and the lines below would leave us waiting for its end
+                process = subprocess.Popen(
+                    command.argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    env=clean(),
+                    text=True,
+                    errors="replace",
+                    start_new_session=True,  # Ctrl-C at the terminal is for us
+                )
+            for line in process.stdout or ():
+                if output is not None:
+                    output.write(line)
+                    output.flush()
+            return process.wait()
+        except BaseException:
+            # We were interrupted: the job goes on, and we don't wait for it. Asked politely, the follower
+            # may pass the signal to the job and wait for its end, as `flux job attach` does.
+            if process is not None:
                 process.kill()
-                raise
-        return process.returncode
+                process.wait()
+            raise
+        finally:
+            if process is not None and process.stdout:
+                process.stdout.close()
 
     def settle(self, pending: list[str]) -> bool:
         """The run has no more steps; `pending` are the jobs that it did not wait for.
