@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobspec import patterns
+from jobspec import arrays, patterns
 from jobspec.explain import job_dict
 from jobspec.job import Array, Job
 
@@ -59,6 +59,6 @@ def meaning(job: Job) -> dict[str, Any]:
 
 def indexes(array: Array) -> object:
     """The set of the indexes, or their ranges where they are too many to list."""
-    if sum((last - first) // step + 1 for first, last, step in array.ranges) > _MOST_INDEXES:
+    if arrays.count(array.ranges) > _MOST_INDEXES:
         return tuple(sorted(array.ranges))
-    return frozenset(index for first, last, step in array.ranges for index in range(first, last + 1, step))
+    return frozenset(arrays.elements(array.ranges))

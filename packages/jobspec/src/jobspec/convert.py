@@ -10,7 +10,7 @@ from jobspec.job import SHAPING, Job
 from jobspec.merge import merged
 from jobspec.profile import DEFAULT, Profile
 from jobspec.reading import Directive, Problem, Reading
-from jobspec.report import APPROXIMATE, DROPPED, EXACT, IGNORED, WORST, Entry, Fate
+from jobspec.report import APPROXIMATE, DROPPED, EXACT, IGNORED, RANK, Entry, Fate, printable
 from jobspec.systems import SYSTEMS, writer
 from jobspec.templates import FILL_IN
 from jobspec.writing import File, Saying, Script
@@ -145,7 +145,7 @@ def _entry(directive: Directive, say: Saying) -> Entry:
     fates = [say.fates.get(field, (EXACT, "")) for field in directive.fields]
     if "native" in directive.fields and directive.option in say.options:
         fates = [say.options[directive.option]]
-    fate: Fate = min((fate for fate, _ in fates), key=WORST.index, default=DROPPED)
+    fate: Fate = max((fate for fate, _ in fates), key=RANK.__getitem__, default=DROPPED)
     why = "; ".join(dict.fromkeys(why for one, why in fates if one == fate and why))
     if fate == EXACT and directive.why and not say.same:
         fate, why = APPROXIMATE, directive.why
@@ -161,7 +161,6 @@ def _annotated(file: File, entries: list[Entry]) -> File:
 
 
 def _note(entry: Entry) -> str:
-    text = entry.text if entry.text.isprintable() else entry.text.encode("unicode_escape", "replace").decode()
     why = f": {entry.why}" if entry.why else ""
     # Words in front of what may look like a directive: no system takes the line for one of its own.
-    return f"# jobspec: line {entry.line}: {text}: {entry.fate}{why}"
+    return f"# jobspec: line {entry.line}: {printable(entry.text)}: {entry.fate}{why}"

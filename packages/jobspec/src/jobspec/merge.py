@@ -6,8 +6,6 @@ from dataclasses import replace
 
 from jobspec.job import Gpus, Job, Nodes
 
-_WHY = "the components of a heterogeneous job become one job that is large enough for each of them"
-
 
 def merged(jobs: tuple[Job, ...]) -> tuple[Job, list[str]]:
     """The smallest single job in which all components fit, and the names of the fields that are approximate.

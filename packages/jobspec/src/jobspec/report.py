@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +11,14 @@ APPROXIMATE: Literal["approximate"] = "approximate"
 DROPPED: Literal["dropped"] = "dropped"
 IGNORED: Literal["ignored"] = "ignored"  # the source scheduler itself does not obey it
 Fate = Literal["exact", "approximate", "dropped", "ignored"]
-WORST: tuple[Fate, ...] = (DROPPED, APPROXIMATE, EXACT, IGNORED)
+FATES: tuple[Fate, ...] = (EXACT, APPROXIMATE, DROPPED, IGNORED)
+# Of several things that are said of one field, the highest counts.
+RANK: Mapping[Fate, int] = {EXACT: 0, APPROXIMATE: 1, DROPPED: 2}
+
+
+def printable(text: str) -> str:
+    """The text with what no terminal and no comment should get escaped."""
+    return text if text.isprintable() else text.encode("unicode_escape", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,13 @@ from jobspec.body.commands import family
 from jobspec.job import Job
 from jobspec.profile import DEFAULT, Profile
 from jobspec.renaming import RENAMED, renamed
-from jobspec.report import APPROXIMATE, DROPPED, EXACT, Fate
+from jobspec.report import APPROXIMATE, DROPPED, EXACT, RANK, Fate
 from jobspec.systems import SYSTEMS
 
 _EMPTY = Job()
 # Not values of their own: they say how to read the others.
 _ASIDE = {"system", "where"}
 FIELDS = tuple(field.name for field in fields(Job) if field.name not in _ASIDE)
-_RANK = {EXACT: 0, APPROXIMATE: 1, DROPPED: 2}
 _MAPPED = {"queue": "queues", "account": "accounts", "qos": "qos"}
 
 
@@ -53,10 +52,6 @@ class Script:
             case _:
                 return None
         return replace(self, shim=(line, *self.shim))
-
-    def with_shim(self, *lines: str) -> Script:
-        """The same with further lines at the end of the shim."""
-        return replace(self, shim=(*self.shim, *lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +127,7 @@ class Saying:
         if field not in FIELDS:
             raise KeyError(field)
         known = self.fates.get(field)
-        if known is None or _RANK[fate] > _RANK[known[0]]:
+        if known is None or RANK[fate] > RANK[known[0]]:
             self.fates[field] = (fate, why)
         elif why and fate == known[0] and why not in known[1]:
             self.fates[field] = (fate, f"{known[1]}; {why}")
@@ -142,6 +137,12 @@ class Saying:
         for field, why in reasons:
             if self.asked(field):
                 self.drop(field, why)
+
+    def drop_native(self) -> None:
+        """The options that only the source's system has."""
+        if self.job.native:
+            source = SYSTEMS.get(self.job.system)
+            self.drop("native", f"only {source.label if source else 'its own system'} has it")
 
     def named(self, field: str) -> str | None:
         """A queue, account or QOS as the profile maps it; None where there is none, or the profile drops it."""

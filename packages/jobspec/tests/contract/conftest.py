@@ -1,4 +1,4 @@
-"""A Grid Engine of one host, for the tests that ask a real one: a cell of its own on its own ports."""
+"""What the tests that ask real schedulers share: free ports, and a Grid Engine of one host, in a cell of its own."""
 
 from __future__ import annotations
 
@@ -29,14 +29,20 @@ qsort_args NONE
 """
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [str(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+@pytest.fixture(scope="session")
+def free_ports():
+    """So many ports that nothing listens on now: `free_ports(2)`."""
+
+    def find(count):
+        sockets = [socket.socket() for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        ports = [one.getsockname()[1] for one in sockets]
+        for one in sockets:
+            one.close()
+        return ports
+
+    return find
 
 
 def ask(environ, *command):
@@ -53,7 +59,7 @@ def changed(environ, folder, show, change, values):
 
 
 @pytest.fixture(scope="session")
-def cell(tmp_path_factory):
+def cell(tmp_path_factory, free_ports):
     """The environment from which a Grid Engine of one host is reached."""
     if os.geteuid() or not (shutil.which("qsub") and (SHARE / "scripts" / "init_cluster").exists()):
         pytest.skip("needs root and Grid Engine with its daemons (sge_qmaster, sge_execd)")
@@ -71,7 +77,7 @@ def cell(tmp_path_factory):
     )
     common.joinpath("host_aliases").write_text(f"localhost {socket.gethostname()}\n")
     common.joinpath("act_qmaster").write_text("localhost\n")
-    ports = dict(zip(("SGE_QMASTER_PORT", "SGE_EXECD_PORT"), free_ports(2), strict=True))
+    ports = dict(zip(("SGE_QMASTER_PORT", "SGE_EXECD_PORT"), map(str, free_ports(2)), strict=True))
     environ = {**os.environ, **ports, "SGE_ROOT": str(root), "SGE_CELL": "default", "SGE_ND": "1"}
     script = SHARE / "scripts" / "init_cluster"
     subprocess.run(["sh", script, root, "default", spool / "spooldb", "root"], env=environ, check=True)

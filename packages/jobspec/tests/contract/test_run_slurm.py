@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -44,18 +43,8 @@ PartitionName=main Nodes=n[1-2] Default=YES MaxTime=1:00:00
 """
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, free_ports):
     """The environment from which a Slurm of two nodes is reached."""
     path = f"{os.environ['PATH']}:/usr/sbin"
     daemons = ("munged", "slurmctld", "slurmd", "sbatch")

@@ -10,7 +10,6 @@ import os
 import random
 import re
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -127,20 +126,10 @@ function slurm_job_modify() return slurm.SUCCESS end
 UNSET = {"4294967294", "65534", "1.844674407371e+19"}
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 class Cluster:
     """A slurmctld without any slurmd."""
 
-    def __init__(self, folder: Path, features, gres, licenses):
+    def __init__(self, folder: Path, ports, features, gres, licenses):
         self.folder = folder
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))},
@@ -148,7 +137,7 @@ class Cluster:
         }
         names = {"features": features, "gres": gres, "licenses": licenses}
         listed = {key: ",".join(sorted(value)) for key, value in names.items()}
-        (folder / "slurm.conf").write_text(CONF.format(folder=folder, ports=free_ports(2), **listed))
+        (folder / "slurm.conf").write_text(CONF.format(folder=folder, ports=ports, **listed))
         (folder / "gres.conf").write_text("NodeName=n[1-4000] Name=gpu Count=8\n")
         keys = ", ".join(f'"{key}"' for key in SENT)
         (folder / "job_submit.lua").write_text(LUA.format(folder=folder, keys=keys))
@@ -201,7 +190,7 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(slurm_corpus, tmp_path_factory):
+def cluster(slurm_corpus, free_ports):
     if missing := [name for name in ("sbatch", "slurmctld", "scontrol", "munged") if not shutil.which(name)]:
         pytest.skip(f"Slurm is not installed: no {missing[0]}")
     if os.geteuid():
@@ -215,7 +204,7 @@ def cluster(slurm_corpus, tmp_path_factory):
             licenses |= {f"{name}:1000" for name, _ in job.licenses}
     folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/jobspec-slurm-XXXXXX"], text=True).strip())
     folder.chmod(0o755)
-    running = Cluster(folder, features, gres, licenses)
+    running = Cluster(folder, free_ports(2), features, gres, licenses)
     try:
         yield running
     finally:

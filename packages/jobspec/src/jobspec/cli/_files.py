@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from jobspec.job import Job
     from jobspec.profile import Profile
     from jobspec.reading import Problem, Reading
 
@@ -87,6 +88,15 @@ def say(text: str, count: int) -> None:
 
 def _bar(count: int) -> bool:
     return count >= _MANY and sys.stderr.isatty()
+
+
+def accepted(file: str, reading: Reading) -> tuple[Job, ...]:
+    """The jobs of a reading. Raises JobspecError where its scheduler refuses the file."""
+    from jobspec.errors import JobspecError
+
+    for problem in reading.errors:
+        raise JobspecError(problem_text(file, problem, "error"))
+    return reading.jobs
 
 
 def problem_text(file: str, problem: Problem, word: str) -> str:

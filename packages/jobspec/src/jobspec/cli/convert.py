@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from resources.clikit import echo_json, json_option, table
 
-from jobspec.cli._files import Read, load, problem_text, profile_option, progress, read_all, say, source_option
+from jobspec.cli._files import Read, accepted, load, profile_option, progress, read_all, say, source_option
+from jobspec.report import FATES, printable
 
 if TYPE_CHECKING:
     from jobspec.convert import Conversion
-
-FATES = ("exact", "approximate", "dropped", "ignored")
 
 
 @click.command()
@@ -64,8 +63,7 @@ def convert(
     for item in progress(read_all(files, source, profile), len(files)):
         lost = False
         try:
-            if not item.reading.accepted:
-                raise JobspecError(problem_text(item.file, item.reading.errors[0], "error"))
+            accepted(item.file, item.reading)
             result = convert_one(item.text, item.reading, target, profile, file=item.file, annotate=annotate)
             lost = strict and bool(result.lost())
             written = output.write(item.file, result) if output and not lost else []
@@ -216,5 +214,4 @@ def _counts(tally: Counter[str], names: tuple[str, ...]) -> str:
 
 
 def _cell(text: str) -> str:
-    text = " ".join(text.split())
-    return text if text.isprintable() else text.encode("unicode_escape", "replace").decode()
+    return printable(" ".join(text.split()))

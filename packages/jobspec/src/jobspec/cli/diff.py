@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from resources.clikit import echo_json, json_option, table
 
-from jobspec.cli._files import load, profile_option, read_all
+from jobspec.cli._files import accepted, load, profile_option, read_all
 
 
 @click.command()
@@ -19,15 +19,9 @@ def diff(a: str, b: str, profile_file: str | None, as_json: bool) -> None:
     Exits 1 where they differ.
     """
     from jobspec.compare import differences
-    from jobspec.errors import JobspecError
 
-    first, second = read_all((a, b), "", load(profile_file))
-    for item in (first, second):
-        for problem in item.reading.errors:
-            from jobspec.cli._files import problem_text
-
-            raise JobspecError(problem_text(item.file, problem, "error"))
-    found = differences(first.reading.jobs, second.reading.jobs)
+    first, second = [accepted(item.file, item.reading) for item in read_all((a, b), "", load(profile_file))]
+    found = differences(first, second)
     if as_json:
         rows = [{"field": field, "a": one, "b": other} for field, one, other in found]
         echo_json({"a": a, "b": b, "same": not found, "differences": rows})

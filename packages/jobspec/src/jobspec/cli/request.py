@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from resources.clikit import echo_json, json_option
 
-from jobspec.cli._files import load, problem_text, profile_option, read_all, source_option
+from jobspec.cli._files import accepted, load, problem_text, profile_option, read_all, source_option
 
 
 @click.command()
@@ -20,15 +20,12 @@ def request(file: str, source: str, profile_file: str | None, as_json: bool) -> 
     """
     from resources.documents import dump_request
 
-    from jobspec.errors import JobspecError
     from jobspec.merge import merged
     from jobspec.reading import Problem
     from jobspec.request import request as request_of
 
     [item] = read_all((file,), source, load(profile_file))
-    for problem in item.reading.errors:
-        raise JobspecError(problem_text(file, problem, "error"))
-    job, approximate = merged(item.reading.jobs)
+    job, approximate = merged(accepted(file, item.reading))
     need, notes = request_of(job)
     asked = {(one.line, one.column): f"{' '.join(one.text.split())}: " for one in item.reading.directives}
     said = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from resources.clikit import echo_json, json_option, one_stdin, read_argument
 
-from jobspec.cli._files import load, problem_text, profile_option, source_option
+from jobspec.cli._files import accepted, load, profile_option, source_option
 
 if TYPE_CHECKING:
     from jobspec.profile import Profile
@@ -62,7 +62,5 @@ def _wanted(file: str, source: str, profile: Profile) -> Iterable[Wanted]:
             return list(wanted_of_document(document.load(text)))
         except DocumentError as error:
             raise JobspecError(f"{file}: {error}") from None
-    reading = readers.read(text, readers.source_system(source) if source else "", profile)
-    for problem in reading.errors:
-        raise JobspecError(problem_text(file, problem, "error"))
-    return [wanted_of_jobs(reading.jobs)]
+    reading = readers.read(text, readers.source_system(source) if source else foreign, profile)
+    return [wanted_of_jobs(accepted(file, reading))]

@@ -25,7 +25,7 @@ KINDS = {
 }
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?::(.*))?\Z", re.DOTALL)
 _ID = re.compile(r"[^\s,?#:]+\Z")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?\Z")
 EVERYTHING = {"-*", "-/.*/"}
 _FLAGS = {"debug", "waitable", "novalidate"}
@@ -64,7 +64,7 @@ def environment(rules: Sequence[str]) -> Environment | None:
         name, assigned, value = rule.partition("=")
         if rule in EVERYTHING and index == 0:
             everything = False
-        elif not _VARIABLE.match(name):
+        elif not VARIABLE.match(name):
             return None
         elif not assigned:
             names.append(name)

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from jobspec.flux import constraints
 from jobspec.flux.arrays import array_text, each_its_own, submissions
 from jobspec.flux.layout import KIN, Layout, gpu_type, layout
-from jobspec.flux.lists import KINDS
+from jobspec.flux.lists import KINDS, VARIABLE
 from jobspec.flux.options import KINDS as OPTIONS
 from jobspec.flux.urgency import urgency
 from jobspec.flux.values import LONGEST, duration, signal_number
@@ -34,7 +34,6 @@ _CANT = (
 _NO_CONTROL = "it holds a control character"
 _OWN_ID = re.compile(r"[A-Za-z0-9ƒ_.-]{1,80}\Z")
 _EITHER = re.compile(r"[^\s&|()\[\]*,'\"`]+(?:\|[^\s&|()\[\]*,'\"`]+)+\Z")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def options(say: Saying) -> tuple[Layout, list[Option]]:
@@ -231,9 +230,9 @@ def _environment(say: Saying, found: list[Option]) -> None:
         return
     if not wanted.all:
         found.append(("env-remove", "*"))
-        found += [("env", name) for name in wanted.names if _VARIABLE.match(name)]
+        found += [("env", name) for name in wanted.names if VARIABLE.match(name)]
     for name, value in wanted.values:
-        if not _VARIABLE.match(name) or not value.isprintable() or "{{" in value:
+        if not VARIABLE.match(name) or not value.isprintable() or "{{" in value:
             say.approximate("environment", f"not {name[:40]}: the name or the value can't be written")
         else:
             found.append(("env", f"{name}={value.replace('$', '$$')}"))

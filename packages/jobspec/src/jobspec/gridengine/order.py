@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from jobspec import arrays
 from jobspec.errors import JobspecError
-from jobspec.gridengine import arrays
 from jobspec.gridengine.derive import NOTIFY_S
 from jobspec.gridengine.words import job_name, line, word
 from jobspec.writing import Saying, Script

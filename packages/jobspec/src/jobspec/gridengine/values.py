@@ -19,7 +19,6 @@ _FACTORS: dict[str, int] = {"": 1} | {
 }
 _RANGE = re.compile(r"\+?(\d{1,10})(?:\D(.*))?", re.ASCII)
 _LARGEST = 2**31 - 1
-INFINITY = 9_999_999  # what qsub puts for a missing upper end
 _MOST_INDEXES = 100_000
 _DATE = re.compile(r"(\d{2})?(\d{2})?(\d{2})(\d{2})(\d{2})(\d{2})(?:\.(\d{2})?)?", re.ASCII)
 

@@ -255,9 +255,7 @@ def _mail(say: Saying) -> list[str]:
 def _native(say: Saying) -> list[str]:
     job = say.job
     if not say.same:
-        if job.native:
-            source = SYSTEMS.get(job.system)
-            say.drop("native", f"only {source.label if source else 'its own system'} has it")
+        say.drop_native()
         return []
     say.exact("native")
     lines = []

@@ -9,8 +9,7 @@ from pathlib import PurePosixPath
 from resources.errors import InputError
 from resources.hostlist import expand
 
-from jobspec.gridengine import arrays
-from jobspec.systems import SYSTEMS
+from jobspec import arrays
 from jobspec.writing import File, Saying, Script
 
 SUFFIX = ".sub"
@@ -120,9 +119,7 @@ def _identity(say: Saying) -> list[str]:
             say.drop("priority", "a priority of HTCondor is a number")
     if job.requeue is not None:
         _requeue(say, lines)
-    if job.native:
-        source = SYSTEMS.get(job.system)
-        say.drop("native", f"only {source.label if source else 'its own system'} has it")
+    say.drop_native()
     return lines
 
 

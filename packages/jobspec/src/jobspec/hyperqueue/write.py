@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 
-from jobspec.gridengine import arrays
-from jobspec.systems import SYSTEMS
+from jobspec import arrays
 from jobspec.writing import File, Saying, Script
 
 SUFFIX = ".hq.sh"
@@ -53,9 +52,7 @@ def write(say: Saying, script: Script) -> list[File]:
         *_environment(say),
         *_array(say),
     ]
-    if say.job.native:
-        source = SYSTEMS.get(say.job.system)
-        say.drop("native", f"only {source.label if source else 'its own system'} has it")
+    say.drop_native()
     return [File(SUFFIX, script.text(lines), len(lines) + bool(script.shebang))]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from jobspec import arrays
 from jobspec.job import Array
 
 MOST = 100_000  # completions of an Indexed Job ("Jobs", .spec.completions)
@@ -21,18 +22,13 @@ class Indexes:
 def indexes(array: Array, variable: str) -> Indexes | None:
     """The elements of an array in increasing order; None where there are too many, or none."""
     ranges = [one for one in array.ranges if one[1] >= one[0] and one[2] > 0]
-    count = sum(_size(one) for one in ranges)
+    count = arrays.count(ranges)
     if not 0 < count <= MOST:
         return None
     if len(ranges) > 1:
-        elements = sorted({index for first, last, step in ranges for index in range(first, last + 1, step)})
+        elements = arrays.elements(ranges)
         ranges, count = list(_runs(elements)), len(elements)
     return Indexes(count, _expression(ranges, variable))
-
-
-def _size(one: tuple[int, int, int]) -> int:
-    first, last, step = one
-    return (last - first) // step + 1
 
 
 def _runs(elements: list[int]) -> Iterator[tuple[int, int, int]]:
@@ -53,7 +49,7 @@ def _expression(ranges: Iterable[tuple[int, int, int]], variable: str) -> str:
     parts, before = [], 0
     *others, last = ranges
     for one in others:
-        size = _size(one)
+        size = arrays.size(one)
         parts.append(f"{variable} < {before + size} ? {_one(one, before, variable)} : ")
         before += size
     return "".join(parts) + _one(last, before, variable)

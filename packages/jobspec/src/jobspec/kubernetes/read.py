@@ -125,8 +125,9 @@ def _same_quantities(wanted: dict[str, Any], made: dict[str, Any]) -> dict[str, 
     theirs = wanted["spec"]["template"]["spec"]["containers"][0].get("resources") or {}
     for kind in ("requests", "limits"):
         for name, text in (theirs.get(kind) or {}).items():
-            if name in ours[kind] and quantity(text) == quantity(ours[kind][name]):
-                theirs[kind][name] = ours[kind][name]
+            spelled = ours.get(kind, {}).get(name)
+            if spelled is not None and quantity(text) == quantity(spelled):
+                theirs[kind][name] = spelled
     return wanted
 
 

@@ -18,7 +18,6 @@ _NOT_ON = re.compile(r"hname\s{0,9}!=\s{0,9}['\"]?([A-Za-z0-9][A-Za-z0-9._-]{0,2
 _USE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*([^\s=,:/]{1,64})(?:/(host|task|job))?\s*", re.ASCII)
 _CORES = re.compile(r"core(?:\(([0-9]{1,9})\))?", re.ASCII)
 _SPAN = re.compile(r"\s*(hosts|ptile|block|stripe)(?:\s*=\s*([^\s,\]]{1,400}))?", re.ASCII)
-SECTIONS = ("select", "order", "rusage", "span", "same", "cu", "affinity")
 
 
 @dataclass(frozen=True, slots=True)

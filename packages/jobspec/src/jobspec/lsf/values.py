@@ -11,8 +11,8 @@ from decimal import Decimal
 
 from resources.units import shown
 
+from jobspec.arrays import once
 from jobspec.job import Array, Begin, Dependency, Environment
-from jobspec.slurm.texts import once
 
 LARGEST = 2**31 - 1
 _MINUTES = re.compile(r"(?:([0-9]{1,9}):)?([0-9]{1,9})(?:/([^\s/]{1,255}))?", re.ASCII)

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from resources.errors import InputError
 from resources.hostlist import expand
 
+from jobspec import arrays
 from jobspec.body.commands import family
-from jobspec.gridengine import arrays
 from jobspec.oar.options import DEFAULT_SIGNAL, SHORT, SIGNALS, TAGS
 from jobspec.oar.shape import resources
 from jobspec.systems import SYSTEMS
@@ -192,7 +192,7 @@ def _array(say: Saying, script: Script, shim: list[str]) -> list[str]:
     if array.throttle:
         say.approximate("array", f"OAR can't limit how many of an array run at once: not {array.throttle}, but all")
     spans = arrays.spans(array)
-    count = sum(map(arrays.size, spans))
+    count = arrays.count(spans)
     first, _, step = spans[0]
     if (first, step, len(spans)) != (1, 1, 1):
         kind = family(script.shebang, None)
@@ -286,9 +286,7 @@ def _environment(say: Saying, script: Script, shim: list[str]) -> None:
 def _native(say: Saying) -> list[str]:
     job = say.job
     if not say.same:
-        if job.native:
-            source = SYSTEMS.get(job.system)
-            say.drop("native", f"only {source.label if source else 'its own system'} has it")
+        say.drop_native()
         return []
     say.exact("native")
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from jobspec.arrays import count, elements
 from jobspec.errors import JobspecError
 from jobspec.job import Array
 from jobspec.writing import File, Saying, Script
@@ -15,9 +16,9 @@ Range = tuple[int, int, int]
 
 def progressions(array: Array) -> list[Range]:
     """The set of indexes as arithmetic progressions (first, last, step), each index once."""
-    if sum((last - first) // step + 1 for first, last, step in array.ranges) > _LARGEST:
+    if count(array.ranges) > _LARGEST:
         return [(first, last - (last - first) % step, step) for first, last, step in array.ranges]
-    indexes = sorted({index for first, last, step in array.ranges for index in range(first, last + 1, step)})
+    indexes = elements(array.ranges)
     found: list[Range] = []
     at = 0
     while at < len(indexes):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from resources.units import shown
 
+from jobspec.pbs.values import split_list
+
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,254}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\[\]-]{0,254}", re.ASCII)
@@ -45,8 +47,8 @@ class Chunk:
 def select(text: str) -> list[Chunk]:
     """`[N:]name=value[:name=value...][+...]`. Raises ValueError."""
     chunks, at = [], 0
-    for kind in _kinds(_split(text, "+")):
-        parts = _split(kind, ":")
+    for kind in _kinds(split_list(text, "+")):
+        parts = split_list(kind, ":")
         count, start = 1, at
         if _COUNT.fullmatch(parts[0]):
             count = int(parts[0])
@@ -117,19 +119,3 @@ def place(text: str) -> tuple[str, str, str]:
             raise ValueError(f"{shown(part)} is no part of a placement")
         found[where] = part
     return found[0], found[1], found[2]
-
-
-def _split(text: str, mark: str) -> list[str]:
-    """At the marks that are not in quotes."""
-    if not ('"' in text or "'" in text):
-        return text.split(mark)
-    parts, quote, start = [], "", 0
-    for at, letter in enumerate(text):
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "\"'":
-            quote = letter
-        elif letter == mark:
-            parts.append(text[start:at])
-            start = at + 1
-    return [*parts, text[start:]]

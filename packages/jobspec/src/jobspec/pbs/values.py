@@ -9,8 +9,8 @@ import re
 
 from resources.units import shown
 
+from jobspec.arrays import once
 from jobspec.job import Array, Begin
-from jobspec.slurm.texts import once
 
 _SIZE = re.compile(r"([0-9]{1,18})([kmgtp]?)([bw]?)", re.ASCII | re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(?:([0-9]{1,9}):)?([0-9]{1,9}):)?([0-9]{1,12})(?:\.([0-9]{0,9}))?", re.ASCII)
@@ -155,17 +155,17 @@ _ARRAYS = {
 }
 
 
-def split_list(text: str) -> list[str]:
-    """A list at its commas, but for those in quotes."""
+def split_list(text: str, mark: str = ",") -> list[str]:
+    """A list at its marks, but for those in quotes."""
     if not ("'" in text or '"' in text):
-        return text.split(",")
+        return text.split(mark)
     parts, quote, start = [], "", 0
     for at, letter in enumerate(text):
         if quote:
             quote = "" if letter == quote else quote
         elif letter in "\"'":
             quote = letter
-        elif letter == ",":
+        elif letter == mark:
             parts.append(text[start:at])
             start = at + 1
     return [*parts, text[start:]]

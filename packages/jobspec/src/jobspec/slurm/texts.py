@@ -5,19 +5,18 @@ Each gives what the value means and raises ValueError where sbatch or slurmctld 
 
 from __future__ import annotations
 
-import itertools
 import re
 import signal as signals
 from collections.abc import Sequence
 
 from resources.units import shown
 
+from jobspec.arrays import merge
 from jobspec.job import Array, Constraint, Dependency, Environment, Signal
 
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?", re.ASCII)
 _LEADING = re.compile(r"[0-9]{1,9}", re.ASCII)
 LARGEST_INDEX = 4_000_000  # slurm.conf(5), MaxArraySize
-_MERGED = 100_000  # elements: longer lists keep their text
 
 
 def array(text: str) -> Array | None:
@@ -47,29 +46,6 @@ def _range(part: str, text: str) -> tuple[int, int, int]:
     if last < first or not step or last > LARGEST_INDEX:
         raise ValueError(f"{shown(text)}: {shown(part)} is no range of array indexes")
     return first, last - (last - first) % step, step
-
-
-def merge(ranges: Sequence[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
-    """The same indexes once each and in order: one range if their distances are equal, else the runs of neighbours."""
-    if len(ranges) == 1 or sum((last - first) // step + 1 for first, last, step in ranges) > _MERGED:
-        return tuple(ranges)
-    indexes = sorted({index for first, last, step in ranges for index in range(first, last + 1, step)})
-    steps = {after - before for before, after in itertools.pairwise(indexes)}
-    if len(steps) < 2:
-        return ((indexes[0], indexes[-1], steps.pop() if steps else 1),)
-    found, start = [], indexes[0]
-    for before, after in itertools.pairwise([*indexes, -1]):
-        if after != before + 1:
-            found.append((start, before, 1))
-            start = after
-    return tuple(found)
-
-
-def once(ranges: Sequence[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
-    """The ranges as they are; merged where an index is in more than one of them."""
-    merged = merge(ranges)
-    sizes = (sum((last - first) // step + 1 for first, last, step in some) for some in (ranges, merged))
-    return tuple(ranges) if next(sizes) == next(sizes) else merged
 
 
 def held_array(ranges: Sequence[tuple[int, int, int]]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 from typing import ClassVar, TextIO
 
+from jobspec import steps
 from jobspec.actions import Action, CommandAction, Launch
+from jobspec.auth import AuthStep
 from jobspec.environ import clean
 from jobspec.errors import StepFailed
 from jobspec.facts import Fact
@@ -185,3 +187,17 @@ def call(command: CommandAction, *, timeout: float | None = None) -> str:
         said = " ".join(done.stderr.split())[:300] or f"exit code {done.returncode}"
         raise StepFailed(f"{' '.join(command.argv[:2])}: {said}")
     return done.stdout
+
+
+def offer_steps(transformer: type[TransformerBase]) -> None:
+    """Register the steps that are the same everywhere; how a stage reaches other nodes is each one's own."""
+    for step in (
+        steps.WriterStep,
+        steps.CopyStep,
+        steps.SetStep,
+        steps.UnsetStep,
+        AuthStep,
+        steps.SubmitStep,
+        steps.BatchStep,
+    ):
+        transformer.register_step(step)

@@ -18,12 +18,11 @@ from typing import ClassVar, TextIO
 
 from jobspec import steps
 from jobspec.actions import Action, CommandAction, FileAction, Launch
-from jobspec.auth import AuthStep
 from jobspec.environ import KEPT
 from jobspec.errors import JobEnded, StepFailed
 from jobspec.job import Job
 from jobspec.stage import PRIVATE, write_file
-from jobspec.transformer._base import ASKING, TransformerBase, call
+from jobspec.transformer._base import ASKING, TransformerBase, call, offer_steps
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between two looks at a job
 PATIENCE = 120.0  # seconds without an answer: a scheduler that restarts is back by then
@@ -234,18 +233,9 @@ def gpus_per_task(job: Job) -> int:
     return sum(gpus.count for gpus in job.gpus)
 
 
-def offer_steps(transformer: type[TransformerBase]) -> None:
+def offer_shared_steps(transformer: type[TransformerBase]) -> None:
     """Register the shared steps; a stage lies on a file system that all nodes see, so there is nothing to copy."""
-    for step in (
-        steps.WriterStep,
-        steps.CopyStep,
-        steps.SetStep,
-        steps.UnsetStep,
-        AuthStep,
-        steps.SubmitStep,
-        steps.BatchStep,
-    ):
-        transformer.register_step(step)
+    offer_steps(transformer)
     transformer.register_step(SharedStage)
 
 

@@ -20,10 +20,9 @@ from resources.machine import hostname
 
 from jobspec import steps
 from jobspec.actions import Action, CommandAction, Launch
-from jobspec.auth import AuthStep
 from jobspec.errors import DocumentError, StepFailed
 from jobspec.job import Job
-from jobspec.transformer._base import ASKING, TransformerBase, call
+from jobspec.transformer._base import ASKING, TransformerBase, call, offer_steps
 
 if TYPE_CHECKING:
     from jobspec.runner import Run
@@ -201,14 +200,5 @@ def _attribute(name: str) -> str:
     return call(CommandAction(("flux", "getattr", name))).strip()
 
 
-for _step in (
-    steps.WriterStep,
-    steps.CopyStep,
-    steps.SetStep,
-    steps.UnsetStep,
-    AuthStep,
-    StageStep,
-    steps.SubmitStep,
-    steps.BatchStep,
-):
-    Transformer.register_step(_step)
+offer_steps(Transformer)
+Transformer.register_step(StageStep)

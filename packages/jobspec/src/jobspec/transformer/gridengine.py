@@ -9,7 +9,7 @@ from jobspec.actions import CommandAction, Launch
 from jobspec.errors import JobEnded, StepFailed
 from jobspec.job import Job
 from jobspec.transformer._base import ASKING, call
-from jobspec.transformer._scheduler import Ended, offer_steps
+from jobspec.transformer._scheduler import Ended, offer_shared_steps
 from jobspec.transformer._written import Written
 
 _ID = re.compile(r"(?:Your job )?([0-9]{1,18})(?:\s|\.|$)")
@@ -74,4 +74,4 @@ def _accounted(job: str, answer: str) -> Ended:
     return Ended(number)
 
 
-offer_steps(Transformer)
+offer_shared_steps(Transformer)

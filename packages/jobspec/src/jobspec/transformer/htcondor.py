@@ -10,7 +10,7 @@ from jobspec.errors import StepFailed
 from jobspec.job import Environment, Job
 from jobspec.stage import write_file
 from jobspec.transformer._base import call
-from jobspec.transformer._scheduler import Ended, name_of, offer_steps
+from jobspec.transformer._scheduler import Ended, name_of, offer_shared_steps
 from jobspec.transformer._written import Written, said
 
 _WORDS = ("JobStatus", "ExitBySignal", "ExitCode", "ExitSignal", "HoldReason")
@@ -79,4 +79,4 @@ class Transformer(Written):
         return Ended(128 + int(number) if by_signal == "true" and number.isdigit() else int(code or 0))
 
 
-offer_steps(Transformer)
+offer_shared_steps(Transformer)

@@ -16,7 +16,7 @@ from jobspec.errors import JobEnded, StepFailed
 from jobspec.job import Job
 from jobspec.stage import PRIVATE
 from jobspec.transformer._base import ASKING, call
-from jobspec.transformer._scheduler import Ended, gpus_per_task, name_of, offer_steps, task_variables
+from jobspec.transformer._scheduler import Ended, gpus_per_task, name_of, offer_shared_steps, task_variables
 from jobspec.transformer._written import Written
 
 
@@ -142,4 +142,4 @@ class Transformer(Written):
         raise JobEnded(f"job {job} ended: {' '.join(why.split())[:200]}", job)
 
 
-offer_steps(Transformer)
+offer_shared_steps(Transformer)

@@ -14,7 +14,7 @@ from jobspec.job import Environment, Job
 from jobspec.stage import write_file
 from jobspec.systems import writer
 from jobspec.transformer._base import call
-from jobspec.transformer._scheduler import Ended, Scheduler, name_of, offer_steps, processes
+from jobspec.transformer._scheduler import Ended, Scheduler, name_of, offer_shared_steps, processes
 from jobspec.writing import Saying, Script
 
 _UNREAD = "#!/bin/sh\n# (the file that the step copy puts into the stage)\n"
@@ -116,4 +116,4 @@ def _script(launch: Launch) -> str:
     return text if text.startswith("#!") else f"#!/bin/sh\n{text}"
 
 
-offer_steps(Transformer)
+offer_shared_steps(Transformer)

@@ -22,13 +22,12 @@ from resources.units import seconds_text
 
 from jobspec import steps
 from jobspec.actions import Action, CommandAction, Launch
-from jobspec.auth import AuthStep
 from jobspec.environ import clean
 from jobspec.errors import JobEnded, StepFailed
 from jobspec.facts import Fact, met_here, this_machine
 from jobspec.job import Job
 from jobspec.stage import PRIVATE
-from jobspec.transformer._base import TransformerBase
+from jobspec.transformer._base import TransformerBase, offer_steps
 
 MOST_TASKS = 256  # processes of one job; more of them on one host is a slip
 GRACE = 2.0  # seconds between the polite and the final signal
@@ -177,15 +176,6 @@ def _last_line(output: Path) -> str:
     return lines[-1][:200] if lines else ""
 
 
-for _step in (
-    steps.WriterStep,
-    steps.CopyStep,
-    steps.SetStep,
-    steps.UnsetStep,
-    AuthStep,
-    steps.SubmitStep,
-    steps.BatchStep,
-):
-    Transformer.register_step(_step)
+offer_steps(Transformer)
 # One host: whatever is in the stage is where the tasks are.
 Transformer.register_step(steps.EmptyStep, name="stage")

@@ -6,7 +6,7 @@ import re
 
 from jobspec.actions import CommandAction, Launch
 from jobspec.errors import StepFailed
-from jobspec.transformer._scheduler import Ended, offer_steps
+from jobspec.transformer._scheduler import Ended, offer_shared_steps
 from jobspec.transformer._written import Written
 
 _ID = re.compile(r"Job <([0-9]{1,18})> is submitted")
@@ -43,4 +43,4 @@ class Transformer(Written):
         return None
 
 
-offer_steps(Transformer)
+offer_shared_steps(Transformer)

@@ -7,7 +7,7 @@ import shlex
 
 from jobspec.actions import CommandAction, Launch
 from jobspec.errors import StepFailed
-from jobspec.transformer._scheduler import Ended, offer_steps
+from jobspec.transformer._scheduler import Ended, offer_shared_steps
 from jobspec.transformer._written import Written
 
 _ID = re.compile(r"^OAR_JOB_ID=([0-9]{1,18})", re.MULTILINE)
@@ -48,4 +48,4 @@ class Transformer(Written):
         return Ended(0) if state[1] == "Terminated" else Ended(1, "OAR says Error")
 
 
-offer_steps(Transformer)
+offer_shared_steps(Transformer)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from jobspec.actions import CommandAction, FileAction, Launch
 from jobspec.errors import StepFailed
 from jobspec.transformer._base import ASKING, call
-from jobspec.transformer._scheduler import Ended, name_of, offer_steps
+from jobspec.transformer._scheduler import Ended, name_of, offer_shared_steps
 from jobspec.transformer._written import Written
 
 _STATE = re.compile(r"^\s{0,8}job_state = (\w)", re.MULTILINE)
@@ -75,4 +75,4 @@ class Transformer(Written):
         return Ended(number - _SIGNAL + 128 if number > _SIGNAL else number)
 
 
-offer_steps(Transformer)
+offer_shared_steps(Transformer)

@@ -6,7 +6,7 @@ from jobspec.actions import CommandAction, Launch
 from jobspec.errors import StepFailed
 from jobspec.job import Job
 from jobspec.transformer._base import call
-from jobspec.transformer._scheduler import Ended, offer_steps
+from jobspec.transformer._scheduler import Ended, offer_shared_steps
 from jobspec.transformer._written import Written
 
 # squeue(1), "JOB STATE CODES": those in which a job does not stay.
@@ -76,4 +76,4 @@ def _step_options(job: Job) -> list[str]:
     return [*options, "--exact"]  # else a step takes all that the job has, and the next one waits
 
 
-offer_steps(Transformer)
+offer_shared_steps(Transformer)
