@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -32,7 +33,7 @@ class Caller:
         self._member = member
         self._feed = feed
         self._failed = failed
-        self._queue: list[Command] = []
+        self._queue: deque[Command] = deque()
 
     def call(self, command: Command) -> None:
         """Call the function of a command; what it returns is fed to the engine."""
@@ -67,6 +68,6 @@ class Caller:
             self._feed(returned_event(time.time(), command.call, error=str(result)))
         else:
             self._feed(returned_event(time.time(), command.call, result.actions, result.rules))
-        self._queue.pop(0)
+        self._queue.popleft()
         if self._queue:
             self._start(self._queue[0])
