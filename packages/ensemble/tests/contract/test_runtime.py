@@ -483,3 +483,25 @@ def test_a_limit_is_not_tried_against_at_each_end(monkeypatch):
     assert once(queue)
     assert queue.calls["submit"] < 200
     assert len([1 for kind, _ in report.said if kind == "limit"]) == 1
+
+
+def test_what_a_function_does_to_what_it_is_given_changes_nothing():
+    text = (
+        FIVE
+        + """
+  - {trigger: job-start, name: a, action: {name: custom, label: meddle, repetitions: 3}}
+custom: |
+  def meddle(metrics, event, **more):
+      metrics.increment("a", "failed")
+      metrics.counts["a"]["success"] = 99
+      metrics.add("a", "duration", 1e9)
+      metrics.series.pop("a-pending", None)
+      event.context["x"] = object()
+"""
+    )
+    runtime = start(text, Queue())
+    result, _ = run(runtime)
+    assert result.met
+    metrics = runtime.engine.metrics
+    assert metrics.counts["a"] == {"submitted": 5, "finished": 5, "success": 5}
+    assert metrics.get("count.a-duration") == metrics.get("count.a-pending") == 5
