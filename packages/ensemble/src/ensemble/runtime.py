@@ -395,8 +395,15 @@ class Runtime:
             self.stopped = self.stopped or name
             self._stop.set()
 
+        def hurry(*_: object) -> None:
+            """At once, also while the loop waits for a database that another program holds."""
+            if self._journal:
+                self._journal.hurry = True
+
         for number in wanted:
             loop.add_signal_handler(number, stop, number.name)
+            signal.signal(number, hurry)  # the loop's own handler does nothing: it is woken by a descriptor
+            signal.siginterrupt(number, False)
         try:
             yield
         finally:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import sqlite3
+import threading
 from collections import deque
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -505,3 +511,32 @@ custom: |
     metrics = runtime.engine.metrics
     assert metrics.counts["a"] == {"submitted": 5, "finished": 5, "success": 5}
     assert metrics.get("count.a-duration") == metrics.get("count.a-pending") == 5
+
+
+def test_a_reader_that_holds_a_rollback_journal_is_waited_for(tmp_path, monkeypatch):
+    """But not when the run is to stop: a signal is not kept waiting, and the run can be resumed."""
+    monkeypatch.setattr("ensemble.journal.on_network", lambda folder: True)
+    monkeypatch.setattr("ensemble.journal.LOCKED_FOR", 600.0)
+    for stops in (False, True):
+        folder = tmp_path / f"run-{stops}"
+        queue = Queue()
+        runtime = start(FIVE, queue, folder)
+        reader = sqlite3.connect(folder / "run.sqlite", isolation_level=None, check_same_thread=False)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchall()
+        then = (lambda: os.kill(os.getpid(), signal.SIGTERM)) if stops else partial(reader.execute, "COMMIT")
+        timer = threading.Timer(2.0, then)
+        timer.start()
+        if stops:
+            with suppress(JournalError):  # it says which came first
+                run(runtime, within=60)
+            assert not runtime.engine.done
+            assert not queue.made
+            reader.execute("COMMIT")
+            runtime = resume(queue, folder)
+        result, _ = run(runtime, within=60)
+        timer.join()
+        reader.close()
+        assert result.met
+        assert once(queue)
+        assert len(queue.made) == 6
