@@ -340,3 +340,16 @@ def test_the_end_of_the_reader_is_no_traceback(examples: Path, tmp_path: Path) -
     )
     assert done.stdout == "=> trigger start\n"
     assert "Traceback" not in done.stderr
+
+
+def test_what_functions_print_is_no_json_of_ours(ensemble: Run, document: Write) -> None:
+    text = """
+jobs: [{name: a, command: "true"}]
+rules: [{trigger: start, action: {name: submit, label: a}}, {trigger: start, action: {name: custom, label: f}}]
+custom: |
+  def f(**more):
+      print("hello from f")
+"""
+    done = ensemble("run", "--json", "--member", "local", document(text))
+    assert [json.loads(line) for line in done.stdout.splitlines()][-1]["type"] == "end"
+    assert "hello from f" in done.stderr
