@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
 
 from ensemble.custom import Functions, Returned
 from ensemble.engine import Engine, returned_event
 from ensemble.errors import CustomError
 from ensemble.events import Event
 from ensemble.member import Member
+from ensemble.metrics import Metrics
 from ensemble.results import Command
 
 
 class Caller:
-    """One at a time, in the order of their commands: what a function sees does not change under it by another."""
+    """One at a time, in the order of their commands. What a function is given is a copy: it does not change under it,
+    and nothing that it does to it changes the run.
+    """
 
     def __init__(
         self,
@@ -32,7 +37,8 @@ class Caller:
         self._member = member
         self._feed = feed
         self._failed = failed
-        self._queue: list[Command] = []
+        self._metrics: Metrics | None = None  # the last copy
+        self._queue: deque[Command] = deque()
 
     def call(self, command: Command) -> None:
         """Call the function of a command; what it returns is fed to the engine."""
@@ -42,9 +48,10 @@ class Caller:
 
     def _start(self, command: Command) -> None:
         loop = asyncio.get_running_loop()
+        self._metrics = self._engine.metrics.copy(self._metrics)
         arguments = {
-            "metrics": self._engine.metrics,
-            "event": command.event,
+            "metrics": self._metrics,
+            "event": deepcopy(command.event),
             "rule": command.rule,
             "action": command.action,
             "handle": self._member.handle,
@@ -67,6 +74,6 @@ class Caller:
             self._feed(returned_event(time.time(), command.call, error=str(result)))
         else:
             self._feed(returned_event(time.time(), command.call, result.actions, result.rules))
-        self._queue.pop(0)
+        self._queue.popleft()
         if self._queue:
             self._start(self._queue[0])

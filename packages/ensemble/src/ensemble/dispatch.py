@@ -20,6 +20,7 @@ from ensemble.member import Member, SubmitLimit, Unreachable
 
 BATCH = 1000  # jobs that are handed over at a time: a cancellation waits for no more
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries
+FINISH_WITHIN = 10.0  # seconds for the last cancellations and a resize, at the end of a run
 _NEVER = float("inf")
 
 
@@ -51,6 +52,8 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._paused_until = 0.0
         self._pause = FIRST_PAUSE
+        self._tried = self._told = -_NEVER  # when a limit was last met, and told of
+        self._one = asyncio.Lock()  # one thing at a time
 
     # What the runtime asks for; nothing here waits.
 
@@ -77,10 +80,11 @@ class Dispatcher:
         self._wake.set()
 
     def ended(self, name: str) -> None:
-        """A job has left the queue: there is room for another."""
+        """A job has left the queue: there is room for another. Many that end together are one reason to try again."""
         self._handed.discard(name)
+        self._cancels.pop(name, None)
         if self._paused_until:
-            self._paused_until = 0.0
+            self._paused_until = min(self._paused_until, self._tried + FIRST_PAUSE)
             self._wake.set()
 
     def resume(self, names: Iterable[str]) -> None:
@@ -95,22 +99,41 @@ class Dispatcher:
         """Runs until it is cancelled. Raises MemberError where the member can't go on."""
         while True:
             await self._wait()
-            try:
-                if self._broken is not None:
-                    await self._reconnect(self._broken)
-                elif self._cancels:
-                    names = list(self._cancels)
-                    await self.member.cancel(names)
-                    for name in names:
-                        self._cancels.pop(name, None)
-                elif self._nodes is not None:
-                    await self._resize(self._nodes)
-                elif self._waiting and time.monotonic() >= self._paused_until:
-                    await self._submit()
-            except Unreachable as error:
-                self._broken = error
+            async with self._one:
+                await self._step()
+
+    async def _step(self) -> None:
+        try:
+            if self._broken is not None:
+                await self._reconnect(self._broken)
+            elif self._cancels:
+                names = list(self._cancels)
+                await self.member.cancel(names)
+                for name in names:
+                    self._cancels.pop(name, None)
+            elif self._nodes is not None:
+                await self._resize(self._nodes)
+            elif self._waiting and time.monotonic() >= self._paused_until:
+                await self._submit()
+        except Unreachable as error:
+            self._broken = error
 
     async def adopt(self) -> None:
+        """After a resume: as `_adopt`, while nothing else is done. Raises Unreachable."""
+        async with self._one:
+            await self._adopt()
+
+    async def finish(self) -> None:
+        """At the end of a run: wait, within seconds, for what is still to be cancelled or resized."""
+        until = time.monotonic() + FINISH_WITHIN
+        while self._cancels or self._nodes is not None:
+            if time.monotonic() > until:
+                what = f"cancel {len(self._cancels)} jobs" if self._cancels else f"resize to {self._nodes} nodes"
+                self._say("member", f"the run has ended, and it could not {what} within {FINISH_WITHIN:g} s")
+                return
+            await asyncio.sleep(0.01)
+
+    async def _adopt(self) -> None:
         """Ask the queue for every job that was handed over; those that it has no record of are submitted, or lost."""
         known = [self._known(name) for name in self._handed if name in self._engine.jobs]
         absent = set(await self.member.adopt(known)) if known else set()
@@ -155,9 +178,9 @@ class Dispatcher:
             name = self._waiting.popleft()
             if name in self._withdrawn:
                 self._withdrawn.discard(name)
-            elif name in self._engine.jobs:
+            elif name in self._engine.jobs and name not in self._handed:
+                self._handed.add(name)
                 jobs.append(self._job(name))
-        self._handed.update(job.name for job in jobs)
         try:
             await self.member.submit(jobs)
         except SubmitLimit as limit:
@@ -169,12 +192,15 @@ class Dispatcher:
                 left.remove(name)
                 self._withdraw(name)
             self._waiting.extendleft(reversed(left))
-            self._paused_until = time.monotonic() + self._pause
-            waits = f"{len(self._waiting)} jobs wait, next try in {self._pause:g} s or when one ends"
-            self._say("limit", f"{limit}; {waits}")
+            self._tried = time.monotonic()
+            self._paused_until = self._tried + self._pause
+            if self._tried - self._told >= LONGEST_PAUSE:
+                self._told = self._tried
+                waits = f"{len(self._waiting)} jobs wait, next try in {self._pause:g} s or when one ends"
+                self._say("limit", f"{limit}; {waits}")
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
         else:
-            self._pause = FIRST_PAUSE
+            self._pause, self._paused_until = FIRST_PAUSE, 0.0
 
     async def _resize(self, nodes: int) -> None:
         try:
@@ -200,7 +226,7 @@ class Dispatcher:
                 await self.member.close(leave=True)
                 self._broken = None
                 await self.member.open(self._feed.feed, self.lost)
-                await self.adopt()
+                await self._adopt()
             except Unreachable as again:
                 error = again
                 continue

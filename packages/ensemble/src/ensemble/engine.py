@@ -159,7 +159,7 @@ class Engine:
             case "resize-failed":
                 self._error(str(event.context["error"]))
                 self.target = None
-            case "request":
+            case "request" if not self.done:
                 self._request(event, out)
         if len(self.jobs) == self._held:
             self._settle(event, out)
@@ -387,6 +387,8 @@ class Engine:
             # What is asked for is left in the queue, which some of it has yet to reach.
             self._unsent = {name for name in jobs if not self.jobs[name].seen}
             self.done = not self._unsent
+        else:
+            self._unsent = set()  # of an earlier one that was to leave them: now they end
         rule, number = (slot.rule, slot.number) if slot else (None, -1)
         out.append(Command("terminate", "", jobs, action, rule, event, number, leave=leave, reason=reason))
 
@@ -477,6 +479,7 @@ class Engine:
         if group and not job.foreign and job.rescued > group.retries.infrastructure and not job.cancelling:
             job.cancelling = "infrastructure"
             job.exception, job.note = "preempted", f"it was requeued {job.rescued} times, more than it may be"
+        if job.cancelling:  # also where that was asked for before: it runs once more
             out.append(Command("cancel", event.job, (event.job,), event=event, reason=job.note))
 
     def _on_metric(self, job: JobState, event: Event, out: list[Command]) -> None:

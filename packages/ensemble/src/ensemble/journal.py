@@ -36,6 +36,7 @@ MOST_POINTS = 2_000  # of a series
 MOST_TAILS = 1_000
 MOST_ENDED = 500_000  # rows of attempts that have ended; older ones are only counted
 SNAPSHOT_EVERY = 250_000  # events
+LOCKED_FOR = 30.0  # seconds that another program may hold the database
 
 _TABLES = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -63,6 +64,7 @@ class Journal:
     def __init__(self, folder: Path, lock: int, database: sqlite3.Connection) -> None:
         self.folder = folder
         self.broken = False  # it could not be written: nothing more is
+        self.hurry = False  # the run is to stop: a database that another program holds is not waited for
         self._lock = lock
         self._database = database
         self._events: list[tuple[float, str, str, str | None]] = []
@@ -138,20 +140,37 @@ class Journal:
         is as it was before: nothing has followed yet from what is not in it.
         """
         try:
+            if not self._database.in_transaction:
+                self._patiently("BEGIN IMMEDIATE")
             yield
         except sqlite3.Error as error:
             self.broken = True
             with suppress(sqlite3.Error):
                 self._database.rollback()
+            when = "when no other program holds it" if _is_busy(error) else "when there is room"
             raise JournalError(
-                f"{self.folder / DATABASE} can't be written: {error}. What was submitted is left to its queue; when"
-                f" there is room, go on with: ensemble run --resume {shlex.quote(str(self.folder))}"
+                f"{self.folder / DATABASE} can't be written: {error}. What was submitted is left to its queue; {when},"
+                f" go on with: ensemble run --resume {shlex.quote(str(self.folder))}"
             ) from None
+
+    def _patiently(self, statement: str) -> None:
+        """Begin or commit. With a rollback journal a commit waits for those that read; it can be tried again
+        (sqlite.org, "Transaction", section 3). SQLite's own wait would hold up a signal, so that it is a short one.
+        """
+        until = time.monotonic() + LOCKED_FOR
+        while True:
+            try:
+                self._database.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                if self.hurry or not _is_busy(error) or time.monotonic() >= until:
+                    raise
 
     def note(self, meta: Mapping[str, str]) -> None:
         """Write entries of meta, at once. Raises JournalError, as all that writes does."""
-        with self._writing(), self._database:
+        with self._writing():
             self._database.executemany("INSERT OR REPLACE INTO meta VALUES(?,?)", list(meta.items()))
+            self._patiently("COMMIT")
 
     def add(self, event: Event) -> None:
         """Take down what the engine is fed; written by `commit`."""
@@ -213,7 +232,7 @@ class Journal:
                 self._database.executemany(_JOB, rows)
             if self._points:
                 self._write_points()
-            self._database.commit()
+            self._patiently("COMMIT")
 
     @property
     def wants_snapshot(self) -> bool:
@@ -222,7 +241,8 @@ class Journal:
     def snapshot(self, state: Mapping[str, Any]) -> None:
         """Keep the engine's state in place of the events so far, and of old ended attempts no rows."""
         packed = zlib.compress(json.dumps(state).encode(), 1)
-        with self._writing(), self._database as database:
+        database = self._database
+        with self._writing():
             [seq] = database.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
             database.execute("DELETE FROM snapshot")
             database.execute("INSERT INTO snapshot VALUES(?,?)", (seq, packed))
@@ -233,6 +253,7 @@ class Journal:
             if old:
                 dropped = int(self.meta.get("forgotten", "0")) + old
                 database.execute("INSERT OR REPLACE INTO meta VALUES('forgotten', ?)", (str(dropped),))
+            self._patiently("COMMIT")
         self._since_snapshot = 0
 
     def restored(self) -> tuple[dict[str, Any] | None, Iterator[Event]]:
@@ -315,10 +336,14 @@ def _take(folder: Path) -> int:
 
 
 def _connect(folder: Path, *, durable: bool) -> sqlite3.Connection:
-    database = sqlite3.connect(folder / DATABASE, timeout=30.0, isolation_level="IMMEDIATE")
+    database = sqlite3.connect(folder / DATABASE, timeout=1.0, isolation_level=None)
     database.execute(f"PRAGMA journal_mode = {'TRUNCATE' if on_network(folder) else 'WAL'}")
     database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     return database
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return bool(getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY)
 
 
 def _row(name: str, job: JobState, amounts: tuple[int, int]) -> Sequence[Any]:

@@ -15,6 +15,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,6 +40,7 @@ from ensemble.watcher import Watcher
 
 STOP_WITHIN = 1.0  # seconds for what is under way to let go after a stop
 CLOSE_WITHIN = 2.5  # and then for the member
+AT_ONCE = 10_000  # events that are taken in, and written down, together: a stop waits for no more
 END_WITHIN = 10.0  # and after the run's own end, when nothing runs any more
 
 
@@ -155,6 +157,8 @@ class Runtime:
             await self._wait()
             self._turn()
             await asyncio.sleep(0)  # the others' turn, however fast the events come
+        await self._dispatcher.finish()
+        self._take(list(self._drain()))
         await self._tails.finish()
 
     async def _go_on(self) -> None:
@@ -183,16 +187,17 @@ class Runtime:
 
     def _turn(self) -> None:
         """Take in all that has come, and the tick if it is due."""
-        batch = list(self._drain())
+        batch = list(islice(self._drain(), AT_ONCE))
         due = self.engine.next_timer
         if due is not None and time.time() >= due:
             batch.append(Event("tick", time.time()))
         if batch:
             self._take(batch)
-        for taken in self._taken:
-            if not taken.done():
-                taken.set_result(None)
-        self._taken.clear()
+        if not self._events:
+            for taken in self._taken:
+                if not taken.done():
+                    taken.set_result(None)
+            self._taken.clear()
 
     def _drain(self) -> Iterator[Event]:
         while self._events:
@@ -281,7 +286,7 @@ class Runtime:
         """How many nodes and cores an attempt asks for; of a foreign one nobody knows."""
         if job.foreign:
             return 0, 0
-        key = (job.group, job.overrides, job.attempt)
+        key = (job.group, job.overrides, job.retried)  # what an attempt asks for grows with those
         if key not in self._specs:
             spec = self._spec(job.group, job)
             self._specs[key] = (spec.nodes, spec.tasks * spec.cores)
@@ -390,8 +395,15 @@ class Runtime:
             self.stopped = self.stopped or name
             self._stop.set()
 
+        def hurry(*_: object) -> None:
+            """At once, also while the loop waits for a database that another program holds."""
+            if self._journal:
+                self._journal.hurry = True
+
         for number in wanted:
             loop.add_signal_handler(number, stop, number.name)
+            signal.signal(number, hurry)  # the loop's own handler does nothing: it is woken by a descriptor
+            signal.siginterrupt(number, False)
         try:
             yield
         finally:

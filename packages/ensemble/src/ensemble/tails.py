@@ -23,15 +23,15 @@ class Tails:
         self._journal = journal
         self._queue: deque[str] = deque()
         self._wake = asyncio.Event()
-        self._count = 0
+        self._wanted: set[str] = set()
 
     def find(self, name: str) -> tuple[str, str] | None:
         """The last lines of stdout and stderr that were read of a job, now or by an earlier process."""
         return self.found.get(name) or (self._journal.tail_of(name) if self._journal else None)
 
     def want(self, name: str) -> None:
-        if self._count < MOST_TAILS:
-            self._count += 1
+        if len(self._wanted) < MOST_TAILS and name not in self._wanted:
+            self._wanted.add(name)
             self._queue.append(name)
             self._wake.set()
 

@@ -141,6 +141,7 @@ def test_a_dead_owner_holds_nothing(tmp_path):
         from ensemble.events import Event
         journal = Journal.open(Path(sys.argv[1]))
         journal.add(Event("submit", 1.0, "a.0"))
+        journal._database.execute("BEGIN IMMEDIATE")
         journal._database.execute("INSERT INTO decisions(time) VALUES(1)")
         print("there", flush=True)
         time.sleep(600)

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import sqlite3
+import threading
+from collections import deque
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +18,7 @@ import pytest
 from ensemble.errors import MemberError
 from ensemble.journal import Journal, JournalError, started_meta
 from ensemble.load import parse
-from ensemble.member import Options
+from ensemble.member import Options, SubmitLimit
 from ensemble.plugins import registry
 from ensemble.runtime import Runtime, replay
 from ensemble.testing.scripted import FakeMember, Queue
@@ -133,8 +140,6 @@ def test_the_infrastructure_has_a_budget_of_its_own():
     text = FIVE.replace("count: 5}", "count: 5, retries: {max: 1, infrastructure: 2}}")
     queue = Queue()
     queue.ends["a.0"] = ["node-lost"]  # type: ignore[assignment]
-    from collections import deque
-
     queue.ends = {
         "a.0": deque(["node-lost"]),
         "a.0.1": deque(["preempted"]),
@@ -156,8 +161,6 @@ def test_the_infrastructure_has_a_budget_of_its_own():
 
 def test_a_requeue_is_a_new_attempt():
     queue = Queue()
-    from collections import deque
-
     queue.ends["a.3"] = deque(["requeue"])
     runtime = start(FIVE, queue)
     result, _ = run(runtime)
@@ -294,7 +297,7 @@ def test_a_request_cancels(tmp_path):
     queue.default = "run"
     runtime = start(FIVE.replace("count.a.finished", "count.a.cancelled"), queue, tmp_path / "run")
     ask(tmp_path / "run", {"cancel": ["a"]})
-    queue.ends["b"] = __import__("collections").deque(["success"])
+    queue.ends["b"] = deque(["success"])
     result, report = run(runtime)
     assert result.met, result
     assert len(queue.cancelled) == 5
@@ -389,3 +392,159 @@ def test_foreign_jobs_count_and_are_not_waited_for_once_nobody_tells_of_them(tmp
     assert result.met
     assert again.engine.metrics.counts["theirs"] == {"submitted": 2, "lost": 2}
     assert queue.cancelled == []
+
+
+def slowly(method):
+    """A call that the queue answers late."""
+
+    async def late(*arguments):
+        await asyncio.sleep(0.1)
+        return await method(*arguments)
+
+    return late
+
+
+@pytest.mark.parametrize("trigger", ["end", "metric, name: count.a.finished, when: 5"])
+def test_a_resize_at_the_end_is_done(trigger):
+    text = FIVE[: FIVE.rindex("  - {")] + f"  - {{trigger: {trigger}, action: {{name: grow, value: 3}}}}\n"
+    queue = Queue()
+    runtime = start(text, queue)
+    runtime.member.resize = slowly(runtime.member.resize)  # type: ignore[method-assign]
+    result, _ = run(runtime)
+    assert result.met
+    assert queue.sizes == [5]
+
+
+def test_what_is_cancelled_before_the_rest_is_left_is_cancelled():
+    text = """
+jobs: [{name: a, command: "true"}, {name: b, command: "true", count: 2}]
+rules:
+  - {trigger: start, action: {name: submit, label: b}}
+  - {trigger: job-start, name: b, when: count.b.submitted == 2, action: {name: submit, label: a}}
+  - {trigger: metric, name: count.a.finished, when: 1, action: {name: cancel, label: b.0}}
+  - {trigger: metric, name: count.a.finished, when: 1, action: {name: terminate, value: leave}}
+"""
+    queue = Queue()
+    queue.ends["b"] = deque(["run", "run"])
+    runtime = start(text, queue)
+    runtime.member.cancel = slowly(runtime.member.cancel)  # type: ignore[method-assign]
+    run(runtime)
+    assert queue.cancelled == ["b.0"]
+
+
+def test_a_connection_that_is_lost_while_a_resumed_run_looks_its_jobs_up(tmp_path):
+    """Two looks at the same jobs, side by side: what the first one found absent has been submitted since."""
+    queue = Queue()
+    runtime = start(FIVE, queue, tmp_path / "run")
+    runtime._do = lambda command: None  # type: ignore[method-assign]  # killed before anything was submitted
+    original = runtime._take
+
+    def take_and_stop(batch):
+        original(batch)
+        runtime._stop.set()
+
+    runtime._take = take_and_stop  # type: ignore[method-assign]
+    run(runtime)
+    again = resume(queue, tmp_path / "run")
+    adopt, looks = again.member.adopt, 0
+
+    async def adopt_late(known):
+        nonlocal looks
+        looks += 1
+        absent = await adopt(known)
+        if looks == 1:
+            again.member.lost(OSError("it broke"))
+            await asyncio.sleep(0.3)
+        return absent
+
+    again.member.adopt = adopt_late  # type: ignore[method-assign]
+    plain = queue.run
+    queue.run = lambda job: asyncio.get_running_loop().call_later(1.0, plain, job)  # type: ignore[method-assign]
+    result, _ = run(again)
+    assert result.met
+    assert once(queue)
+    assert len(queue.made) == 6
+
+
+def test_a_limit_is_not_tried_against_at_each_end(monkeypatch):
+    """2,000 jobs where 100 fit: a try for many that have ended, one line for all of it."""
+    monkeypatch.setattr("ensemble.dispatch.FIRST_PAUSE", 0.05)
+    queue = Queue()
+    inside = 0
+    create, plain = queue.create, queue.run
+
+    async def submit(jobs):
+        nonlocal inside
+        queue.calls["submit"] += 1
+        for job in jobs:
+            if inside >= 100:
+                raise SubmitLimit("fake", "100 at a time")
+            inside += 1
+            create(job)
+            asyncio.get_running_loop().call_later(0.002 * (inside % 20), ended, job)
+
+    def ended(job):
+        nonlocal inside
+        plain(job)
+        inside -= 1
+
+    text = FIVE.replace("count: 5", "count: 2000").replace("when: 5", "when: 2000")
+    runtime = start(text, queue)
+    assert isinstance(runtime.member, FakeMember)
+    runtime.member.submit = submit  # type: ignore[method-assign]
+    result, report = run(runtime)
+    assert result.met
+    assert once(queue)
+    assert queue.calls["submit"] < 200
+    assert len([1 for kind, _ in report.said if kind == "limit"]) == 1
+
+
+def test_what_a_function_does_to_what_it_is_given_changes_nothing():
+    text = (
+        FIVE
+        + """
+  - {trigger: job-start, name: a, action: {name: custom, label: meddle, repetitions: 3}}
+custom: |
+  def meddle(metrics, event, **more):
+      metrics.increment("a", "failed")
+      metrics.counts["a"]["success"] = 99
+      metrics.add("a", "duration", 1e9)
+      metrics.series.pop("a-pending", None)
+      event.context["x"] = object()
+"""
+    )
+    runtime = start(text, Queue())
+    result, _ = run(runtime)
+    assert result.met
+    metrics = runtime.engine.metrics
+    assert metrics.counts["a"] == {"submitted": 5, "finished": 5, "success": 5}
+    assert metrics.get("count.a-duration") == metrics.get("count.a-pending") == 5
+
+
+def test_a_reader_that_holds_a_rollback_journal_is_waited_for(tmp_path, monkeypatch):
+    """But not when the run is to stop: a signal is not kept waiting, and the run can be resumed."""
+    monkeypatch.setattr("ensemble.journal.on_network", lambda folder: True)
+    monkeypatch.setattr("ensemble.journal.LOCKED_FOR", 600.0)
+    for stops in (False, True):
+        folder = tmp_path / f"run-{stops}"
+        queue = Queue()
+        runtime = start(FIVE, queue, folder)
+        reader = sqlite3.connect(folder / "run.sqlite", isolation_level=None, check_same_thread=False)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchall()
+        then = (lambda: os.kill(os.getpid(), signal.SIGTERM)) if stops else partial(reader.execute, "COMMIT")
+        timer = threading.Timer(2.0, then)
+        timer.start()
+        if stops:
+            with suppress(JournalError):  # it says which came first
+                run(runtime, within=60)
+            assert not runtime.engine.done
+            assert not queue.made
+            reader.execute("COMMIT")
+            runtime = resume(queue, folder)
+        result, _ = run(runtime, within=60)
+        timer.join()
+        reader.close()
+        assert result.met
+        assert once(queue)
+        assert len(queue.made) == 6

@@ -160,7 +160,7 @@ def test_values_arrive_while_the_job_runs_and_the_last_ones_before_it_has_ended(
         "{trigger: metric, name: count.a.success, when: 1, action: {name: message, label: 'ended with {last.a-m}'}}",
         custom=f"custom: |\n  def go(**known):\n      open({str(tmp_path / 'go')!r}, 'w').close()\n",
     )
-    assert told.messages == ["has 2", "success at 3", "ended with 3"]
+    assert told.messages == ["has 2", "ended with 3", "success at 3"]
 
 
 def test_a_rule_on_each_jobs_own_metric_fires_once_for_each(play: Play) -> None:

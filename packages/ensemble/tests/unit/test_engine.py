@@ -694,3 +694,36 @@ def test_many_jobs_are_cancelled_in_linear_time():
 
     few = seconds(2000)
     assert seconds(20000) < 40 * max(few, 0.02)
+
+
+def test_a_requeue_of_what_is_being_cancelled_is_cancelled_again():
+    engine = Engine(
+        parse("jobs: [{name: a, command: x}]\nrules: [{trigger: start, action: {name: submit, label: a}}]", "x.yaml")
+    )
+    engine.handle(start_event(0.0))
+    for name in ("submit", "alloc", "start"):
+        engine.handle(Event(name, 1.0, "a.0"))
+    engine.handle(Event("request", 2.0, context={"cancel": ["a"]}))
+    out = engine.handle(Event("requeue", 3.0, "a.0", {"type": "preempted"}))
+    assert [(command.kind, command.jobs) for command in out] == [("cancel", ("a.0",))]
+
+
+def test_a_stop_after_the_rest_was_left_waits_for_what_it_cancels():
+    text = """
+jobs: [{name: a, command: x, count: 2}]
+rules:
+  - {trigger: start, action: {name: submit, label: a}}
+  - {trigger: job-start, action: {name: terminate, value: leave}}
+"""
+    engine = Engine(parse(text, "x.yaml"))
+    engine.handle(start_event(0.0))
+    for name in ("submit", "start"):
+        engine.handle(Event(name, 1.0, "a.0"))
+    assert not engine.done  # a.1 is not in the queue yet
+    engine.handle(Event("request", 2.0, context={"stop": "asked"}))
+    engine.handle(Event("submit", 3.0, "a.1"))
+    assert not engine.done
+    for name in ("a.0", "a.1"):
+        engine.handle(Event("exception", 4.0, name, {"type": "cancel", "severity": 0}))
+        engine.handle(Event("clean", 4.0, name))
+    assert engine.done

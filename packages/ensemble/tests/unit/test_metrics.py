@@ -326,3 +326,25 @@ def test_nothing_heavy_is_imported() -> None:
         assert not {{"river", "numpy", "scipy", "resources"}} & set(sys.modules)
     """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_copy_says_the_same_and_stays_as_it_was():
+    metrics = Metrics()
+    names = ["mean.a-duration", "median[5].a-duration", "rate[60s].a-duration", "count[60s].a.success", "max.a-age"]
+    for name in names:
+        metrics.watch(name)
+    copy = None
+    for number in range(1500):
+        metrics.add("a", "duration", float(number % 7), float(number))
+        metrics.increment("a", "success", float(number))
+        metrics.ages("a", [float(number)], float(number))
+        if number % 300 == 10:
+            copy = metrics.copy(copy)
+            said = [metrics.get(name) for name in names]
+            assert [copy.get(name) for name in names] == said
+            metrics.add("b", "duration", 1.0, float(number))
+            assert (
+                "b-duration" not in copy.series or copy.get("count.b-duration") == metrics.get("count.b-duration") - 1
+            )
+    assert copy is not None
+    assert [copy.get(name) for name in names] == said

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Coroutine, Mapping
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,8 @@ def run(
     live = sys.stdout.isatty() and not as_json
     report = (JsonReport if as_json else LiveReport if live else TextReport)(made.document, runtime.engine)
     try:
-        result = _complete(runtime.run(report))
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():  # of custom functions: stdout is for JSON
+            result = _complete(runtime.run(report))
         ending = {"type": "end", **end_of(result, runtime.engine, made.member)}
         if runtime.stopped:
             report.stopped(runtime.stopped, result, made.journal.folder)

@@ -198,6 +198,25 @@ class Metrics:
     def __str__(self) -> str:
         return str(self.as_dict())
 
+    def copy(self, last: Metrics | None = None) -> Metrics:
+        """All there is but the series of single jobs, for another thread to read while this goes on.
+
+        last: an earlier copy; series to which nothing has come since are taken over from it.
+        """
+        found = Metrics()
+        found.now = self.now
+        found.counts = {group: dict(counts) for group, counts in self.counts.items()}
+        found._watched = {key: list(windows) for key, windows in self._watched.items()}
+        for key, tallies in self._tallies.items():
+            found._tallies[key] = {window: Tally(tally.seconds) for window, tally in tallies.items()}
+            for window, tally in tallies.items():
+                found._tallies[key][window].restore(tally.state())
+        for key, series in self.series.items():
+            old = last.series.get(key) if last and not key.endswith("-age") else None
+            same = old and (old.count, old.dropped, *old.windows) == (series.count, series.dropped, *series.windows)
+            found.series[key] = old if old and same else Series.restored(series.state())
+        return found
+
     def state(self) -> dict[str, Any]:
         """All there is as JSON data: what `restore` makes of it goes on exactly as this does."""
         return {

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from json import dumps
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from ensemble.reporting.text import context_of, end_counts
 
@@ -25,31 +29,36 @@ class JsonReport:
 
     def __init__(self, document: Document, engine: Engine) -> None:
         self.engine = engine
+        self._stdout = sys.stdout  # what custom functions print goes elsewhere
 
     def event(self, event: Event) -> None:
         if event.name == "metric":  # what was read may be no number that JSON has
             values = [[name, value if isfinite(value) else None] for name, value in event.context["values"]]
-            write("metric", **event.as_dict() | {"context": {**event.context, "values": values}})
+            self._write("metric", **event.as_dict() | {"context": {**event.context, "values": values}})
         else:
-            write("event", **event.as_dict())
+            self._write("event", **event.as_dict())
 
     def command(self, command: Command) -> None:
         if command.kind == "trigger":
-            write("trigger", name=command.label, rule=command.rule.as_dict() if command.rule else None)
+            self._write("trigger", name=command.label, rule=command.rule.as_dict() if command.rule else None)
         else:
-            write(command.kind, label=command.label, jobs=list(command.jobs), **context_of(command))
+            self._write(command.kind, label=command.label, jobs=list(command.jobs), **context_of(command))
 
     def custom_failed(self, error: CustomError) -> None:
-        write("error", file=error.file, line=error.line, message=error.message)
+        self._write("error", file=error.file, line=error.line, message=error.message)
 
     def say(self, kind: str, text: str) -> None:
-        write(kind, why=text)
+        self._write(kind, why=text)
 
     def stopped(self, why: str, result: Result, folder: Path) -> None:
-        write("stopped", why=why, running=self.engine.running, failed=result.failed, directory=str(folder))
+        self._write("stopped", why=why, running=self.engine.running, failed=result.failed, directory=str(folder))
 
     def end(self, result: Result, member: Member) -> None:
-        write("end", **end_of(result, self.engine, member))
+        self._write("end", **end_of(result, self.engine, member))
+
+    def _write(self, kind: str, **fields: Any) -> None:
+        line = dumps({"type": kind, **fields}, ensure_ascii=False, allow_nan=False)
+        click.echo(line, file=self._stdout)
 
 
 def end_of(result: Result, engine: Engine, member: Member) -> dict[str, Any]:
