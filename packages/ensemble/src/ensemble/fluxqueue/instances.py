@@ -404,12 +404,12 @@ class Instances(Member):
 
     @property
     def _last(self) -> list[Instance]:
-        """The one in each place."""
+        """The latest in each place."""
         return list({each.number: each for each in self._instances.values()}.values())
 
     @property
     def _up(self) -> list[Instance]:
-        return [each for each in self._instances.values() if each.ready and not each.ended.is_set()]
+        return [each for each in self._instances.values() if each.ready and not each.kind]
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -443,7 +443,8 @@ class Instances(Member):
             for each in asked:
                 if each.job.name in absent and each.id:
                     each.end("the enclosing instance has no record of it any more")
-                if each.ended.is_set():
+                if each.kind:
+                    await each.ended.wait()
                     if not self._opened:
                         number, generation = _place(each.job.name)
                         again.append(self._add(_name(number, generation + 1)))
@@ -520,6 +521,8 @@ class Instances(Member):
             if each.ended.is_set() or each.ready:
                 continue
             what = "started, but takes no jobs" if each.started else "waits for resources"
+            if each.kind:
+                what = f"is about to end: {each.note}"
             told.append(f"{each} {what}{await self._stderr(each)}")
         return f"not up within {self._shape.wait} s: {'; '.join(told) or 'the enclosing instance does not answer'}"
 
@@ -593,7 +596,9 @@ class Instances(Member):
                 left.pop(name, None)
         for name, each in list(left.items()):
             place = self._given(each)
-            if place is not None and place.ended.is_set():
+            if place is not None and place not in up:
+                if not await self._ends(place):
+                    raise Unreachable("flux", f"{place} does not answer, and has not ended")
                 del left[name]
                 place.drop(name)
                 self.tell_end(name, place, told=each.seen == "finish")
