@@ -601,7 +601,8 @@ class Instances(Member):
                     raise Unreachable("flux", f"{place} does not answer, and has not ended")
                 del left[name]
                 place.drop(name)
-                self.tell_end(name, place, told=each.seen == "finish")
+                if each.seen != "clean":
+                    self.tell_end(name, place, told=each.seen == "finish")
         return list(left)
 
     def _given(self, known: Known) -> Instance | None:
