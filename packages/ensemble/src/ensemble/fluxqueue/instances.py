@@ -8,6 +8,10 @@ and posts its address as a memo to its job (RFC 21, "Memo Event").
 A sub-instance takes its jobs along when it ends. Those that had not ended are then told to have an exception of the
 machine's, `allocation-end` or `node-lost`; the other sub-instances go on. Which job went to which sub-instance is on
 the disk before it is submitted (`fluxqueue.record`), so that also the next process can tell.
+
+A run that is left leaves them running: they idle, and hold their nodes, until it is resumed or they reach their limit
+or are cancelled. A run that ends cancels them. What a job wrote is kept by its sub-instance and goes with it: jobs whose
+output is to stay name a file.
 """
 
 from __future__ import annotations
