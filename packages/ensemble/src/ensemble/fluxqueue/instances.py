@@ -10,8 +10,8 @@ machine's, `allocation-end` or `node-lost`; the other sub-instances go on. Which
 the disk before it is submitted (`fluxqueue.record`), so that also the next process can tell.
 
 A run that is left leaves them running: they idle, and hold their nodes, until it is resumed or they reach their limit
-or are cancelled. A run that ends cancels them. What a job wrote is kept by its sub-instance and goes with it: jobs whose
-output is to stay name a file.
+or are cancelled. A run that ends cancels them. What a job wrote is kept by its sub-instance and goes with it: jobs
+whose output is to stay name a file.
 """
 
 from __future__ import annotations
