@@ -6,18 +6,23 @@ They look up the handle, its reactor and the signals at every call. Where someth
 from __future__ import annotations
 
 import importlib
-from functools import cache
+import threading
 from typing import Any
 
+_own = threading.local()  # each reactor's thread has a place of its own, to which answers are read
 
-@cache
+
 def _core() -> tuple[Any, Any, Any, Any]:
-    inner = importlib.import_module("flux.core.inner")
-    return inner.ffi, inner.lib, inner.ffi.new("char *[1]"), inner.ffi.new("flux_jobid_t[1]")
+    try:
+        core: tuple[Any, Any, Any, Any] = _own.core
+    except AttributeError:
+        inner = importlib.import_module("flux.core.inner")
+        core = _own.core = (inner.ffi, inner.lib, inner.ffi.new("char *[1]"), inner.ffi.new("flux_jobid_t[1]"))
+    return core
 
 
 def text_of(future: Any) -> str:
-    """The payload of an RPC that was answered. For one thread at a time. Raises OSError."""
+    """The payload of an RPC that was answered. Raises OSError."""
     ffi, lib, text, _ = _core()
     if lib.flux_rpc_get(future.pimpl.handle, text) < 0 or text[0] == ffi.NULL:
         return future.get_str() or ""
@@ -30,7 +35,7 @@ def go_on(future: Any) -> None:
 
 
 def id_of(future: Any) -> int:
-    """The id of a job whose submission was answered. For one thread at a time. Raises OSError."""
+    """The id of a job whose submission was answered. Raises OSError."""
     _, lib, _, jobid = _core()
     if lib.flux_job_submit_get_id(future.pimpl.handle, jobid) < 0:
         return int(future.get_id())

@@ -47,6 +47,10 @@ def resolve(uri: str) -> str:
         found = importlib.import_module("flux.uri").FluxURIResolver().resolve(uri)
     except (OSError, ValueError, ImportError) as error:
         raise Unreachable("flux", f"uri {uri!r} can't be resolved: {error}") from None
-    remote = str(found)
+    return nearest(str(found))
+
+
+def nearest(remote: str) -> str:
+    """The URI of an instance, without ssh where its socket is on this machine."""
     path = Path(unquote(urlsplit(remote).path))
     return f"local://{path}" if path.exists() else remote

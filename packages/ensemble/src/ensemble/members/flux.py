@@ -5,7 +5,8 @@ Settings below `member`: `uri`, the instance (local://, ssh://, or a job's id; e
 attributes.user.group, or else of their own name. The journal is for the owner of the instance: for others, or with
 `journal: false`, `job-list` is asked for all of the user's jobs at each interval (no `foreign` then, of Flux's events
 only those that all members have, and `flux jobs` shows the jobs by their tokens). No module of the instance is loaded,
-removed or set.
+removed or set. `instances: N` has the jobs run in sub-instances, each as `instance: {nodes, cores, duration, wait}`
+says: nodes, cores of each node, its limit, and how long all may take to come up (see `fluxqueue.instances`).
 
 How a submission is found again: each jobspec has {run, job, token} in attributes.user.ensemble (RFC 25). After an
 interruption `adopt` waits until job-ingest has nothing left in its queue, then takes the journal anew, which starts
@@ -49,6 +50,8 @@ PATIENCE = 30.0  # seconds that are waited for that
 LOOKED_UP = 500  # jobs that are looked up one by one; for more the whole history is less work
 CACHED = 64  # jobs whose output is kept in memory
 SETTINGS = {"uri": str, "foreign": bool, "journal": bool}
+SUBS = ("instances", "instance")  # settings of `fluxqueue.instances`
+CANCELLED = "cancelled by its ensemble"  # the note of the exceptions that are raised here
 
 
 class FluxMember(Member):
@@ -60,11 +63,20 @@ class FluxMember(Member):
         " flux-burst add brokers"
     )
 
+    writer = Writer
+
+    def __new__(cls, options: Options) -> Member:  # type: ignore[misc]
+        if any(key in options.settings for key in SUBS):
+            from ensemble.fluxqueue.instances import Instances
+
+            return Instances(options)
+        return super().__new__(cls)
+
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         for key, value in options.settings.items():
             if key not in SETTINGS:
-                raise MemberError("flux", f"unknown setting {key!r}; there are: {', '.join(SETTINGS)}")
+                raise MemberError("flux", f"unknown setting {key!r}; there are: {', '.join((*SETTINGS, *SUBS))}")
             if not isinstance(value, SETTINGS[key]):
                 raise MemberError("flux", f"{key} is {SETTINGS[key].__name__}, not {value!r}")
         self._uri = ""
@@ -138,7 +150,7 @@ class FluxMember(Member):
         self._listing = Listing(journal, time.time()) if listed else None
         self._poll = asyncio.create_task(self._watch(reactor, self._listing)) if self._listing else None
         hosts = hosts_of(attributes["hostlist"])
-        self._writer = Writer(self.options.run, self._cwd, os.environ, hosts, by_token=listed)
+        self._writer = self.writer(self.options.run, self._cwd, os.environ, hosts, by_token=listed)
 
     def _failed(self, what: str, error: OSError) -> MemberError:
         if error.errno == errno.EPERM:
@@ -461,9 +473,7 @@ def _send(handle: Any, topic: str, payload: Mapping[str, Any]) -> None:
 
 def _raise(handle: Any, jobid: int) -> None:
     # A job that has ended meanwhile is no error; many thousands at once need no answer each.
-    _send(
-        handle, "job-manager.raise", {"id": jobid, "type": "cancel", "severity": 0, "note": "cancelled by its ensemble"}
-    )
+    _send(handle, "job-manager.raise", {"id": jobid, "type": "cancel", "severity": 0, "note": CANCELLED})
 
 
 def _ping(handle: Any, answer: Callable[[Any], None]) -> None:
