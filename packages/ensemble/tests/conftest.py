@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+
+def pytest_configure() -> None:
+    """Started in the background, as by `nohup ... &`, what tests start would ignore the signals that they send it."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
 
 # A machine that others use, too, is slow at times.
 settings.register_profile("patient", deadline=None)

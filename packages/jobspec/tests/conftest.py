@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+
+
+def pytest_configure() -> None:
+    """Started in the background, as by `nohup ... &`, what tests start would ignore the signals that they send it."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
 
 ROOT = Path(__file__).resolve().parents[3]
 
