@@ -30,7 +30,9 @@ from collections import deque
 from contextlib import closing
 from pathlib import Path
 
-from ensemble.journal import Journal, is_owned
+import pytest
+
+from ensemble.journal import Journal, JournalError
 from ensemble.suspects import AVOIDED_FOR
 from ensemble.testing.scripted import Queue
 
@@ -149,9 +151,9 @@ def test_a_dead_owner_holds_nothing(tmp_path):
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE) as owner:
         assert owner.stdout
         owner.stdout.readline()
-        assert is_owned(tmp_path / "run")
+        with pytest.raises(JournalError, match="is being run by process"):
+            Journal.open(tmp_path / "run")
         os.kill(owner.pid, signal.SIGKILL)
-    assert not is_owned(tmp_path / "run")
     with closing(Journal.open(tmp_path / "run")) as journal:
         _, events = journal.restored()
         assert sum(event.name == "clean" for event in events) == 6
