@@ -84,7 +84,7 @@ def test_an_action_that_it_lacks_is_told_before_anything_runs(
 
 def test_without_it_the_file_says_so(ensemble: Callable[..., Any], document: Callable[[str], Path]) -> None:
     done = ensemble("validate", document(USES))
-    assert (done.returncode, "no plugin named 'example'" in done.stdout) == (1, True)
+    assert (done.returncode, "no member named 'example'" in done.stdout) == (1, True)
 
 
 PACKAGED = """
@@ -187,7 +187,7 @@ def test_listing_and_a_third_party_member(
         "broken": "no_such_module",
         "example": "no member",
         "unsure": "nobody knows",
-        "nobody": "no plugin named",
+        "nobody": "no member named",
     }
     for name, says in cases.items():
         done = ensemble("run", "--member", name, document(text), env=paths)
