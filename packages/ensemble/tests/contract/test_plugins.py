@@ -84,7 +84,7 @@ def test_an_action_that_it_lacks_is_told_before_anything_runs(
 
 def test_without_it_the_file_says_so(ensemble: Callable[..., Any], document: Callable[[str], Path]) -> None:
     done = ensemble("validate", document(USES))
-    assert (done.returncode, "no member named 'example'" in done.stdout) == (1, True)
+    assert (done.returncode, "no plugin named 'example'" in done.stdout) == (1, True)
 
 
 PACKAGED = """
