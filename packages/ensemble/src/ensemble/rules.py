@@ -8,16 +8,9 @@ from math import inf
 from typing import Any
 
 from ensemble.document import Action, Rule
+from ensemble.expressions.compiled import COMPARE
 from ensemble.metrics import OF_EACH_GROUP, MetricName, Metrics
 
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 _SELDOM: tuple[Slot, ...] = ()
 
 
@@ -225,7 +218,7 @@ class Rules:
         simple = rule.when.simple if rule.when else None
         if rule.metric and simple and slot.edge:
             sign, slot.limit = simple
-            slot.compare = _COMPARE[sign]
+            slot.compare = COMPARE[sign]
             watch = self.watches.setdefault(rule.metric.key, _Watch())
             statistic = f"{rule.metric.statistic} {rule.metric.window}"
             if statistic not in watch.bands:

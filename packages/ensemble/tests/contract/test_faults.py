@@ -21,7 +21,7 @@ from ensemble.journal import JournalError
 from ensemble.runtime import CLOSE_WITHIN, STOP_WITHIN
 from ensemble.testing.scripted import FakeMember, Queue
 
-from .test_runtime import FIVE, impatient, once, resume, run, start  # noqa: F401 - a fixture
+from .test_runtime import FIVE, impatient, once, resume, run, start, stop_when_running  # noqa: F401 - a fixture
 
 MEMBER = """
 import asyncio, os, threading, time
@@ -239,14 +239,7 @@ def test_a_queue_that_is_away_at_the_resume_is_waited_for(tmp_path):
     queue = Queue()
     queue.default = "run"
     runtime = start(FIVE, queue, tmp_path / "run")
-    take = runtime._take
-
-    def stop_when_running(batch):
-        take(batch)
-        if runtime.engine.jobs and all(job.started for job in runtime.engine.jobs.values()):
-            runtime._stop.set()
-
-    runtime._take = stop_when_running
+    stop_when_running(runtime)
     run(runtime)
     assert not runtime.engine.done
     queue.adopt_faults += ["not now", "nor now"]

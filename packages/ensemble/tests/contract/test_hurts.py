@@ -36,7 +36,7 @@ from ensemble.journal import Journal, JournalError
 from ensemble.suspects import AVOIDED_FOR
 from ensemble.testing.scripted import Queue
 
-from .test_runtime import FIVE, impatient, once, resume, run, start  # noqa: F401 - a fixture
+from .test_runtime import FIVE, impatient, once, resume, run, start, stop_when_running  # noqa: F401 - a fixture
 
 TESTS = Path(__file__).parents[1]
 
@@ -81,14 +81,7 @@ def test_the_number_of_calls_is_kept_over_resumes(tmp_path):
     queue = Queue()
     queue.default = "run"
     runtime = start(FIVE, queue, tmp_path / "run")
-    take = runtime._take
-
-    def stop_when_running(batch):
-        take(batch)
-        if runtime.engine.jobs and all(job.started for job in runtime.engine.jobs.values()):
-            runtime._stop.set()
-
-    runtime._take = stop_when_running
+    stop_when_running(runtime)
     runtime.member.calls.update(squeue=3)
     run(runtime)
     again = resume(queue, tmp_path / "run")

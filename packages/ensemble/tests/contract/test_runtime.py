@@ -86,6 +86,18 @@ def run(runtime: Runtime, within: float = 20.0):
             runtime._journal.close()
 
 
+def stop_when_running(runtime: Runtime) -> None:
+    """Stop the run, as a signal does, when all of its jobs run."""
+    take = runtime._take
+
+    def take_and_stop(batch):
+        take(batch)
+        if runtime.engine.jobs and all(job.started for job in runtime.engine.jobs.values()):
+            runtime._stop.set()
+
+    runtime._take = take_and_stop
+
+
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     monkeypatch.setattr("ensemble.dispatch.FIRST_PAUSE", 0.01)

@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import click
 from resources.errors import InputError, ResourcesError
@@ -157,9 +157,9 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
-def echo_json(value: Any, *, lines: bool = False) -> None:
-    """One JSON object on stdout: indented, or as one line of JSON Lines."""
-    click.echo(json.dumps(value, indent=None if lines else 2, ensure_ascii=False, allow_nan=False))
+def echo_json(value: Any, *, lines: bool = False, file: IO[str] | None = None) -> None:
+    """One JSON object on stdout, or in a file: indented, or as one line of JSON Lines."""
+    click.echo(json.dumps(value, indent=None if lines else 2, ensure_ascii=False, allow_nan=False), file=file)
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:

@@ -46,7 +46,8 @@ from typing import Any, ClassVar
 from ensemble.errors import MemberError
 from ensemble.events import Event
 from ensemble.job import Job, Known
-from ensemble.member import READ_LIMIT, Emit, Lost, Member, Options, Unreachable
+from ensemble.member import READ_LIMIT, Emit, Lost, Options, Unreachable
+from ensemble.members._telling import Telling
 
 BATCH = 5_000  # jobs that become the tasks of one job of HyperQueue
 QUICKEST, SLOWEST = 0.03, 0.5  # seconds between two looks at the records of our own workers
@@ -98,7 +99,7 @@ class _Entry:
     odd: int = 0  # at how many looks HyperQueue had no use for it any more, while there was no record of its end
 
 
-class HyperqueueMember(Member):
+class HyperqueueMember(Telling[_Entry]):
     name: ClassVar[str] = "hyperqueue"
     takes_cores: ClassVar[bool] = True
     remote: ClassVar[bool] = True
@@ -609,24 +610,10 @@ class HyperqueueMember(Member):
                 self._once(entry, "finish", finish["time"], status=finish["status"])
             self._clean(entry)
 
-    def _fail(self, entry: _Entry, kind: str, note: str) -> None:
-        self._emit(entry, "exception", time.time(), type=kind, severity=0, note=note)
-        self._clean(entry)
-
     def _clean(self, entry: _Entry) -> None:
         self._entries.pop(entry.job.token, None)
         self._facts.pop(entry.job.token, None)
         self._once(entry, "clean", time.time())
-
-    def _once(self, entry: _Entry, name: str, when: float, **context: Any) -> None:
-        if name not in entry.told:
-            entry.told.add(name)
-            self._emit(entry, name, when, **context)
-
-    def _emit(self, entry: _Entry, name: str, when: float, **context: Any) -> None:
-        # Clocks of several hosts, and HyperQueue may start a job before it has answered.
-        entry.last = max(entry.last, when)
-        self._emit_event(Event(name, entry.last, entry.job.name, context))
 
     async def _check(self) -> None:
         """Ask HyperQueue what it knows, for jobs that can't tell themselves. Raises Unreachable."""

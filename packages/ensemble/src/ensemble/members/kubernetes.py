@@ -38,11 +38,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ensemble.errors import MemberError
-from ensemble.events import COURSE, Event
+from ensemble.events import COURSE
 from ensemble.job import Job, Known
-from ensemble.member import READ_LIMIT, Emit, Lost, Member, Options, SubmitLimit, Unreachable
+from ensemble.member import READ_LIMIT, Emit, Lost, Options, SubmitLimit, Unreachable
 from ensemble.members import _kubernetes_client as connection
 from ensemble.members import _kubernetes_objects as objects
+from ensemble.members._telling import Telling
 
 SETTINGS = ("image", "kubeconfig", "context", "namespace", "gpu", "indexed", "stuck", "ttl")
 PER_INDEX = (1, 29)  # the server from which on Indexed Jobs count failures of each index
@@ -68,7 +69,7 @@ class _Entry:
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
 
-class KubernetesMember(Member):
+class KubernetesMember(Telling[_Entry]):
     name: ClassVar[str] = "kubernetes"
     no_resize: ClassVar[str] = "the nodes of the cluster are not ours to change: use `minicluster`, or its autoscaler"
 
@@ -438,23 +439,10 @@ class KubernetesMember(Member):
             self._fail(entry, kind, f"its container does not come up: {note}")
             self._later(self._delete(call, which, propagation_policy="Background", _preload_content=False))
 
-    def _fail(self, entry: _Entry, kind: str, note: str) -> None:
-        self._emit(entry, "exception", time.time(), type=kind, severity=0, note=note)
-        self._clean(entry)
-
     def _clean(self, entry: _Entry) -> None:
         self._unplan(entry)
         self._entries.pop(entry.job.token, None)
         self._once(entry, "clean", time.time())
-
-    def _once(self, entry: _Entry, name: str, when: float, **context: Any) -> None:
-        if name not in entry.told:
-            entry.told.add(name)
-            self._emit(entry, name, when, **context)
-
-    def _emit(self, entry: _Entry, name: str, when: float, **context: Any) -> None:
-        entry.last = max(entry.last, when)  # the API has whole seconds, and several clocks
-        self._emit_event(Event(name, entry.last, entry.job.name, context))
 
     def _later(self, work: Any) -> None:
         async def quietly() -> None:

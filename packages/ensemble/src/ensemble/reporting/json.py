@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from json import dumps
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+from resources.clikit import echo_json
 
 from ensemble.reporting.text import context_of, end_counts
 
@@ -57,8 +56,7 @@ class JsonReport:
         self._write("end", **end_of(result, self.engine, member))
 
     def _write(self, kind: str, **fields: Any) -> None:
-        line = dumps({"type": kind, **fields}, ensure_ascii=False, allow_nan=False)
-        click.echo(line, file=self._stdout)
+        echo_json({"type": kind, **fields}, lines=True, file=self._stdout)
 
 
 def end_of(result: Result, engine: Engine, member: Member) -> dict[str, Any]:
@@ -80,6 +78,4 @@ def end_of(result: Result, engine: Engine, member: Member) -> dict[str, Any]:
 
 def write(kind: str, **fields: Any) -> None:
     """One line."""
-    from resources.clikit import echo_json
-
     echo_json({"type": kind, **fields}, lines=True)
