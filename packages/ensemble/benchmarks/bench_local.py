@@ -29,7 +29,7 @@ from ensemble.plugins import registry
 from ensemble.reporting.text import TextReport
 from ensemble.runtime import Runtime
 
-ROUNDS = 3
+ROUNDS = 5
 COMMAND = ("/bin/true",)
 CORES = len(os.sched_getaffinity(0))
 

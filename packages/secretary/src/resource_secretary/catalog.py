@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from collections.abc import Sequence
@@ -88,6 +89,33 @@ class Catalog:
 
     def __init__(self, source: Registry[Classes] | None = None) -> None:
         self.entries = sorted(_without_conflicts(_entries(source or registry())), key=_order)
+
+    def without(self, only: Sequence[str], skip: Sequence[str]) -> Catalog:
+        """Of its providers those that `only` names (all where it is empty) and `skip` does not.
+
+        A pattern is a name, a category, or CATEGORY.NAME; case is ignored. Raises UnknownProvider for one that is none.
+        """
+        if not only and not skip:
+            return self
+        chosen, left_out = (self._named(patterns) for patterns in (only, skip))
+        made = copy.copy(self)
+        made.entries = [
+            entry for entry in self.entries if (not only or entry.name in chosen) and entry.name not in left_out
+        ]
+        return made
+
+    def _named(self, patterns: Sequence[str]) -> set[str]:
+        names: set[str] = set()
+        for pattern in patterns:
+            found = {
+                entry.name
+                for entry in self.entries
+                if pattern.lower() in (entry.name, entry.category, f"{entry.category}.{entry.name}")
+            }
+            if not found:
+                raise UnknownProvider("provider or category", pattern, [entry.name for entry in self.entries])
+            names |= found
+        return names
 
     def categories(self) -> list[str]:
         return list(dict.fromkeys(entry.category for entry in self.entries))

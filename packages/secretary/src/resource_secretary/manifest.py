@@ -12,13 +12,19 @@ from resource_secretary.tools import Tool, as_json
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One provider and what its probe found. `seconds` is how long that took; the rest says when and from where."""
+    """One provider and what its probe found. `seconds` is how long that took; the rest says when and from where.
+
+    tools: those that can be called: of an active provider, and only what this secretary may do. cached: whether that
+    was found earlier and kept.
+    """
 
     known: Known
     result: Probe
     seconds: float
     observed_at: str
     observed_on: str
+    tools: tuple[Tool, ...] = ()
+    cached: bool = False
 
     @property
     def active(self) -> bool:
@@ -32,11 +38,6 @@ class Entry:
         metadata: dict[str, Any] = as_json(self.result.metadata)
         return metadata
 
-    @property
-    def tools(self) -> tuple[Tool, ...]:
-        """The tools that can be called: those of an active provider."""
-        return self.known.provider.tools() if self.active and self.known.provider else ()
-
     def as_dict(self) -> dict[str, Any]:
         return {
             "category": self.known.category,
@@ -47,7 +48,8 @@ class Entry:
             "state": self.result.state,
             "reason": self.result.reason or None,
             "metadata": self.metadata,
-            "tools": [as_json(tool) for tool in self.tools],
+            "tools": [tool.as_dict() for tool in self.tools],
+            "cached": self.cached,
             "seconds": round(self.seconds, 3),
             "observed_at": self.observed_at,
             "observed_on": self.observed_on,
@@ -83,9 +85,10 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered, as JSON has it."""
+    """What a tool answered, as an object of its output schema; `notice` says what was cut of it."""
 
     tool: str
-    result: Any
+    result: dict[str, Any]
     observed_at: str
     observed_on: str
+    notice: str = ""

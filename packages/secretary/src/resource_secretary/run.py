@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from resource_secretary.errors import CommandFailed
 from resource_secretary.result import Unreachable
@@ -64,21 +65,33 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def run(argv: Sequence[str], *, environ: Mapping[str, str], timeout: float, largest: int = LARGEST_OUTPUT) -> Ran:
-    """Run a command to its end or for `timeout` seconds. Never raises for what the command does."""
+def run(
+    argv: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    timeout: float,
+    largest: int = LARGEST_OUTPUT,
+    stdin: bytes = b"",
+    cwd: str = "/",
+) -> Ran:
+    """Run a command to its end or for `timeout` seconds. Never raises for what the command does.
+
+    stdin: what it reads; empty means /dev/null. cwd: by default the root, so
+    that a probe neither reads what lies where the user stands nor keeps it busy.
+    """
     end = time.monotonic() + timeout
     argv = tuple(argv)
     try:
-        # The working directory is the root: a probe neither reads what lies where the user stands nor keeps it busy.
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(environ),
-            cwd="/",
-            start_new_session=True,
-        )
+        with _input(stdin) as source:
+            process = subprocess.Popen(
+                argv,
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(environ),
+                cwd=cwd,
+                start_new_session=True,
+            )
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         return Ran(argv, None, problem=f"can't be started: {why}")
@@ -91,6 +104,16 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], timeout: float, larg
         code = _finish(process, time.monotonic() >= end)
     stdout, stderr = (bytes(output).decode(errors="replace") for output in outputs)
     return Ran(argv, None if problem else code, stdout, stderr, problem)
+
+
+def _input(data: bytes) -> BinaryIO:
+    """A file to read from: a file in memory blocks nobody, however much it holds and whoever reads it or not."""
+    if not data:
+        return open(os.devnull, "rb")  # noqa: PTH123
+    file = os.fdopen(os.memfd_create("stdin"), "w+b")
+    file.write(data)
+    file.seek(0)
+    return file
 
 
 def _collect(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from resource_secretary.errors import (
     ArgumentError,
@@ -21,12 +21,15 @@ from resource_secretary.system import DEADLINE, System
 if TYPE_CHECKING:
     from resources.documents import Inventory
 
+    from resource_secretary.cache import Cache
     from resource_secretary.catalog import Catalog, Known
-    from resource_secretary.manifest import Manifest, ToolResult
+    from resource_secretary.manifest import Entry, Manifest, ToolResult
     from resource_secretary.providers import BaseProvider
+    from resource_secretary.tools import Tool
 
 T = TypeVar("T")
 ASKING = 10.0  # seconds for a tool or an inventory: the manager of a large cluster takes its time
+READ = "read"  # the kind of tools that change nothing
 _SETTLE = 0.3  # seconds after the deadline for killing a command that did not end by then
 
 
@@ -34,17 +37,30 @@ class Secretary:
     """Knows the providers and asks them.
 
     system: the machine; tests give a recorded one. catalog: the providers; by default the built-in and installed ones.
+    only, skip: of the providers, those that are asked, and those that are not: names (`slurm`), categories
+    (`hardware`), or both (`hardware.nvidia-gpu`); an unknown one raises UnknownProvider where the catalogue is first
+    used. dispatch: whether tools that change state exist. cache: where what was found is kept; by default nothing is.
     """
 
-    def __init__(self, *, system: System | None = None, catalog: Catalog | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        system: System | None = None,
+        catalog: Catalog | None = None,
+        only: Sequence[str] = (),
+        skip: Sequence[str] = (),
+        dispatch: bool = False,
+        cache: Cache | None = None,
+    ) -> None:
         self.system = system or System()
-        self._catalog = catalog
+        self.dispatch, self.cache = dispatch, cache
+        self._given, self._only, self._skip = catalog, tuple(only), tuple(skip)
 
     @cached_property
     def catalog(self) -> Catalog:
         from resource_secretary.catalog import Catalog
 
-        return self._catalog or Catalog()
+        return (self._given or Catalog()).without(self._only, self._skip)
 
     def detect(self, category: str | None = None, name: str | None = None, timeout: float = DEADLINE) -> Manifest:
         """Probe all providers, or those of a category or name, side by side, each once.
@@ -55,33 +71,63 @@ class Secretary:
         from resource_secretary.manifest import Entry, Manifest
 
         chosen = self.catalog.select(category, name)
-        outcomes = side_by_side([partial(self._probe, known, timeout) for known in chosen], timeout + _SETTLE)
+        kept = {known.name: self.cache.get(known) if self.cache else None for known in chosen}
+        asked = [known for known in chosen if kept[known.name] is None]
+        outcomes = side_by_side([partial(self._probe, known, timeout) for known in asked], timeout + _SETTLE)
         where, now = self.system.where(), self.system.now()
+        by_name = {known.name: outcome for known, outcome in zip(asked, outcomes, strict=True)}
         entries = []
-        for known, outcome in zip(chosen, outcomes, strict=True):
+        for known in chosen:
+            seen, outcome = kept[known.name], by_name.get(known.name)
+            if seen is not None:
+                tools = self.tools(known)
+                entries.append(
+                    Entry(known, Active(seen.metadata), 0.0, seen.observed_at, seen.observed_on, tools, cached=True)
+                )
+                continue
             result: Probe | None = outcome.value if outcome else None
             if result is None:
                 result = Unreachable("probe", f"no answer in {timeout:g} s")
-            entries.append(Entry(known, result, outcome.seconds if outcome else timeout, now, where))
+            tools = self.tools(known) if isinstance(result, Active) else ()
+            entries.append(Entry(known, result, outcome.seconds if outcome else timeout, now, where, tools))
+        self._keep([entry for entry in entries if not entry.cached])
         return Manifest(tuple(entries), now, where)
 
-    def call(self, tool: str, arguments: Mapping[str, object] | None = None, timeout: float = ASKING) -> ToolResult:
-        """Call `PROVIDER.TOOL`; arguments are checked against its type hints, texts are read as those types.
+    def tools(self, known: Known) -> tuple[Tool, ...]:
+        """The tools of a provider that this secretary may call. Without `dispatch` the others do not exist."""
+        every = known.provider.tools() if known.provider else ()
+        return tuple(tool for tool in every if self.dispatch or tool.kind == READ)
 
-        Raises UnknownProvider, ArgumentError, InactiveProvider where the provider is not active here, CommandFailed,
-        OutputError, or ToolFailed.
+    def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, object] | None = None,
+        timeout: float = ASKING,
+        *,
+        text: bool = False,
+    ) -> ToolResult:
+        """Call `PROVIDER.TOOL`; arguments are checked against its schema. text: they are words of a command line.
+
+        Raises UnknownProvider (also for a tool that changes state, without `dispatch`), ArgumentError, InactiveProvider
+        where the provider is not active here, CommandFailed, OutputError, or ToolFailed.
         """
         from resource_secretary.manifest import ToolResult
-        from resource_secretary.tools import as_json
 
         name, _, method = tool.partition(".")
         known = self._one(name)
-        tools = {one.name: one for one in known.provider.tools()} if known.provider else {}
+        tools = {one.name: one for one in self.tools(known)}
         if known.provider and method not in tools:
             raise UnknownProvider(f"tool of {known.name}", method, list(tools))
-        given = tools[method].read(arguments or {}) if tools else {}
-        result = self._ask(known, timeout, lambda provider: as_json(getattr(provider, method)(**given)))
-        return ToolResult(f"{known.name}.{method}", result, self.system.now(), self.system.where())
+
+        def question(provider: BaseProvider) -> tuple[dict[str, Any], str]:
+            value = getattr(provider, method)(**described.method_arguments(given))
+            return described.result(given, value)
+
+        if known.provider:
+            described = tools[method]
+            given = described.read(arguments or {}, text=text)
+        result, notice = self._ask(known, timeout, question)
+        return ToolResult(f"{known.name}.{method}", result, self.system.now(), self.system.where(), notice)
 
     def offer(self, name: str | None = None, timeout: float = ASKING) -> Inventory:
         """What there is to give: this host, or every node of the cluster that a provider manages, with what is free.
@@ -108,6 +154,16 @@ class Secretary:
 
         return self._ask(known, timeout, question)
 
+    def _keep(self, entries: Sequence[Entry]) -> None:
+        if self.cache is None:
+            return
+        found = [
+            (entry.known, self.cache.kept(entry.known, entry.metadata, entry.observed_at, entry.observed_on))
+            for entry in entries
+            if entry.metadata is not None and entry.known.provider and entry.known.provider.fresh_for
+        ]
+        self.cache.put(found)
+
     def _one(self, name: str) -> Known:
         return self.catalog.select(name=name)[0]
 
@@ -124,15 +180,16 @@ class Secretary:
             return Broken(first_line(error))
 
     def _ask(self, known: Known, timeout: float, question: Callable[[BaseProvider], T]) -> T:
-        """Probe a provider and, where it is active, put a question to it; both within `timeout` seconds."""
+        """Put a question to a provider that is active (it was lately, or is now); all within `timeout` seconds."""
         if known.provider is None:
             raise InactiveProvider(known.name, known.reason)
         provider = known.provider(self.system.within(timeout))
 
         def both() -> T:
-            result = provider.probe()
-            if not isinstance(result, Active):
-                raise InactiveProvider(known.name, result.reason)
+            if self.cache is None or self.cache.get(known) is None:
+                result = provider.probe()
+                if not isinstance(result, Active):
+                    raise InactiveProvider(known.name, result.reason)
             return question(provider)
 
         [outcome] = side_by_side([both], timeout + _SETTLE)

@@ -9,12 +9,24 @@ import copy
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from resource_secretary.environment import for_commands, where
 from resource_secretary.run import Ran, run
 
 DEADLINE = 2.0  # seconds that one provider's probe may take
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Bytes and files (inodes) of a file system: in all, free, and free for users who are not root (statvfs(3))."""
+
+    total: int
+    free: int
+    available: int
+    files: int
+    files_available: int
 
 
 class System:
@@ -49,15 +61,21 @@ class System:
             self._paths[name] = which(name, path=path)
         return self._paths[name]
 
-    def run(self, name: str, *arguments: str) -> Ran:
-        """Run a command of PATH in what is left of this provider's time."""
+    def run(self, name: str, *arguments: str, stdin: str = "", cwd: str = "/") -> Ran:
+        """Run a command of PATH in what is left of this provider's time. stdin: what it reads, by default nothing."""
         path = self.which(name)
         if path is None:
             return Ran((name, *arguments), None, problem="not found on PATH")
-        left = self._end - time.monotonic()
+        left = self.left()
         if left <= 0:
             return Ran((path, *arguments), None, problem=f"no time left of {self.timeout:g} s")
-        return run((path, *arguments), environ=self._for_commands, timeout=left)
+        return run(
+            (path, *arguments), environ=self._for_commands, timeout=left, stdin=stdin.encode(errors="replace"), cwd=cwd
+        )
+
+    def left(self) -> float:
+        """Seconds of this provider's time that are left."""
+        return self._end - time.monotonic()
 
     def read(self, path: str) -> str | None:
         """The text of a small file without white space around it, or None where it can't be read."""
@@ -111,9 +129,36 @@ class System:
             return None
         return int(memory.total), int(memory.available)
 
+    def disk(self, path: str) -> Disk | None:
+        """The file system that a path is on; None where it is none, or doesn't answer in the time that is left."""
+        from resource_secretary.sidebyside import side_by_side
+
+        [outcome] = side_by_side([lambda: os.statvfs(path)], self.left())
+        found = outcome.value if outcome else None
+        if found is None:
+            return None
+        unit = found.f_frsize
+        return Disk(found.f_blocks * unit, found.f_bfree * unit, found.f_bavail * unit, found.f_files, found.f_favail)
+
+    def user(self) -> str:
+        """The name of the user of this process, the number where it has none."""
+        import pwd
+
+        try:
+            return pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            return str(os.getuid())
+
+    def distributions(self) -> list[tuple[str, str]]:
+        """The Python packages of the interpreter that runs this: name and version, in order of their names."""
+        from importlib.metadata import distributions
+
+        found = {(one.metadata["Name"] or "", one.version) for one in distributions()}
+        return sorted((pair for pair in found if pair[0]), key=lambda pair: (pair[0].lower(), pair[1]))
+
     def where(self) -> str:
         """Where facts are seen from, as a text: the host, the job and the container around this process."""
-        return where(self.hostname(), self.environ, self.exists)
+        return where(self.hostname(), self.environ, self.exists, self.which)
 
     def now(self) -> str:
         """The time, as RFC 3339 in UTC."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from resource_secretary.catalog import read_classes
 from resource_secretary.errors import SecretaryError
 from resource_secretary.providers import BaseProvider
 from resource_secretary.result import Absent, Active, Probe, Unreachable
 from resource_secretary.run import Ran
-from resource_secretary.system import System
+from resource_secretary.system import Disk, System
 from resource_secretary.tools import as_json
 
 _ODD_ANSWERS = (
@@ -27,7 +27,8 @@ class RecordedSystem(System):
 
     files: path -> text. links: path of a symbolic link -> its target. commands: words -> what came of them; a text
     is the standard output of a command that ended well. anything: what any other command answers, None where no other
-    command is installed. memory: bytes in all, and available. `asked` lists the commands that were run.
+    command is installed. memory: bytes in all, and available. disks: path -> its file system. distributions: Python
+    packages. `asked` lists the commands that were run, `stdins` what each of them read.
     """
 
     def __init__(
@@ -40,19 +41,24 @@ class RecordedSystem(System):
         affinity: frozenset[int] = frozenset(),
         memory: tuple[int, int] | None = None,
         environ: Mapping[str, str] | None = None,
+        disks: Mapping[str, Disk] | None = None,
+        distributions: Sequence[tuple[str, str]] = (),
     ) -> None:
         super().__init__(environ=environ or {})
         self.files, self.links, self.commands = dict(files or {}), dict(links or {}), dict(commands or {})
         self.anything, self._affinity, self._memory = anything, affinity, memory
+        self._disks, self._distributions = dict(disks or {}), list(distributions)
         self.asked: list[tuple[str, ...]] = []
+        self.stdins: list[str] = []
 
     def which(self, name: str) -> str | None:
         known = self.anything is not None or any(words[0] == name for words in self.commands)
         return f"/usr/bin/{name}" if known else None
 
-    def run(self, name: str, *arguments: str) -> Ran:
+    def run(self, name: str, *arguments: str, stdin: str = "", cwd: str = "/") -> Ran:
         words = (name, *arguments)
         self.asked.append(words)
+        self.stdins.append(stdin)
         answer = self.commands.get(words, self.anything)
         if answer is None:
             return Ran(words, None, problem="not recorded")
@@ -84,6 +90,15 @@ class RecordedSystem(System):
     def microarchitecture(self) -> str:
         return "x86_64"
 
+    def disk(self, path: str) -> Disk | None:
+        return self._disks.get(path)
+
+    def user(self) -> str:
+        return "user"
+
+    def distributions(self) -> list[tuple[str, str]]:
+        return list(self._distributions)
+
     def memory(self) -> tuple[int, int] | None:
         return self._memory
 
@@ -102,6 +117,8 @@ def check_provider(provider: type[BaseProvider], recorded: System | None = None)
         raise AssertionError(str(error)) from None
     for tool in provider.tools():
         _require(bool(tool.description), f"the tool {tool.name} has no docstring")
+        for name, schema in tool.input_schema["properties"].items():
+            _require(bool(schema["description"]), f"the docstring of the tool {tool.name} does not describe {name}")
     _require(bool(provider.description.strip().endswith(".")), "the description is a sentence")
 
     nowhere = RecordedSystem()
@@ -141,8 +158,10 @@ def _check_active(provider: type[BaseProvider], recorded: System) -> None:
     _require(result.metadata.__dataclass_params__.frozen, "the metadata can be changed")  # type: ignore[attr-defined]
     json.dumps(as_json(result.metadata), allow_nan=False)
     for tool in provider.tools():
-        if not any(parameter.required for parameter in tool.parameters):
-            json.dumps(as_json(getattr(made, tool.name)()), allow_nan=False)
+        if tool.kind == "read" and not tool.input_schema.get("required"):
+            given = tool.read({})
+            value = getattr(made, tool.name)(**tool.method_arguments(given))
+            json.dumps(tool.result(given, value)[0], allow_nan=False)
 
 
 def _require(condition: bool, message: str) -> None:

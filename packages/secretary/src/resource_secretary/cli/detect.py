@@ -8,9 +8,8 @@ import click
 from resources.clikit import echo_json, json_option
 from resources.clikit import table as plain_table
 
-from resource_secretary.cli.options import for_people, timeout_option
+from resource_secretary.cli.options import Choice, choosing, for_people, timeout_option
 from resource_secretary.manifest import Entry, Manifest
-from resource_secretary.secretary import Secretary
 from resource_secretary.system import DEADLINE
 
 _HEADER = ("Category", "Provider", "Metadata (Static)")
@@ -19,12 +18,15 @@ _HEADER = ("Category", "Provider", "Metadata (Static)")
 @click.command("detect")
 @click.argument("category", required=False)
 @click.argument("name", required=False)
+@choosing
 @timeout_option(DEADLINE)
 @json_option
 @click.pass_context
-def command(ctx: click.Context, category: str | None, name: str | None, timeout: float, as_json: bool) -> None:
+def command(
+    ctx: click.Context, category: str | None, name: str | None, choice: Choice, timeout: float, as_json: bool
+) -> None:
     """Detect everything, a CATEGORY, or one provider of it by NAME. Exits with 1 where nothing of it is active."""
-    manifest = Secretary().detect(category, name, timeout)
+    manifest = choice.secretary().detect(category, name, timeout)
     title = f"Resource Secretary - System Detect ({(category or 'all').title()})"
     if as_json:
         echo_json(manifest.as_dict())

@@ -11,7 +11,10 @@ from resource_secretary.secretary import ASKING, Secretary
 
 @click.command("offer")
 @click.option(
-    "--from", "name", metavar="NAME", help="Every node of the cluster that this provider manages: flux, slurm."
+    "--from",
+    "name",
+    metavar="NAME",
+    help="Every node of the cluster that this provider manages, such as flux or slurm.",
 )
 @timeout_option(ASKING)
 @json_option

@@ -1,12 +1,17 @@
-"""What the commands share: the deadline option, and whether a person reads the output."""
+"""What the commands share: the deadline, which providers are asked, and whether a person reads the output."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import click
+
+from resource_secretary.secretary import Secretary
+from resource_secretary.system import System
 
 
 def timeout_option(default: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -25,6 +30,42 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
     if not 0 < value <= 3600:  # not a number is neither
         raise click.BadParameter("more than 0 seconds, 3600 at most", ctx, param)
     return value
+
+
+def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options --only, --skip and --refresh, which the command gets as `choice`."""
+
+    @click.option(
+        "--only", multiple=True, metavar="P", help="Only this: a name, a category, CATEGORY.NAME. May be repeated."
+    )
+    @click.option("--skip", multiple=True, metavar="P", help="Not this, likewise. May be repeated.")
+    @click.option("--refresh", is_flag=True, help="Ask anew what was found and kept before.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, only: tuple[str, ...], skip: tuple[str, ...], refresh: bool, **options: Any) -> Any:
+        return command(*args, choice=Choice(only, skip, refresh), **options)
+
+    return wrapped
+
+
+dispatch_option = click.option(
+    "--allow-dispatch", "dispatch", is_flag=True, help="With the tools that change state, such as submitting a job."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which providers are asked, and whether what was kept of them is believed."""
+
+    only: tuple[str, ...]
+    skip: tuple[str, ...]
+    refresh: bool
+
+    def secretary(self, *, dispatch: bool = False) -> Secretary:
+        from resource_secretary.cache import Cache
+
+        system = System()
+        cache = Cache(system, refresh=self.refresh)
+        return Secretary(system=system, only=self.only, skip=self.skip, dispatch=dispatch, cache=cache)
 
 
 def for_people() -> bool:

@@ -6,8 +6,7 @@ import click
 from resources.clikit import echo_json, json_option
 from resources.clikit import table as plain_table
 
-from resource_secretary.cli.options import for_people, timeout_option
-from resource_secretary.secretary import Secretary
+from resource_secretary.cli.options import Choice, choosing, for_people, timeout_option
 from resource_secretary.system import DEADLINE
 
 _HEADER = ("Category", "Name", "Active", "Description", "Reason")
@@ -15,12 +14,13 @@ _HEADER = ("Category", "Name", "Active", "Description", "Reason")
 
 @click.command("providers")
 @click.option("--category", metavar="C", help="Only those of a category.")
+@choosing
 @timeout_option(DEADLINE)
 @json_option
-def command(category: str | None, timeout: float, as_json: bool) -> None:
+def command(category: str | None, choice: Choice, timeout: float, as_json: bool) -> None:
     """List all providers. Active = YES: it was found on this system; otherwise the reason says what was looked for, or
     what the client said that gave no answer."""
-    manifest = Secretary().detect(category, timeout=timeout)
+    manifest = choice.secretary().detect(category, timeout=timeout)
     if as_json:
         document = manifest.as_dict()
         for provider in document["providers"]:

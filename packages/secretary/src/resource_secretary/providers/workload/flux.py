@@ -50,6 +50,8 @@ class FluxProvider(Offering):
     category = "workload"
     name = "flux"
     description = "Flux Framework: the instance that this process can reach, its nodes and what is free on them."
+    fresh_for = 60.0
+    variables = ("FLUX_URI",)
 
     def probe(self) -> Active[Flux] | Absent | Unreachable:
         if not self.system.which("flux"):

@@ -38,18 +38,12 @@ class Slurm:
     controllers: tuple[Controller, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NodePage:
-    """`nodes` are the first of `found` nodes that were asked for."""
-
-    found: int
-    nodes: tuple[SlurmNode, ...]
-
-
 class SlurmProvider(Offering):
     category = "workload"
     name = "slurm"
     description = "Slurm Workload Manager: partitions, nodes and what is free on them."
+    fresh_for = 60.0
+    variables = ("SLURM_CONF", "SLURM_CONF_SERVER")
 
     def probe(self) -> Active[Slurm] | Absent | Unreachable:
         if not self.system.which("scontrol"):
@@ -72,10 +66,10 @@ class SlurmProvider(Offering):
         return read_partitions(self.system.run("scontrol", "--oneliner", "show", "partitions").text())
 
     @secretary_tool
-    def nodes(self, state: Literal["any", "up", "down", "drained", "unknown"] = "any", limit: int = 100) -> NodePage:
-        """The nodes in a state: cores, memory and GPUs, and what of them is free; the first `limit` of them."""
-        found = [node for node in self._nodes() if state in ("any", node.state)]
-        return NodePage(len(found), tuple(found[: max(0, limit)]))
+    def nodes(self, state: Literal["any", "up", "down", "drained", "unknown"] = "any") -> list[SlurmNode]:
+        """The nodes in a state: cores, memory and GPUs, and what of them is free.
+        state: those in this state only."""
+        return [node for node in self._nodes() if state in ("any", node.state)]
 
     def inventory(self) -> Inventory:
         """Every node as Slurm has it. Nothing is known to be free on a node that is not up.
