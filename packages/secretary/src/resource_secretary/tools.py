@@ -32,8 +32,8 @@ def secretary_tool(method: F) -> F:
 
     Every parameter has a type hint: one of `resource_secretary.values`, str (a `Text` then), int, float, bool, a
     Literal of strings, a list of those, or one of them `| None`. The docstring is what callers read; a line
-    `name: meaning` in it describes a parameter. It returns a dataclass, a scalar, a dict of them, or a list: a list is given out in pages,
-    with the parameters `limit` and `cursor` that this adds.
+    `name: meaning` in it describes a parameter. It returns a dataclass, a scalar, a dict of them, or a list: a list is
+    given out in pages, with the parameters `limit` and `cursor` that this adds.
     """
     setattr(method, _MARK, READ)
     return method
@@ -257,4 +257,4 @@ def _words(tool: str, name: str, schema: Mapping[str, Any], value: object) -> ob
 
 def as_json(value: object) -> Any:
     """A result as what `json.dumps` takes: dataclasses become objects, tuples and sets lists. Raises TypeError."""
-    return msgspec.to_builtins(value, order="deterministic", str_keys=True)
+    return msgspec.json.decode(msgspec.json.encode(value, order="deterministic"))

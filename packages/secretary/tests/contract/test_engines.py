@@ -116,7 +116,7 @@ def test_slurm_says_what_sinfo_says(slurm_system: System) -> None:
     version = subprocess.check_output(["scontrol", "--version"], env=slurm_system.environ, text=True).split()[-1]
     assert entry.metadata is not None and entry.metadata["version"] == version
     told = subprocess.check_output(["sinfo", "-N", "-h", "-o", "%N %C %m %c"], env=slurm_system.environ, text=True)
-    nodes = {node["name"]: node for node in secretary.call("slurm.nodes").result["nodes"]}
+    nodes = {node["name"]: node for node in secretary.call("slurm.nodes").result["items"]}
     assert len(nodes) == len(told.splitlines()) == 3
     for line in told.splitlines():
         name, cpus, memory, threads = line.split()
@@ -127,7 +127,7 @@ def test_slurm_says_what_sinfo_says(slurm_system: System) -> None:
     assert (nodes["n3"]["cores"], nodes["n3"]["threads"]) == (8, 16)
     groups = {group.hosts: group for group in secretary.offer("slurm").groups}
     assert str(groups["n2",].free) == "cores=1 threads=1 memory=700MB" and groups["n1",].free is None
-    [partition] = secretary.call("slurm.partitions").result
+    [partition] = secretary.call("slurm.partitions").result["items"]
     assert (partition["name"], partition["max_time"], partition["nodes"]) == ("main", 3600, "n[1-3]")
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from resources.documents import Inventory
 
 from resource_secretary import __version__, cli
+from resource_secretary.cli import offer, options
 from resource_secretary.secretary import Secretary
 
 
@@ -19,10 +20,16 @@ from resource_secretary.secretary import Secretary
 def ask(monkeypatch, host, slurm, flux):
     """Runs a command on a machine that has everything that was recorded."""
     host.commands = {**slurm.commands, **flux.commands}
-    made = lambda: Secretary(system=host)  # noqa: E731
-    for name in ("providers", "detect", "offer", "call"):
+    those = ("flux", "slurm", "ethernet", "cpu", "memory")
+
+    def made(choice=None, *, dispatch=False):
+        only = (choice.only if choice else ()) or those
+        return Secretary(system=host, only=only, skip=choice.skip if choice else (), dispatch=dispatch)
+
+    monkeypatch.setattr(options.Choice, "secretary", made)
+    monkeypatch.setattr(offer, "Secretary", made)
+    for name in ("providers", "detect"):
         __import__(f"resource_secretary.cli.{name}")
-        monkeypatch.setattr(sys.modules[f"resource_secretary.cli.{name}"], "Secretary", made)
 
     def run(*words: str, code: int = 0):
         result = CliRunner().invoke(cli.main, words)
@@ -54,7 +61,7 @@ def test_providers(ask):
 def test_detect(ask):
     output = ask("detect").stdout
     assert output.startswith("Resource Secretary - System Detect (All)\n")
-    assert '"version": "22.05.8"' in output and " • slurm: nodes, partitions" in output
+    assert '"version": "22.05.8"' in output and " • memory: free" in output
     assert ask("detect", "hardware").stdout.startswith("Resource Secretary - System Detect (Hardware)\n")
     [entry] = json.loads(ask("detect", "hardware", "cpu", "--json").stdout)["providers"]
     assert entry["metadata"]["usable_cores"] == 2 and entry["observed_at"] and entry["observed_on"] == "recorded"
@@ -78,7 +85,7 @@ def test_offer(ask):
 
 
 def test_call(ask):
-    assert json.loads(ask("call", "slurm.nodes", "state=up", "limit=1").stdout)["found"] == 2
+    assert json.loads(ask("call", "slurm.nodes", "state=up", "limit=1").stdout)["total"] == 2
     document = json.loads(ask("call", "memory.free", "--json").stdout)
     assert document["tool"] == "memory.free" and document["observed_on"] == "recorded" and document["result"]["usable"]
 
@@ -91,8 +98,12 @@ def test_call(ask):
         (["providers", "--category", "\n"], 1, "no category named '\\n'"),
         (["offer", "--from", "cpu"], 1, "cpu manages no cluster; these do: flux, slurm"),
         (["offer", "--from", "pbs"], 1, "no provider named 'pbs'; there are: flux, slurm"),
-        (["call", "slurm"], 1, "no tool of slurm named ''; there are: nodes, partitions"),
-        (["call", "slurm.nodes", "state=--help"], 1, "state: one of any, up, down, drained, unknown, not '--help'"),
+        (["call", "slurm"], 1, "no tool of slurm named ''; there are: "),
+        (
+            ["call", "slurm.nodes", "state=--help"],
+            1,
+            "state: must be one of any, down, drained, unknown, up, not '--help'",
+        ),
         (["call", "slurm.nodes", "limit=" + "9" * 5000], 1, "limit: must be of type integer"),
         (["call", "slurm.nodes", "limit=1;2"], 1, "limit: must be of type integer"),
         (["call", "slurm.nodes", "up"], 2, "an argument is KEY=VALUE"),

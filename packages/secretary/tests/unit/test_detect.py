@@ -216,7 +216,10 @@ def test_call_and_offer_say_why_not(plugin, machine, host):
 """,
     )
     secretary = Secretary(system=machine(good="echo fine"))
-    assert secretary.call("good.echo", {"text": "-x", "times": "2"}).result == ["-x", "-x"]
+    assert secretary.call("good.echo", {"text": "x", "times": 2}).result["items"] == ["x", "x"]
+    assert secretary.call("good.echo", {"text": "x", "times": "1"}, text=True).result["total"] == 1
+    with pytest.raises(ArgumentError, match="that does not begin with '-', not '-x'"):
+        secretary.call("good.echo", {"text": "-x"})
     with pytest.raises(ArgumentError, match="echo: times: must be of type integer, not 'two'"):
         secretary.call("good.echo", {"text": "a", "times": "two"})
     with pytest.raises(ArgumentError, match="echo: text: is required"):

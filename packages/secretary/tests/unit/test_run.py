@@ -181,9 +181,10 @@ def test_relative_entries_of_path_are_not_looked_at(stub, tmp_path, monkeypatch)
 
 def test_where_this_runs():
     nothing = lambda path: False  # noqa: E731
-    assert where("login1", {}, nothing) == "login1"
-    assert where("n7", {"SLURM_JOB_ID": "42"}, nothing) == "n7, inside Slurm job 42"
+    assert where("host1", {}, nothing, nothing) == "host1"
+    assert where("login1", {}, nothing, lambda name: name == "qsub") == "login1, login node"
+    assert where("n7", {"SLURM_JOB_ID": "42"}, nothing, lambda name: True) == "n7, inside Slurm job 42"
     assert (
-        where("n7", {"PBS_JOBID": "1.srv"}, lambda path: path == "/.dockerenv")
+        where("n7", {"PBS_JOBID": "1.srv"}, lambda path: path == "/.dockerenv", nothing)
         == "n7, inside PBS job 1.srv, in a container"
     )

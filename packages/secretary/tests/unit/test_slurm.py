@@ -27,8 +27,8 @@ def one(**fields: object):
 
 def test_the_recorded_nodes(slurm):
     page = Secretary(system=slurm).call("slurm.nodes").result
-    nodes = {node["name"]: node for node in page["nodes"]}
-    assert list(nodes) == ["big01", "big02", "g1", "n1", "n2"] and page["found"] == 5
+    nodes = {node["name"]: node for node in page["items"]}
+    assert list(nodes) == ["big01", "big02", "g1", "n1", "n2"] and page["total"] == 5
     assert (nodes["big01"]["cores"], nodes["big01"]["threads"], nodes["big01"]["memory"]) == (64, 128, 256000 * 2**20)
     assert (nodes["big01"]["state"], nodes["big01"]["raw_state"]) == ("down", "DOWN+NOT_RESPONDING")
     assert nodes["big01"]["gpus"] == {"a100": 4}
@@ -39,12 +39,12 @@ def test_the_recorded_nodes(slurm):
 
 
 def test_the_nodes_in_a_state(slurm):
-    page = Secretary(system=slurm).call("slurm.nodes", {"state": "up", "limit": "1"}).result
-    assert page["found"] == 2 and [node["name"] for node in page["nodes"]] == ["g1"]
+    page = Secretary(system=slurm).call("slurm.nodes", {"state": "up", "limit": 1}).result
+    assert page["total"] == 2 and [node["name"] for node in page["items"]] == ["g1"]
 
 
 def test_the_recorded_partitions(slurm):
-    found = {row["name"]: row for row in Secretary(system=slurm).call("slurm.partitions").result}
+    found = {row["name"]: row for row in Secretary(system=slurm).call("slurm.partitions").result["items"]}
     assert found["main"]["default"] and found["main"]["max_time"] == 3600 and found["main"]["nodes"] == "n[1-2]"
     assert not found["long"]["default"] and found["long"]["max_time"] is None and found["long"]["node_count"] == 3
 
