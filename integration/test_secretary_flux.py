@@ -50,7 +50,8 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
             if process.poll() is not None or time.monotonic() > end:
                 pytest.fail("flux start: no instance")
             time.sleep(0.1)
-        made = Instance({**os.environ, "FLUX_URI": told.read_text().strip()})
+        # In this locale, which is that of the secretary's commands, ids begin with an ASCII f.
+        made = Instance({**os.environ, "FLUX_URI": told.read_text().strip(), "LC_ALL": "C"})
         made.say("resource", "drain", "2", "disk a b=c | d")
         yield made
     finally:
@@ -102,7 +103,7 @@ def test_a_job_runs_with_its_words_and_nothing_of_here(instance: Instance, tmp_p
     secretary = Secretary(system=system, dispatch=True)
     output = tmp_path / "out"
     code = "import os, sys; print(ascii(sys.argv[1:])); print(sorted(os.environ)); sys.exit(3)"
-    words = ["a b", "$(id)", "it's", "a\nb", "--all", "-x"]
+    words = ["a b", "$(id)", "it's", "a\nb", "--all", "-x", "é"]
     python = shutil.which("python3") or sys.executable
     given = {
         "argv": [python, "-c", code, *words],

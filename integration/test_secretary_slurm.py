@@ -100,7 +100,7 @@ def test_reservations_and_licenses(cluster: Any, secretary: Secretary) -> None:
 def test_a_job_that_fits_runs_and_is_accounted_for(cluster: Any, secretary: Secretary, tmp_path: Path) -> None:
     output = tmp_path / "out"
     code = "import os, sys; print(ascii(sys.argv[1:])); print(sorted(os.environ)); sys.exit(3)"
-    words = ["a b", "$(id)", "it's", "#SBATCH --job-name=other\n#SBATCH --hold", "-x"]
+    words = ["a b", "$(id)", "it's", "#SBATCH --job-name=other\n#SBATCH --hold", "-x", "é"]
     job = submit(secretary, tmp_path, shutil.which("python3") or sys.executable, "-c", code, *words, output=str(output))
     told = ended(secretary, job)
     assert (told["state"], told["exit_code"], told["name"]) == ("FAILED", 3, "job")

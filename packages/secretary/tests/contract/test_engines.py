@@ -41,7 +41,9 @@ def test_slurm_says_what_sinfo_says(slurm_system: System) -> None:
     entry = secretary.detect("workload", "slurm", timeout=10)["slurm"]
     version = subprocess.check_output(["scontrol", "--version"], env=slurm_system.environ, text=True).split()[-1]
     assert entry.metadata is not None and entry.metadata["version"] == version
-    told = subprocess.check_output(["sinfo", "-N", "-h", "-o", "%N %C %m %c"], env=slurm_system.environ, text=True)
+    told = subprocess.check_output(
+        ["sinfo", "-N", "-h", "-p", "main", "-o", "%N %C %m %c"], env=slurm_system.environ, text=True
+    )
     nodes = {node["name"]: node for node in secretary.call("slurm.nodes").result["items"]}
     assert len(nodes) == len(told.splitlines()) == 3
     for line in told.splitlines():
