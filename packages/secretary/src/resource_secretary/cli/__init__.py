@@ -21,6 +21,10 @@ _COMMANDS = {
     "ask": ("resource_secretary.cli.ask:command", "Whether a request fits: now, later, or never; and why not."),
     "tools": ("resource_secretary.cli.tools:command", "The tools of what is active here, with their schemas."),
     "call": ("resource_secretary.cli.call:command", "Call a tool: PROVIDER.TOOL with key=value arguments."),
+    "serve": (
+        "resource_secretary.cli.serve:command",
+        "Serve the tools to agents (Model Context Protocol): on stdin and stdout, or on HTTP.",
+    ),
 }
 
 
