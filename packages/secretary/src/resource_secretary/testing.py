@@ -53,7 +53,7 @@ class RecordedSystem(System):
 
     def which(self, name: str) -> str | None:
         known = self.anything is not None or any(words[0] == name for words in self.commands)
-        return f"/usr/bin/{name}" if known else None
+        return (name if name.startswith("/") else f"/usr/bin/{name}") if known else None
 
     def run(self, name: str, *arguments: str, stdin: str = "", cwd: str = "/") -> Ran:
         words = (name, *arguments)
