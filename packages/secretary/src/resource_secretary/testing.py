@@ -11,7 +11,7 @@ from resource_secretary.errors import SecretaryError
 from resource_secretary.providers import BaseProvider
 from resource_secretary.result import Absent, Active, Probe, Unreachable
 from resource_secretary.run import Ran
-from resource_secretary.system import Disk, System
+from resource_secretary.system import Disk, Python, System
 from resource_secretary.tools import as_json
 
 _ODD_ANSWERS = (
@@ -98,6 +98,9 @@ class RecordedSystem(System):
 
     def distributions(self) -> list[tuple[str, str]]:
         return list(self._distributions)
+
+    def python(self) -> Python:
+        return Python("3.12.4", "cpython", "/opt/venv/bin/python", "/opt/venv", "/usr")
 
     def memory(self) -> tuple[int, int] | None:
         return self._memory

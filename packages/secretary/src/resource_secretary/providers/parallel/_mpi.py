@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from resource_secretary.providers._paths import folder_of, real
 from resource_secretary.system import System
-
-_LINKS = 10  # symbolic links that are followed; a circle of them is no answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +63,6 @@ class Launch:
     managers: tuple[str, ...] | None
     pmi: tuple[str, ...] | None
     note: str = ""
-
-
-def folder_of(path: str) -> str:
-    """The folder that a command is in."""
-    return path.rpartition("/")[0] or "/"
-
-
-def real(system: System, path: str) -> str:
-    """Where the symbolic links of a command lead: `/usr/bin/mpirun` of Debian leads to `orterun` or `mpiexec.hydra`."""
-    for _ in range(_LINKS):
-        target = system.target(path)
-        if target is None:
-            return path
-        path = target if target.startswith("/") else f"{folder_of(path)}/{target}"
-    return path
 
 
 def launcher_in(system: System, folder: str, names: tuple[str, ...]) -> str | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resource_secretary.providers import Absent, Active, BaseProvider, Unreachable, secretary_tool
-from resource_secretary.providers.parallel._mpi import Launch, Transports, folder_of, mpirun_is
+from resource_secretary.providers._paths import folder_of
+from resource_secretary.providers.parallel._mpi import Launch, Transports, mpirun_is
 from resource_secretary.providers.parallel._mpich_text import read_intel
 
 _FOLDERS = ("bin", "intel64/bin")  # oneAPI, and Parallel Studio until 2020

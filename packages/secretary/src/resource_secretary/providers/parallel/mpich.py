@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from resource_secretary.errors import CommandFailed
 from resource_secretary.providers import Absent, Active, BaseProvider, Unreachable, secretary_tool
+from resource_secretary.providers._paths import folder_of
 from resource_secretary.providers.parallel._mpi import (
     Build,
     Launch,
     Mpi,
     Transports,
     command_name,
-    folder_of,
     launcher_in,
     mpirun_is,
 )

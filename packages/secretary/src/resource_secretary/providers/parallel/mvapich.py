@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from resource_secretary.providers import secretary_tool
-from resource_secretary.providers.parallel._mpi import Transports, folder_of, real
+from resource_secretary.providers._paths import folder_of, real
+from resource_secretary.providers.parallel._mpi import Transports
 from resource_secretary.providers.parallel.mpich import MpichProvider
 
 

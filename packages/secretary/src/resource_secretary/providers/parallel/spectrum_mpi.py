@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from resource_secretary.errors import OutputError
 from resource_secretary.providers import Absent, Active, BaseProvider, Unreachable, secretary_tool
-from resource_secretary.providers.parallel._mpi import Build, Launch, Mpi, Transports, folder_of, mpirun_is, real
+from resource_secretary.providers._paths import folder_of, real
+from resource_secretary.providers.parallel._mpi import Build, Launch, Mpi, Transports, mpirun_is
 from resource_secretary.providers.parallel._openmpi_text import OmpiInfo, read_ompi_info
 
 _PACKAGE = "IBM Spectrum MPI"
