@@ -146,7 +146,7 @@ def read_compilers(text: str) -> list[SpackCompiler]:
 
 
 def read_environments(text: str) -> list[str]:
-    """Of `spack env list`: a heading `==> 2 environments`, then the names. Raises OutputError for what can be no name."""
+    """Of `spack env list`: a heading `==> 2 environments`, then names. Raises OutputError for what can't be one."""
     words = [word for line in text.splitlines() if not line.startswith("==>") for word in line.split()]
     for word in words:
         if not _NAME.fullmatch(word):

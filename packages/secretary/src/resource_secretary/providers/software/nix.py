@@ -40,7 +40,7 @@ class NixProvider(BaseProvider):
     name = "nix"
     description = "Nix: packages of the user's profile, and the channels they come from."
     fresh_for = 3600.0
-    variables = ("NIX_PROFILES", "NIX_REMOTE", "HOME")
+    variables = ("XDG_STATE_HOME", "HOME")
 
     def probe(self) -> Active[Nix] | Absent | Unreachable:
         command = next((name for name in ("nix", "nix-env") if self.system.which(name)), None)
@@ -73,32 +73,43 @@ class NixProvider(BaseProvider):
     @secretary_tool
     def channels(self) -> list[NixChannel]:
         """The channels that the user is subscribed to; none where flakes are used instead."""
-        found = []
-        for line in self.system.run("nix-channel", "--list").text().splitlines():
-            name, _, url = line.strip().partition(" ")
-            if name:
-                found.append(NixChannel(name, url.strip()))
-        return found
+        home = self.system.environ.get("HOME", "")
+        text = self.system.read(f"{home}/.nix-channels") if home.startswith("/") else None
+        lines = (line.split(None, 1) for line in (text or "").splitlines() if line.strip())
+        return [NixChannel(words[1] if len(words) > 1 else "", words[0]) for words in lines]
 
     def _packages(self) -> list[NixPackage]:
         """By `nix profile list --json` (since 2.17), `nix-env -q --json`, or the lines of an older `nix profile list`.
 
-        nix-env refuses a profile that `nix profile` has written; an older `nix profile` has no --json.
+        nix-env refuses a profile that `nix profile` has written; an older `nix profile` has no --json. Where there is
+        no profile nothing is asked, since both would make one.
         """
+        profile = self._profile()
+        if profile is None:
+            return []
         said = []
         if self.system.which("nix"):
-            answer = self.system.run("nix", *_FEATURES, "profile", "list", "--json")
+            answer = self.system.run("nix", *_FEATURES, "profile", "list", "--profile", profile, "--json")
             if answer.ok:
                 return read_profile(answer.stdout)
             said.append(f"{answer.command}: {answer.said}")
         if self.system.which("nix-env"):
-            answer = self.system.run("nix-env", "--query", "--json", "--out-path")
+            answer = self.system.run("nix-env", "--profile", profile, "--query", "--json", "--out-path")
             if answer.ok:
                 return read_env_query(answer.stdout)
             said.append(f"{answer.command}: {answer.said}")
         if self.system.which("nix"):
-            answer = self.system.run("nix", *_FEATURES, "profile", "list")
+            answer = self.system.run("nix", *_FEATURES, "profile", "list", "--profile", profile)
             if answer.ok:
                 return read_profile_lines(answer.stdout)
             said.append(f"{answer.command}: {answer.said}")
         raise CommandFailed("nix profile list", "; ".join(said))
+
+    def _profile(self) -> str | None:
+        """The user's profile: where the XDG base directories are used, or ~/.nix-profile (Nix manual, "Profiles")."""
+        home = self.system.environ.get("HOME", "")
+        state = self.system.environ.get("XDG_STATE_HOME", "")
+        paths = [f"{state}/nix/profile"] if state.startswith("/") else []
+        if home.startswith("/"):
+            paths += [f"{home}/.local/state/nix/profile", f"{home}/.nix-profile"]
+        return next((path for path in paths if self.system.exists(path)), None)
