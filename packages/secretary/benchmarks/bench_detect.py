@@ -1,9 +1,9 @@
 """`resource-secretary detect` on this machine against the early prototype: `python bench_detect.py [--json FILE]`.
 
-Both are run by their own entry point, in a process of its own, several times in turns; the first time in each process is not
-counted, so that what is compared is the work beyond interpreter and imports. The prototype (0.0.11) is installed from the
-package index into an environment beside the results, with the four packages that it does not declare. Where Flux and
-Slurm are installed, an instance and a throwaway cluster of each are started, so that both have something to ask.
+Both are run by their own entry point, in a process of its own, several times in turns; the first time in each process
+is not counted, so that what is compared is the work beyond interpreter and imports. The prototype (0.0.11) is installed
+from the package index into an environment beside the results, with the four packages that it does not declare. Where
+Flux and Slurm are installed, an instance and a throwaway cluster are started, so that both have something to ask.
 """
 
 from __future__ import annotations

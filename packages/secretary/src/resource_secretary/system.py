@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,17 @@ class Disk:
     available: int
     files: int
     files_available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """A Python interpreter. prefix is not base_prefix inside a virtual environment (sys.prefix)."""
+
+    version: str
+    implementation: str
+    executable: str
+    prefix: str
+    base_prefix: str
 
 
 class System:
@@ -170,6 +182,11 @@ class System:
 
         found = {(one.metadata["Name"] or "", one.version) for one in distributions()}
         return sorted((pair for pair in found if pair[0]), key=lambda pair: (pair[0].lower(), pair[1]))
+
+    def python(self) -> Python:
+        """The interpreter that runs this."""
+        version = ".".join(str(part) for part in sys.version_info[:3])
+        return Python(version, sys.implementation.name, sys.executable or "", sys.prefix, sys.base_prefix)
 
     def where(self) -> str:
         """Where facts are seen from, as a text: the host, the job and the container around this process."""
