@@ -167,6 +167,13 @@ class System:
         unit = found.f_frsize
         return Disk(found.f_blocks * unit, found.f_bfree * unit, found.f_bavail * unit, found.f_files, found.f_favail)
 
+    def attribute(self, path: str, name: str) -> str | None:
+        """An extended attribute; None where it is not there, can't be read, or doesn't answer in the time left."""
+        from resource_secretary.sidebyside import side_by_side
+
+        [outcome] = side_by_side([lambda: os.getxattr(path, name)], self.left())
+        return outcome.value.decode(errors="replace") if outcome and outcome.value is not None else None
+
     def user(self) -> str:
         """The name of the user of this process, the number where it has none."""
         import pwd

@@ -28,7 +28,8 @@ class RecordedSystem(System):
     files: path -> text. links: path of a symbolic link -> its target. commands: words -> what came of them; a text
     is the standard output of a command that ended well. anything: what any other command answers, None where no other
     command is installed. memory: bytes in all, and available. disks: path -> its file system. distributions: Python
-    packages. `asked` lists the commands that were run, `stdins` what each of them read.
+    packages. attributes: path and name -> extended attribute. `asked` lists the commands that were run, `stdins` what
+    each of them read.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class RecordedSystem(System):
         environ: Mapping[str, str] | None = None,
         disks: Mapping[str, Disk] | None = None,
         distributions: Sequence[tuple[str, str]] = (),
+        attributes: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
         super().__init__(environ=environ or {})
         self.files, self.links, self.commands = dict(files or {}), dict(links or {}), dict(commands or {})
         self.anything, self._affinity, self._memory = anything, affinity, memory
         self._disks, self._distributions = dict(disks or {}), list(distributions)
+        self._attributes = dict(attributes or {})
         self.asked: list[tuple[str, ...]] = []
         self.stdins: list[str] = []
 
@@ -92,6 +95,9 @@ class RecordedSystem(System):
 
     def disk(self, path: str) -> Disk | None:
         return self._disks.get(path)
+
+    def attribute(self, path: str, name: str) -> str | None:
+        return self._attributes.get((path, name))
 
     def user(self) -> str:
         return "user"
