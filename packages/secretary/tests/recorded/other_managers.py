@@ -1,0 +1,42 @@
+"""Machines where Kubernetes, HTCondor, HyperQueue or OAR answers, made of recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from resource_secretary.testing import RecordedSystem
+
+DATA = Path(__file__).parents[1] / "data"
+KUBECTL = ("kubectl", "--request-timeout=9s")
+UNFINISHED = "&fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed"
+EMPTY = '{"kind":"List","metadata":{},"items":[]}'
+
+
+def raw(path: str) -> tuple[str, ...]:
+    return (*KUBECTL, "get", "--raw", path)
+
+
+def kubernetes() -> RecordedSystem:
+    def text(name: str) -> str:
+        return (DATA / "kubernetes-1.20.2" / name).read_text()
+
+    return RecordedSystem(
+        commands={
+            (*KUBECTL, "version", "-o", "json"): text("version.json"),
+            (*KUBECTL, "config", "view", "--minify", "-o", "json"): text("config.json"),
+            raw("/api/v1/nodes?limit=500"): text("nodes.json"),
+            raw("/api/v1/pods?limit=500"): text("pods.json"),
+            raw(f"/api/v1/pods?limit=500{UNFINISHED}"): text("pods-unfinished.json"),
+            raw("/api/v1/namespaces/default/pods?limit=500"): EMPTY,
+            raw("/apis/batch/v1/jobs?limit=500"): text("jobs.json"),
+            raw("/apis/batch/v1/namespaces/default/jobs?limit=500"): EMPTY,
+            raw("/api/v1/namespaces/lab/resourcequotas?limit=500"): text("quotas.json"),
+            raw("/api/v1/namespaces/default/resourcequotas?limit=500"): EMPTY,
+            raw("/api/v1/namespaces?limit=500"): text("namespaces.json"),
+            raw("/apis/storage.k8s.io/v1/storageclasses?limit=500"): text("storage.json"),
+        }
+    )
+
+
+MACHINES: dict[str, Callable[[], RecordedSystem]] = {"kubernetes": kubernetes}
