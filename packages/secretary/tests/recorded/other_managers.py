@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from resource_secretary.providers.workload._htcondor_json import JOB, SCHEDD, SLOT, SUBMITTER
 from resource_secretary.testing import RecordedSystem
 
 DATA = Path(__file__).parents[1] / "data"
@@ -39,4 +40,31 @@ def kubernetes() -> RecordedSystem:
     )
 
 
-MACHINES: dict[str, Callable[[], RecordedSystem]] = {"kubernetes": kubernetes}
+def _ads(command: str, options: tuple[str, ...], attributes: tuple[str, ...]) -> tuple[str, ...]:
+    return (command, *options, "-json", "-attributes", ",".join(attributes))
+
+
+COLLECTOR = _ads("condor_status", ("-collector",), ("Name", "CondorVersion"))
+SCHEDDS = _ads("condor_status", ("-schedd",), SCHEDD)
+SLOTS = _ads("condor_status", ("-constraint", 'SlotType =!= "Dynamic" && BackfillSlot =!= true'), SLOT)
+JOBS = _ads("condor_q", ("-allusers",), JOB)
+
+
+def htcondor() -> RecordedSystem:
+    def text(name: str) -> str:
+        return (DATA / "htcondor-23.9.6" / name).read_text()
+
+    return RecordedSystem(
+        commands={
+            ("condor_version",): text("version.txt"),
+            COLLECTOR: text("collector.json"),
+            SLOTS: text("slots.json"),
+            SCHEDDS: text("schedds.json"),
+            _ads("condor_status", ("-submitters",), SUBMITTER): text("submitters.json"),
+            JOBS: text("jobs.json"),
+            _ads("condor_q", ("user",), JOB): text("jobs.json"),
+        }
+    )
+
+
+MACHINES: dict[str, Callable[[], RecordedSystem]] = {"kubernetes": kubernetes, "htcondor": htcondor}

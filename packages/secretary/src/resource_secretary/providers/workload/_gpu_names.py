@@ -1,4 +1,4 @@
-"""GPUs in Kubernetes: the names of their resources, and the labels that tell which type a node has."""
+"""Types of GPUs in names of models, in resources and labels of Kubernetes."""
 
 from __future__ import annotations
 
@@ -43,11 +43,15 @@ def gpu_kind(resource: str) -> str | None:
 
 def gpu_product(labels: Mapping[str, str]) -> str:
     """The type of a node's GPUs as schedulers name it, such as `a100` or `rtx-3090`; "" where no label tells."""
-    for label in _LABELS:
-        words = [word for word in re.split(r"[-_ ]+", labels.get(label, "").lower()) if word and word not in _BRANDS]
-        if "mig" in words[:-1]:  # all of its GPUs are cut into slices of one kind, which go by the whole one's name
-            return f"mig-{words[words.index('mig') + 1]}"
-        if words:
-            name = "-".join(words[:2]) if words[0] in _SERIES else words[0]
-            return f"{name}-shared" if words[-1] == "shared" else name
-    return ""
+    return next((word for word in (gpu_word(labels.get(label, "")) for label in _LABELS) if word), "")
+
+
+def gpu_word(model: str) -> str:
+    """The type in a model's name: `a100` of `NVIDIA A100-SXM4-80GB`; "" where there is none."""
+    words = [word for word in re.split(r"[-_ ]+", model.lower()) if word and word not in _BRANDS]
+    if not words:
+        return ""
+    if "mig" in words[:-1]:  # all of its GPUs are cut into slices of one kind, which go by the whole one's name
+        return f"mig-{words[words.index('mig') + 1]}"
+    name = "-".join(words[:2]) if words[0] in _SERIES else words[0]
+    return f"{name}-shared" if words[-1] == "shared" else name
