@@ -67,4 +67,27 @@ def htcondor() -> RecordedSystem:
     )
 
 
-MACHINES: dict[str, Callable[[], RecordedSystem]] = {"kubernetes": kubernetes, "htcondor": htcondor}
+def _hq(*words: str) -> tuple[str, ...]:
+    return ("hq", "--output-mode", "json", *words)
+
+
+HQ_SERVER, HQ_WORKERS, HQ_JOBS = _hq("server", "info"), _hq("worker", "list"), _hq("job", "list")
+
+
+def hyperqueue(version: str = "0.27") -> RecordedSystem:
+    folder = DATA / f"hyperqueue-{version}-shape"
+    return RecordedSystem(
+        commands={
+            HQ_SERVER: (folder / "server.json").read_text(),
+            HQ_WORKERS: (folder / "workers.json").read_text(),
+            HQ_JOBS: (folder / "jobs.json").read_text(),
+            _hq("job", "list", "--all"): (folder / "jobs.json").read_text(),
+        }
+    )
+
+
+MACHINES: dict[str, Callable[[], RecordedSystem]] = {
+    "kubernetes": kubernetes,
+    "htcondor": htcondor,
+    "hyperqueue": hyperqueue,
+}
