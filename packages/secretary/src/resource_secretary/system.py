@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import copy
 import os
-import threading
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
