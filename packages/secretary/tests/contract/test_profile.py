@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 
 import pytest
-import yaml
 from click.testing import CliRunner
 from resources.documents import Inventory
 
@@ -19,6 +18,7 @@ from resource_secretary.run import Ran
 from resource_secretary.site.document import to_yaml
 from resource_secretary.site.facts import Fact, Site
 
+yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 ALIKE = "inventory version=1\nhosts=n[1-3] | cores=64 memory=250GB gpus=4:a100 | unknown\n"
 
 

@@ -6,7 +6,7 @@ import json
 import time
 from types import SimpleNamespace
 
-import yaml
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from resources import Cores, Gpus, Memory, Nodes, Tasks, fit
@@ -22,6 +22,7 @@ from resource_secretary.site.document import to_yaml
 from resource_secretary.site.facts import Fact, Site
 from resource_secretary.tools import as_json
 
+yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 WHEN = "2026-01-01T00:00:00Z"
 small = st.integers(0, 9)
 
