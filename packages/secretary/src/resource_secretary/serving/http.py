@@ -41,6 +41,16 @@ class Tls:
     certificate: str
     key: str
 
+    def check(self) -> None:
+        """Raise SecretaryError where they can't be used."""
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                self.certificate, self.key, password=lambda: ""
+            )
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            why = getattr(error, "strerror", None) or error
+            raise SecretaryError(f"can't use the certificate {self.certificate} and its key: {why}") from None
+
 
 def address(text: str) -> tuple[str, int]:
     """`[HOST:]PORT`; an IPv6 address is in brackets. Without a host it is 127.0.0.1. Raises ValueError."""
@@ -111,10 +121,6 @@ async def serve(
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as error:
-        raise SecretaryError(f"can't use the certificate and its key: {error.strerror or error}") from None
     listener = _listener(config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

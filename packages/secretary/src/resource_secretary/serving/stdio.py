@@ -44,13 +44,19 @@ class Wire:
 def claim() -> Wire:
     """Take stdin and stdout for the protocol, at once and for good.
 
-    Descriptor 1 becomes stderr's and 0 /dev/null, so that whatever a provider, a library in C or a child prints does
-    not get between the messages, and nobody reads them. Raises SecretaryError where they are closed.
+    Descriptor 1 becomes stderr's and 0 /dev/null, so that what a provider, a library in C or a child prints does not
+    get between the messages, and nobody else reads them. Raises SecretaryError where they are closed.
     """
     try:
         wire = Wire(fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3), fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3))
     except OSError:
         raise SecretaryError("stdin or stdout is closed: a client talks to this command through them") from None
+    divert()
+    return wire
+
+
+def divert() -> None:
+    """What is printed goes to stderr, and nobody reads stdin."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     try:
@@ -59,7 +65,6 @@ def claim() -> Wire:
         os.dup2(nothing, 1)
     if nothing > 2:
         os.close(nothing)
-    return wire
 
 
 async def serve(server: SecretaryServer, wire: Wire) -> None:
