@@ -227,7 +227,14 @@ def _message(line: bytes | None) -> Any:
     """The message of a line, or the error that answers it."""
     import json
 
-    from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
+    from mcp_types import (
+        INVALID_REQUEST,
+        PARSE_ERROR,
+        ErrorData,
+        JSONRPCError,
+        JSONRPCNotification,
+        jsonrpc_message_adapter,
+    )
 
     def refusal(code: int, text: str) -> JSONRPCError:
         return JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=code, message=text))
@@ -235,9 +242,12 @@ def _message(line: bytes | None) -> Any:
     if line is None:
         return refusal(INVALID_REQUEST, f"a message has at most {LARGEST_REQUEST} bytes")
     try:
-        return jsonrpc_message_adapter.validate_json(line, by_name=False)
+        message = jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValueError:
-        pass
+        message = None
+    # A request whose id is null or a list would pass for a notification.
+    if message is not None and not (isinstance(message, JSONRPCNotification) and "id" in json.loads(line)):
+        return message
     try:
         document = json.loads(line)
     except (ValueError, RecursionError):
