@@ -21,9 +21,9 @@ _STEPS = ((4000, 400), (1000, 100), (200, 20), (60, 5))  # characters of a text,
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A list as it was when its first page was given out; `until` on the monotonic clock."""
+    """A list as it was when its first page was given out, each entry as JSON; `until` on the monotonic clock."""
 
-    items: bytes
+    items: list[msgspec.Raw]
     observed_at: str
     observed_on: str
     until: float
@@ -44,7 +44,8 @@ class Pages:
 
     def keep(self, items: Sequence[Any], observed_at: str, observed_on: str) -> str:
         """Keep a list; what is returned is put into the cursors of its pages."""
-        kept = Kept(msgspec.json.encode(items), observed_at, observed_on, time.monotonic() + self._seconds)
+        entries = msgspec.json.decode(msgspec.json.encode(items), type=list[msgspec.Raw])
+        kept = Kept(entries, observed_at, observed_on, time.monotonic() + self._seconds)
         with self._lock:
             self._count += 1
             self._lists[str(self._count)] = kept
@@ -85,6 +86,7 @@ def page(
         if size + _size(item) + 2 > MOST:
             if shown:
                 break
+            item = msgspec.json.decode(item) if isinstance(item, msgspec.Raw) else item
             item, notice = cut(item, MOST - size - 2)
         shown.append(item)
         size += _size(item) + 2
@@ -96,6 +98,7 @@ def page(
             number = keep(items)
         following += f".{number}" if number else ""
         notice = f"{start + 1} to {end} of {len(items)}; the next ones: cursor={following}"
+    shown = [msgspec.json.decode(one) if isinstance(one, msgspec.Raw) else one for one in shown]
     return {"items": shown, "total": len(items), "next": following if more else None}, notice
 
 

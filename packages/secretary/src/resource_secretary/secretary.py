@@ -119,8 +119,6 @@ class Secretary:
         Raises UnknownProvider (also for a tool that changes state, without `dispatch`), ArgumentError, InactiveProvider
         where the provider is not active here, CommandFailed, OutputError, or ToolFailed.
         """
-        from msgspec import Raw
-
         from resource_secretary.manifest import ToolResult
 
         name, _, method = tool.partition(".")
@@ -137,7 +135,7 @@ class Secretary:
             described = tools[method]
             given = described.read(arguments or {}, text=text)
             if described.paged and self.pages and (kept := self.pages.find(given["cursor"])):
-                result, notice = described.result(given, Raw(kept.items))
+                result, notice = described.result(given, kept)
                 return ToolResult(f"{known.name}.{method}", result, kept.observed_at, kept.observed_on, notice)
         result, notice = self._ask(known, timeout, question)
         return ToolResult(f"{known.name}.{method}", result, self.system.now(), self.system.where(), notice)

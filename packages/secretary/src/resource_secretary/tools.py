@@ -99,11 +99,12 @@ class Tool:
     def result(
         self, arguments: Mapping[str, Any], value: object, keep: Callable[[Sequence[Any]], str] | None = None
     ) -> tuple[dict[str, Any], str]:
-        """What the method returned as an object of the output schema, and a notice of what was cut. keep: see `page`.
+        """What the method returned as an object of the output schema, and a notice of what was cut. value may be a list
+        that was kept. keep: see `page`.
 
         Raises TypeError for what JSON can't hold, OutputError for what is too large, ArgumentError for a bad cursor.
         """
-        made = as_json(value)
+        made = value.items if isinstance(value, paging.Kept) else as_json(value)
         if self.paged:
             given = self.method_arguments(arguments)
             return paging.page(self.name, given, made, arguments["limit"], arguments["cursor"], keep)

@@ -170,7 +170,7 @@ class Service:
         now, where = secretary.system.now(), secretary.system.where()
         kept = self.pages.find(given["cursor"]) if tool.paged else None
         if kept is not None:
-            now, where, value = kept.observed_at, kept.observed_on, msgspec.Raw(kept.items)
+            now, where, value = kept.observed_at, kept.observed_on, kept
         else:
             value = getattr(own, tool.name)(**tool.method_arguments(given))
         result, notice = tool.result(given, value, None if kept else partial(self._keep, now, where))
