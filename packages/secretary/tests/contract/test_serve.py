@@ -183,7 +183,7 @@ def test_replies_are_short_whatever_a_tool_gives(era):
         return [small(await client.call_tool("other_tell", {"long": n})) for n in (2300, 200_000, -1)]
 
     whole, cut, failed = ask(Service(of(Other), 10.0), question, era)
-    assert whole.structured_content == {"result": "\\\"\u0001" * 2300} and not whole.is_error
+    assert whole.structured_content == {"result": '\\"\u0001' * 2300} and not whole.is_error
     assert "cut; the whole is in the structured result" in whole.content[0].text
     assert "cut to" in cut.content[1].text and not cut.is_error
     assert failed.is_error and failed.content[0].text.startswith("tell: xxx") and failed.structured_content is None
