@@ -214,13 +214,9 @@ def test_a_signal_ends_it_with_a_client_connected(environ, number):
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl, to make a certificate")
 def test_tls(environ, tmp_path):
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-        + "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem".split(" "),
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
+    made = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    files = ["-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(["openssl", *made.split(" "), *files], cwd=tmp_path, check=True, capture_output=True)
     files = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
     serving = Serving(environ | {VARIABLE: GOOD}, *files)
     try:
