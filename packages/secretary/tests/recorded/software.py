@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from resource_secretary.run import Ran
+from resource_secretary.system import Python
 from resource_secretary.testing import RecordedSystem
 
 DATA = Path(__file__).parents[1] / "data"
@@ -108,7 +109,9 @@ def micromamba() -> RecordedSystem:
 
 
 def pip() -> RecordedSystem:
-    return RecordedSystem(distributions=[("Flask-SQLAlchemy", "3.1.1"), ("msgspec", "0.19.0"), ("numpy", "2.1.2")])
+    python = Python("3.12.4", "cpython", "/opt/venv/bin/python", "/opt/venv", "/usr")
+    packages = [("Flask-SQLAlchemy", "3.1.1"), ("msgspec", "0.19.0"), ("numpy", "2.1.2")]
+    return RecordedSystem(distributions=packages, python=python)
 
 
 EASYBUILD_FILES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from resource_secretary import Secretary
-from resource_secretary.errors import ArgumentError, CommandFailed, OutputError
+from resource_secretary.errors import ArgumentError, CommandFailed, OutputError, UnknownProvider
 from resource_secretary.providers.software._common import is_compiler, presence
 from resource_secretary.providers.software._nix_text import read_profile, split_name
 from resource_secretary.providers.software._spack_text import read_compilers, read_find
@@ -161,7 +161,8 @@ def test_environments_without_a_command():
 def test_pip_is_of_the_running_interpreter():
     system = recorded.pip()
     metadata = probe(system, "pip").metadata
-    assert (metadata.packages, metadata.virtual_environment) == (3, "/opt/venv") and not system.asked
+    assert (metadata.python, metadata.virtual_environment) == ("3.12.4", "/opt/venv") and not system.asked
+    assert len(items(system, "pip.packages")) == 3
     assert call(system, "pip.find", name="flask_sqlalchemy")["versions"] == ["3.1.1"]
     assert call(system, "pip.find", name="NumPy==2.1.2")["there"]
     assert not call(system, "pip.find", name="numpy==1.0")["there"]
@@ -174,7 +175,7 @@ def test_this_interpreter_has_what_its_metadata_says():
     found = call(System(), "pip.find", name="msgspec")
     assert found["versions"] == [version("msgspec")]
     python = System().python()
-    assert python.version.startswith("3.") and Path(python.executable).exists()
+    assert python is not None and python.version.startswith("3.") and Path(python.executable).exists()
 
 
 # --- EasyBuild
@@ -301,6 +302,45 @@ def test_a_guix_that_was_not_pulled_has_no_channels():
     system.commands["guix", "package", "--list-installed"] = "hello 2.12\n"
     with pytest.raises(OutputError, match="line 1"):
         items(system, "guix.packages")
+
+
+# --- stub executables of the same recordings, run as real commands
+
+
+def stubs(system, folder):
+    """An executable for each recorded command, which prints what was recorded for its words."""
+    cases = {}
+    for number, (words, answer) in enumerate(system.commands.items()):
+        ran = Ran(words, 0, answer) if isinstance(answer, str) else answer
+        for stream, text in (("out", ran.stdout), ("err", ran.stderr)):
+            (folder / f"{number}.{stream}").write_text(text)
+        printing = f"cat {folder}/{number}.out; cat {folder}/{number}.err >&2; exit {ran.code}"
+        cases.setdefault(words[0], []).append(f"'{' '.join(words[1:])}') {printing};;")
+    for name, lines in cases.items():
+        body = "\n".join(lines)
+        (folder / name).write_text(f'#!/bin/sh\ncase "$*" in\n{body}\nesac\necho "unknown: $*" >&2\nexit 2\n')
+        (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["spack", "guix", "easybuild", "openmpi", "mpich", "mvapich", "modules"])
+def test_stub_executables_say_what_their_recordings_say(name, tmp_path):
+    made = {"modules": recorded.environment_modules, "mvapich": recorded.mvapich_gdr}
+    machine = made.get(name, recorded.MACHINES[name])()
+    machine.commands = {words: one for words, one in machine.commands.items() if "/" not in words[0]}
+    stubs(machine, tmp_path)
+    environ = {**machine.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    if "MODULEPATH" in environ:
+        environ["MODULEPATH"] = str(tmp_path)
+    real = System(environ=environ)
+    for tool in ("installed", "packages", "available", "build", "compilers"):
+        try:
+            told = call(machine, f"{name}.{tool}")
+        except UnknownProvider:
+            continue
+        if name != "easybuild" or tool not in ("installed", "compilers"):
+            assert call(real, f"{name}.{tool}") == told
+    metadata = Secretary(system=real).detect(name=name)[name].metadata
+    assert metadata["version"] == Secretary(system=machine).detect(name=name)[name].metadata["version"]
 
 
 # --- what they share
