@@ -30,6 +30,7 @@ class RecordedSystem(System):
     command is installed. memory: bytes in all, and available. disks: path -> its file system. distributions: Python
     packages. attributes: path and name -> extended attribute. `asked` lists the commands that were run, `stdins` what
     each of them read.
+    packages. python: the interpreter. `asked` lists the commands that were run, `stdins` what each of them read.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class RecordedSystem(System):
         disks: Mapping[str, Disk] | None = None,
         distributions: Sequence[tuple[str, str]] = (),
         attributes: Mapping[tuple[str, str], str] | None = None,
+        python: Python | None = None,
     ) -> None:
         super().__init__(environ=environ or {})
         self.files, self.links, self.commands = dict(files or {}), dict(links or {}), dict(commands or {})
         self.anything, self._affinity, self._memory = anything, affinity, memory
         self._disks, self._distributions = dict(disks or {}), list(distributions)
         self._attributes = dict(attributes or {})
+        self._python = python
         self.asked: list[tuple[str, ...]] = []
         self.stdins: list[str] = []
 
@@ -105,8 +108,8 @@ class RecordedSystem(System):
     def distributions(self) -> list[tuple[str, str]]:
         return list(self._distributions)
 
-    def python(self) -> Python:
-        return Python("3.12.4", "cpython", "/opt/venv/bin/python", "/opt/venv", "/usr")
+    def python(self) -> Python | None:
+        return self._python
 
     def memory(self) -> tuple[int, int] | None:
         return self._memory
