@@ -87,7 +87,7 @@ def read_quota_csv(text: str, point: str, kind: str) -> list[Quota]:
 
 
 def read_quota_json(text: str, point: str) -> list[Quota]:
-    """The quotas of `beegfs quota list-usage --output=ndjson`: `space` and `inode` are used/limit. Raises OutputError."""
+    """The quotas of `beegfs quota list-usage --output=ndjson`: `space` and `inode` are used/limit."""
     found = [record for value in _values(text) for record in _rows(value, "space")]
     if not found:
         raise strange("beegfs quota list-usage", "lists no quota", text)
