@@ -11,7 +11,7 @@ from resource_secretary.errors import SecretaryError
 from resource_secretary.providers import BaseProvider
 from resource_secretary.result import Absent, Active, Probe, Unreachable
 from resource_secretary.run import Ran
-from resource_secretary.system import Disk, System
+from resource_secretary.system import Disk, Python, System
 from resource_secretary.tools import as_json
 
 _ODD_ANSWERS = (
@@ -56,7 +56,7 @@ class RecordedSystem(System):
 
     def which(self, name: str) -> str | None:
         known = self.anything is not None or any(words[0] == name for words in self.commands)
-        return f"/usr/bin/{name}" if known else None
+        return (name if name.startswith("/") else f"/usr/bin/{name}") if known else None
 
     def run(self, name: str, *arguments: str, stdin: str = "", cwd: str = "/") -> Ran:
         words = (name, *arguments)
@@ -104,6 +104,9 @@ class RecordedSystem(System):
 
     def distributions(self) -> list[tuple[str, str]]:
         return list(self._distributions)
+
+    def python(self) -> Python:
+        return Python("3.12.4", "cpython", "/opt/venv/bin/python", "/opt/venv", "/usr")
 
     def memory(self) -> tuple[int, int] | None:
         return self._memory
