@@ -69,9 +69,9 @@ def read_smi(text: str) -> Seen:
             continue
         devices.append(_device(index, bus, element))
         uses.append(_use(devices[-1], element))
-    attached = facts.whole("attached_gpus", root.findtext("attached_gpus"), most=4096)
-    if attached is not None and attached != len(devices) + len(unread):
-        raise _unknown(text, f"{attached} GPUs are attached and {len(devices) + len(unread)} are told of")
+    attached = facts.whole("attached_gpus", root.findtext("attached_gpus"), most=1024)
+    told = len(devices) + len(unread)
+    unread += [Unread(f"GPU {at}", "it is attached, and nothing is told of it") for at in range(told, attached or 0)]
     return Seen(
         SOURCE,
         facts.text("driver_version", root.findtext("driver_version")),
