@@ -58,13 +58,16 @@ class IntelGpuProvider(BaseProvider):
             raise CommandFailed("xpu-smi", "not found on PATH, and the kernel does not tell the use of Intel's GPUs")
         made = []
         for device in seen.devices[:_MOST]:
-            ran = self.system.run("xpu-smi", "stats", "-d", str(device.index), "-j")
-            try:
-                made.append(read_stats(ran.text(), device))
-            except (CommandFailed, OutputError) as error:
-                names = ("utilization", "memory_used", "temperature", "power")
-                unknown = dict.fromkeys(names, str(error)[:300])
-                made.append(GpuUse(device.index, device.name, device.uuid, device.bus, unknown=unknown))
+            why = "xpu-smi does not know it"  # the kernel does not tell names
+            if device.name is not None:
+                ran = self.system.run("xpu-smi", "stats", "-d", str(device.index), "-j")
+                try:
+                    made.append(read_stats(ran.text(), device))
+                    continue
+                except (CommandFailed, OutputError) as error:
+                    why = str(error)[:300]
+            unknown = dict.fromkeys(("utilization", "memory_used", "temperature", "power"), why)
+            made.append(GpuUse(device.index, device.name, device.uuid, device.bus, unknown=unknown))
         return made
 
     @secretary_tool

@@ -171,7 +171,7 @@ def _devices(system: System) -> dict[int, list[Near]]:
             continue
         names = [
             name
-            for sub in ("net", "infiniband", "cxi", "drm", "nvme")
+            for sub in ("infiniband", "cxi", "net", "drm", "nvme")
             for name in system.entries(f"{_PCI}/{bus}/{sub}")
         ]
         found.setdefault(int(node), []).append(Near(kind, bus, tuple(names)))

@@ -82,7 +82,8 @@ class NvidiaGpuProvider(BaseProvider):
                 failed.append((error.command, error.said))
             except OutputError as error:
                 failed.append((error.source, str(error)))
-            if seen is not None or self.system.left() <= 0:
+            # What hangs the library hangs nvidia-smi too: it is not asked in what little time is left.
+            if seen is not None or self.system.left() < 2 * _RESERVE:
                 break
         notice = "; ".join(f"{command}: {said}" for command, said in failed)
         if seen is None and not failed:
@@ -193,10 +194,12 @@ def _doubt(devices: tuple[Gpu, ...], environ: dict[str, str]) -> str:
     """
     words = [word.strip() for word in environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
     numbers = {word for word in words if word.isdecimal()}
-    if not numbers or len(numbers) >= len(devices):
+    if not numbers:
         return ""
     if any(device.slices for device in devices):
         return "CUDA_VISIBLE_DEVICES has numbers, and with MIG it counts otherwise than the driver"
+    if len(numbers) >= len(devices):
+        return ""
     mixed = len({device.name for device in devices}) > 1
     if mixed and environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID":
         return (
