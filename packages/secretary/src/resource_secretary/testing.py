@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from resource_secretary.catalog import read_classes
 from resource_secretary.errors import SecretaryError
@@ -31,6 +31,8 @@ class RecordedSystem(System):
     packages. attributes: path and name -> extended attribute. `asked` lists the commands that were run, `stdins` what
     each of them read.
     packages. python: the interpreter. `asked` lists the commands that were run, `stdins` what each of them read.
+    packages. attributes: path and name -> extended attribute. nvml: what stands for the module pynvml. denied: files
+    that this user may not open. `asked` lists the commands that were run, `stdins` what each of them read.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class RecordedSystem(System):
         distributions: Sequence[tuple[str, str]] = (),
         attributes: Mapping[tuple[str, str], str] | None = None,
         python: Python | None = None,
+        nvml: object = None,
+        denied: Collection[str] = (),
     ) -> None:
         super().__init__(environ=environ or {})
         self.files, self.links, self.commands = dict(files or {}), dict(links or {}), dict(commands or {})
@@ -54,6 +58,7 @@ class RecordedSystem(System):
         self._disks, self._distributions = dict(disks or {}), list(distributions)
         self._attributes = dict(attributes or {})
         self._python = python
+        self._nvml, self._denied = nvml, frozenset(denied)
         self.asked: list[tuple[str, ...]] = []
         self.stdins: list[str] = []
 
@@ -92,6 +97,12 @@ class RecordedSystem(System):
 
     def affinity(self) -> frozenset[int]:
         return self._affinity
+
+    def may_use(self, path: str) -> bool:
+        return path not in self._denied
+
+    def nvml(self) -> object:
+        return self._nvml
 
     def microarchitecture(self) -> str:
         return "x86_64"
