@@ -54,7 +54,7 @@ class GridEngineProvider(Offering):
         product, version = text.read_version(told.stdout or told.stderr)
         root, cell = self.system.environ.get("SGE_ROOT", ""), self.system.environ.get("SGE_CELL") or "default"
         master = self.system.read(f"{root}/{cell}/common/act_qmaster") if root else None
-        return Active(GridEngine(product, version, root, cell, master or "", tuple(queues.stdout.split())))
+        return Active(GridEngine(product, version, root, cell, (master or "").strip(), tuple(queues.stdout.split())))
 
     @secretary_tool
     def queues(self) -> list[Queue]:
