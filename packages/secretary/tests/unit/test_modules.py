@@ -98,7 +98,7 @@ def test_what_a_module_sets(system):
     effects = {(one["action"], one["name"]): one["value"] for one in found["effects"]}
     assert effects["setenv", "MPI_HOME"] == "/opt/my mpi" and effects["set-alias", "mm"] == "mpirun -n 4"
     assert found["path"] == "/opt/modules/core/openmpi/4.1.5" and found["text"] == ""
-    with pytest.raises(OutputError, match=r"(?i)failed to find|unable to locate"):
+    with pytest.raises(OutputError, match=r"in your MODULEPATH|Unable to locate a modulefile"):
         Secretary(system=system()).call("modules.show", {"name": "nonesuch"})
 
 
@@ -174,6 +174,10 @@ def test_a_record_that_can_not_be_read_loses_only_itself():
     assert made["b"].problem and made["package 2"].problem
     lines = {one.name: bool(one.problem) for one in read_terse_avail("/m:\na/1\nno module at all\na/2(@a/1)\n")}
     assert lines == {"a/1": False, "no module at all": True}
+    assert (
+        read_terse_avail('No module(s) or extension(s) found!\nUse "module spider" to find all possible modules\n')
+        == []
+    )
 
 
 def test_an_empty_tree_of_lmod_is_empty():

@@ -172,6 +172,16 @@ def test_versions_of_intel_mpi(file, version):
     assert call(system, "intel-mpi.transports")["networks"] == ["efa", "ofi", "psm3", "shared-memory", "tcp", "ucx"]
 
 
+def test_the_networks_of_an_intel_mpi_that_are_not_seen_are_unknown():
+    system = recorded.intel_mpi()
+    root = system.environ["I_MPI_ROOT"]
+    system.files = {f"{root}/lib/libverbs-1.12-fi.so": "", f"{root}/lib/librxm-fi.so": "", f"{root}/lib/libmpi.so": ""}
+    assert call(system, "intel-mpi.transports")["networks"] == ["ofi", "shared-memory", "verbs"]
+    system.files.clear()
+    found = call(system, "intel-mpi.transports")
+    assert found["networks"] is None and "no libfabric" in found["gpu_reason"]
+
+
 @pytest.mark.parametrize("root", ["mpi", "./mpi", "/nowhere"])
 def test_an_odd_root_of_intel_mpi(root):
     system = recorded.intel_mpi()
