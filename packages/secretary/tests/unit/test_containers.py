@@ -72,7 +72,7 @@ def test_whether_an_image_is_there(engine):
     there = call(system, f"{engine}.image", name="tiny:1.0")
     assert (there["present"], there["size"], there["platform"]) == (True, 35664, "linux/amd64")
     assert call(system, f"{engine}.image", name="nosuch:1")["present"] is False
-    verb = (engine, "image", "inspect", *JSON, "--", "tiny:1.0")
+    verb = (engine, "image", "inspect", "--", "tiny:1.0")
     system.commands[verb] = Ran((), 1, "", "Cannot connect to the Docker daemon at unix:///var/run/docker.sock.")
     with pytest.raises(CommandFailed, match="Cannot connect"):
         call(system, f"{engine}.image", name="tiny:1.0")
@@ -150,8 +150,14 @@ def test_containerd_is_for_root():
     denied = Ran(
         (), 1, text("containerd-1.6/version.txt").partition("Server")[0], text("containerd-1.6/denied.stderr.txt")
     )
-    result = probed(RecordedSystem(commands={("ctr", "version"): denied}), "containerd").result
+    system = machines.containerd()
+    system.commands["ctr", "version"] = denied
+    result = probed(system, "containerd").result
     assert isinstance(result, Unreachable) and "permission denied" in result.reason
+    system = machines.containerd()
+    system.files = {}
+    result = probed(system, "containerd").result  # ctr would wait ten seconds for a socket
+    assert isinstance(result, Unreachable) and "no socket" in result.reason and not system.asked
     with pytest.raises(OutputError, match="names no server"):
         _containerd_text.read_version("Client:\n  Version: 1.6\n")
 
