@@ -287,3 +287,21 @@ def test_the_offer_says_what_could_not_be_seen():
 def test_metric_of_a_machine_is_asked_only_by_the_tool():
     system = recorded.amd()
     assert facts(system).active and _METRIC not in system.asked
+
+
+def test_tiles_make_the_mask_doubtful():
+    system = recorded.intel()
+    words = ("xpu-smi", "discovery", "-d", "0", "-j")
+    system.commands[words] = system.commands[words].replace('"number_of_tiles": "1"', '"number_of_tiles": "2"')
+    system.environ["ZE_AFFINITY_MASK"] = "0"
+    found = facts(system, "intel-gpu").metadata
+    assert found["allowed"] is None and found["devices"][0]["partition"] == "2 tiles"
+    system.environ["ZE_FLAT_DEVICE_HIERARCHY"] = "COMPOSITE"
+    assert facts(system, "intel-gpu").metadata["allowed"] == 1
+
+
+def test_a_gpu_that_metric_does_not_tell_of():
+    system = recorded.amd()
+    system.commands[_METRIC] = "[]"
+    [now] = Secretary(system=system).call("amd-gpu.use").result["items"]
+    assert now["utilization"] is None and now["unknown"]["utilization"] == "amd-smi metric tells nothing of it"

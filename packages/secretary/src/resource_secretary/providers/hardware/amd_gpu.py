@@ -14,10 +14,9 @@ from resource_secretary.providers.hardware._gpu import (
     Seen,
     near,
     pci_devices,
-    visible,
-    with_files,
     with_nodes,
 )
+from resource_secretary.providers.hardware._gpu_access import visible, with_files
 
 VENDOR = "0x1002"
 _MAJOR = 226  # of /dev/dri/renderD128 and so on: Documentation/admin-guide/devices.txt
@@ -99,7 +98,11 @@ class AmdGpuProvider(BaseProvider):
         uses: tuple[GpuUse, ...] = ()
         if use:
             of = {device.index: device for device in found.devices}
-            uses = tuple(_of(one, of.get(one.index)) for one in read_metric(self.system.run(*_METRIC).text()))
+            told = read_metric(self.system.run(*_METRIC).text())
+            silent = of.keys() - {one.index for one in told}
+            why = dict.fromkeys(("utilization", "memory_used", "processes"), "amd-smi metric tells nothing of it")
+            every = [*told, *(GpuUse(index, unknown=why) for index in sorted(silent))]
+            uses = tuple(_of(one, of.get(one.index)) for one in every)
             try:
                 running = read_processes(self.system.run(*_PROCESS).text())
             except (CommandFailed, OutputError) as error:

@@ -16,10 +16,9 @@ from resource_secretary.providers.hardware._gpu import (
     gpu_type,
     near,
     pci_devices,
-    visible,
-    with_files,
     with_nodes,
 )
+from resource_secretary.providers.hardware._gpu_access import visible, with_files
 from resource_secretary.sidebyside import side_by_side
 
 VENDOR = "0x10de"
