@@ -7,9 +7,9 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ensemble.events import Event
 
@@ -29,11 +29,13 @@ def ask(folder: Path, request: Mapping[str, Any]) -> None:
 
 
 class Requests:
-    """Feeds the requests of a run to its engine."""
+    """Feeds the requests of a run to its engine. settled: returns when what was fed has been written down."""
 
-    def __init__(self, folder: Path | None, feed: Callable[[Event], None]) -> None:
+    def __init__(
+        self, folder: Path | None, feed: Callable[[Event], None], settled: Callable[[], Awaitable[None]]
+    ) -> None:
         self._place = folder / _FOLDER if folder else None
-        self._feed = feed
+        self._feed, self._settled = feed, settled
 
     async def work(self) -> None:
         """Runs until it is cancelled."""
@@ -41,17 +43,21 @@ class Requests:
             for path in sorted(self._place.glob("*.json")):
                 try:
                     request = json.loads(path.read_text())
-                    path.unlink()
                 except (OSError, ValueError):
+                    request = None
+                if not _is_request(request):
                     path.unlink(missing_ok=True)
                     continue
-                if _is_request(request):
-                    self._feed(Event("request", time.time(), context=request))
+                if "stop" in request:  # the run ends by it, and must not find it again when it is resumed
+                    path.unlink(missing_ok=True)
+                self._feed(Event("request", time.time(), context=request))
+                await self._settled()
+                path.unlink(missing_ok=True)  # a run that was killed before this cancels the same jobs once more
             await asyncio.sleep(EVERY)
         await asyncio.Event().wait()
 
 
-def _is_request(request: object) -> bool:
+def _is_request(request: object) -> TypeGuard[dict[str, Any]]:
     if not isinstance(request, dict):
         return False
     names = request.get("cancel")

@@ -97,7 +97,7 @@ class Runtime:
         self._caller = Caller(self._functions, self.engine, self.member, self.feed, reporter.custom_failed)
         self._watcher = Watcher(self.engine, self.member, self._plugins, self.feed, self._say)
         self._tails = Tails(self.member, self._journal)
-        self._requests = Requests(self._journal.folder if self._journal else None, self.feed)
+        self._requests = Requests(self._journal.folder if self._journal else None, self.feed, self.settled)
         if self._journal:
             self.engine.changed = self._changed
             self.engine.on_value = self._value

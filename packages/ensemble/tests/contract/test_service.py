@@ -844,6 +844,9 @@ def test_tls(processes, tmp_path):
     said = processes.ask("clusters", *common[:2], *good, ENSEMBLE_TOKEN="x" * 20)
     assert (said.returncode, said.stdout) == (1, "")
     assert "not known here" in said.stderr
+    said = processes.ask("clusters", *common, "--ca", "other.pem", "--cert", "other.pem", "--key", "other.key")
+    assert (said.returncode, said.stdout, len(said.stderr.splitlines())) == (1, "", 1)
+    assert "can't be verified; give --ca FILE" in said.stderr
 
 
 def test_plain_text_is_for_loopback_only(tmp_path, monkeypatch):

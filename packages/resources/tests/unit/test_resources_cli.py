@@ -67,6 +67,12 @@ def test_usage_is_2(run, words):
     assert run(*words, stdin="")[0] == 2
 
 
+def test_a_mistyped_command_is_shown_the_right_one(run):
+    code, out, said = run("prase", "cores=1")
+    assert (code, out) == (2, "") and "No such command 'prase'. Did you mean 'parse'?" in said
+    assert "Did you mean" not in run("zzzzzz")[2]
+
+
 def test_fit(run):
     assert run("fit", "cores=4 memory=10GB", "--in", "inv") == (0, "READY: fits now on n0\n", "")
     code, out, _ = run("fit", "cores=5", "--in", "inv")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from resource_secretary.manifest import Entry, Manifest, ToolResult
     from resource_secretary.paging import Pages
     from resource_secretary.providers import BaseProvider, Offering
+    from resource_secretary.site.facts import Site
     from resource_secretary.tools import Tool
 
 T = TypeVar("T")
@@ -191,6 +192,24 @@ class Secretary:
                 raise outcome.error
             answers.append(outcome.value if outcome and outcome.value else self._silent(need, known.name, timeout))
         return asking.best(answers, notes)
+
+    def site(self, name: str | None = None, timeout: float = ASKING) -> Site:
+        """What the site of a manager is like: queues, nodes, limits; a reason for each that is not known.
+
+        name: as of `ask`; without one it is the first active manager's, in the same order, else this host's.
+        Raises as `offer` does.
+        """
+        from resource_secretary.asking import HOST
+        from resource_secretary.site.read import host_site, manager_site
+
+        known = None
+        if name is None:
+            known = next(iter(self._managers(min(timeout, DEADLINE))[0]), None)
+        elif name.lower() != HOST:
+            known = self._offering("profile", name)
+        if known is None:
+            return host_site(self.offer(timeout=timeout), self.system)
+        return self._ask(known, timeout, lambda provider: manager_site(cast("Offering", provider)))
 
     def _managers(self, timeout: float) -> tuple[list[Known], list[str]]:
         """The active workload managers that tell their nodes, the nearest first; and why others can't be asked."""

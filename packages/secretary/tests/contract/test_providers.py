@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -16,14 +18,28 @@ from resource_secretary.providers import Absent, Active, BaseProvider, secretary
 from resource_secretary.testing import RecordedSystem, check_provider
 
 EXAMPLE = Path(__file__).parents[4] / "examples/plugins/resource-secretary-example/src"
+RECORDED = Path(__file__).parents[1] / "recorded"
 BUILT_IN = {known.name: known.provider for known in Catalog().entries if known.origin == "built-in"}
 
 
+def machines() -> dict[str, Callable[[], RecordedSystem]]:
+    """For each provider a machine where it is active."""
+    found: dict[str, Callable[[], RecordedSystem]] = {}
+    for file in sorted(RECORDED.glob("[a-z]*.py")):
+        spec = spec_from_file_location(f"recorded_{file.stem}", file)
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found |= module.MACHINES
+    return found
+
+
+MACHINES = machines()
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_a_built_in_provider(name, host, slurm, flux):
-    host.commands = {**slurm.commands, **flux.commands}
+def test_a_built_in_provider(name, host):
     assert BUILT_IN[name] is not None
-    check_provider(BUILT_IN[name], host)
+    check_provider(BUILT_IN[name], MACHINES[name]() if name in MACHINES else host)
 
 
 @pytest.fixture

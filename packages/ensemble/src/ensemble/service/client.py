@@ -45,22 +45,32 @@ class Client:
 
     async def call(self, method: str, request: Any) -> Any:
         """Raises ServiceError."""
-        until = time.monotonic() + TRY_FOR
+        until, said = time.monotonic() + TRY_FOR, False
         while True:
             try:
                 return await getattr(self.stub, method)(request, metadata=self.metadata, timeout=WITHIN)
             except grpc.aio.AioRpcError as error:
-                if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > until:
+                if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > until or _unverified(error):
                     raise self.error(error) from None
+                if not said:
+                    click.echo(f"no answer from {self.address} yet, trying for {TRY_FOR:.0f} s", err=True)
+                    said = True
             await asyncio.sleep(0.5)
 
     def error(self, error: Any) -> ServiceError:
         text = error.details() or error.code().name
+        if _unverified(error):
+            return ServiceError(f"the certificate of {self.address} can't be verified; give --ca FILE: {text}")
         if error.code() == grpc.StatusCode.UNAVAILABLE:
             return ServiceError(f"no server answers at {self.address}: {text}")
         if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
             return Refused(text)
         return ServiceError(f"{self.address}: {text}")
+
+
+def _unverified(error: Any) -> bool:
+    """Trying again does not help: the other side is not who it says, or one that we are not told to trust."""
+    return "CERTIFICATE_VERIFY_FAILED" in (error.details() or "")
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import Any
 
 import click
@@ -21,6 +22,8 @@ class ServiceGroup(LazyGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in self.lazy and (lacks := [name for module, name in NEEDS.items() if not _there(module)]):
             return _Refusing(cmd_name, lacks)
+        # What gRPC's core prints on stderr by itself is in the error that it raises, too. It looks when it is imported.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         return super().get_command(ctx, cmd_name)
 
 
