@@ -18,7 +18,7 @@ from resource_secretary.providers.workload._slurm_values import NOTHING, node_st
 from resource_secretary.run import printable
 
 T = TypeVar("T")
-_KEY = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z_]*)=")
+_KEY = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z_/:]*)=")  # also Socks/Node= and NtasksPerN:B:S:C=
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+:-]*", re.ASCII)
 _RAW = 2000  # characters of an answer in a format that is not known, kept in the error
 
