@@ -105,19 +105,44 @@ def test_every_tool(name, data):
         assert all((group.free is not None) <= (group.state == "up") for group in inventory.groups)
 
 
-@settings(max_examples=300, deadline=None)
-@given(text=st.text(max_size=200))
-def test_no_comment_of_a_job_changes_another(text):
-    """Whatever one job's comment holds, written without any care, the jobs before and behind it stay as they are."""
+PIECES = [
+    '"',
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\\",
+    "a",
+    "\n",
+    "\n        ",
+    "\n            ",
+    "\n                ",
+    "},",
+    "005",
+]
+PIECES += ['"job_state":"R"', '"9.server":{', '"1.server":{', '"Variable_List":{', '"x":"y"', '"Jobs":{']
+WILD = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+
+
+@settings(max_examples=600, deadline=None)
+@given(comment=WILD, value=WILD)
+def test_nothing_in_a_job_changes_another(comment, value):
+    """Whatever a job's comment and environment hold, written without any care: the jobs before and behind it are told
+    as they are or as unread, and it itself never in another state."""
+    rows = ((1, "R", "fine", "fine"), (2, "Q", comment, value), (3, "H", "fine", "fine"))
     body = ",\n".join(
-        f'        "{id}.server":{{\n            "job_state":"{state}",\n            "comment":"{comment}"\n        }}'
-        for id, state, comment in ((1, "R", "fine"), (2, "Q", text), (3, "H", "fine"))
+        f'        "{id}.server":{{\n            "job_state":"{state}",\n            "comment":"{text}",\n'
+        f'            "Variable_List":{{\n                "V":"{variable}"\n            }},\n'
+        f'            "project":"p"\n        }}'
+        for id, state, text, variable in rows
     )
     document = f'{{\n    "pbs_version":"19.1.1",\n    "Jobs":{{\n{body}\n    }}\n}}\n'
     try:
         records = {record.name: record for record in read_records(document, "Jobs", "qstat")}
     except SecretaryError:
         return
-    assert records["1.server"].attributes == {"job_state": "R", "comment": "fine"}
-    assert records["3.server"].attributes == {"job_state": "H", "comment": "fine"}
-    assert records["2.server"].problem or records["2.server"].attributes.get("job_state") in ("Q", "(repeated)")
+    for id, state in (("1.server", "R"), ("2.server", "Q"), ("3.server", "H")):
+        told = records[id]
+        assert told.problem or told.attributes.get("job_state") in (state, "(repeated)"), document
