@@ -148,11 +148,11 @@ def nix(version: str = "2.26.3") -> RecordedSystem:
     return RecordedSystem(commands=commands, environ={"HOME": "/home/user"}, files=files)
 
 
-def guix() -> RecordedSystem:
+def guix(version: str = "1.2.0") -> RecordedSystem:
     commands: Commands = {
-        ("guix", "--version"): text("guix-1.4/version.txt"),
-        ("guix", "package", "--list-installed"): text("guix-1.4/list-installed.txt"),
-        ("guix", "package", "--list-generations"): text("guix-1.4/list-generations.txt"),
+        ("guix", "--version"): text(f"guix-{version}/version.txt"),
+        ("guix", "package", "--list-installed"): text(f"guix-{version}/list-installed.txt"),
+        ("guix", "package", "--list-generations"): text(f"guix-{version}/list-generations.txt"),
         ("guix", "describe", "--format=json"): text("guix-1.4/describe.json"),
     }
     return RecordedSystem(commands=commands)
