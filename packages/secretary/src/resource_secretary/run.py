@@ -43,11 +43,13 @@ class Ran:
 
     @property
     def said(self) -> str:
-        """What it said where it is not ok: the exit code and the first line of its stderr (else of its stdout)."""
+        """What it said where it is not ok: the exit code and the first line of its stderr, else of its stdout."""
         if self.problem:
             return self.problem
-        lines = (line.strip() for text in (self.stderr, self.stdout) for line in text.splitlines())
-        first = next((line for line in lines if line), "it said nothing")
+        texts = [[line.strip() for line in text.splitlines() if line.strip()] for text in (self.stderr, self.stdout)]
+        lines = next(filter(None, texts), ["it said nothing"])
+        # What is wrong stands last where a tool in Python failed.
+        first = lines[-1] if lines[0].startswith("Traceback (most recent call last)") else lines[0]
         return f"exit code {self.code}: {printable(first)[:200]}"
 
     def unreachable(self) -> Unreachable:

@@ -203,8 +203,8 @@ class System:
         found = {(one.metadata["Name"] or "", one.version) for one in distributions()}
         return sorted((pair for pair in found if pair[0]), key=lambda pair: (pair[0].lower(), pair[1]))
 
-    def python(self) -> Python:
-        """The interpreter that runs this."""
+    def python(self) -> Python | None:
+        """The interpreter that runs this; None on a recorded machine without one."""
         version = ".".join(str(part) for part in sys.version_info[:3])
         return Python(version, sys.implementation.name, sys.executable or "", sys.prefix, sys.base_prefix)
 

@@ -28,8 +28,9 @@ class RecordedSystem(System):
     files: path -> text. links: path of a symbolic link -> its target. commands: words -> what came of them; a text
     is the standard output of a command that ended well. anything: what any other command answers, None where no other
     command is installed. memory: bytes in all, and available. disks: path -> its file system. distributions: Python
-    packages. attributes: path and name -> extended attribute. nvml: what stands for the module pynvml. denied: files
-    that this user may not open. `asked` lists the commands that were run, `stdins` what each of them read.
+    packages. attributes: path and name -> extended attribute. python: the interpreter. nvml: what stands for the module
+    pynvml. denied: files that this user may not open. `asked` lists the commands that were run, `stdins` what each
+    of them read.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class RecordedSystem(System):
         disks: Mapping[str, Disk] | None = None,
         distributions: Sequence[tuple[str, str]] = (),
         attributes: Mapping[tuple[str, str], str] | None = None,
+        python: Python | None = None,
         nvml: object = None,
         denied: Collection[str] = (),
     ) -> None:
@@ -53,6 +55,7 @@ class RecordedSystem(System):
         self.anything, self._affinity, self._memory = anything, affinity, memory
         self._disks, self._distributions = dict(disks or {}), list(distributions)
         self._attributes = dict(attributes or {})
+        self._python = python
         self._nvml, self._denied = nvml, frozenset(denied)
         self.asked: list[tuple[str, ...]] = []
         self.stdins: list[str] = []
@@ -114,8 +117,8 @@ class RecordedSystem(System):
     def distributions(self) -> list[tuple[str, str]]:
         return list(self._distributions)
 
-    def python(self) -> Python:
-        return Python("3.12.4", "cpython", "/opt/venv/bin/python", "/opt/venv", "/usr")
+    def python(self) -> Python | None:
+        return self._python
 
     def memory(self) -> tuple[int, int] | None:
         return self._memory

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -323,6 +324,8 @@ def test_lies(changes, wrong):
         ("https://h:99999/mcp", "is no address"),
         ("https://user:hunter2@h/mcp", "holds a password"),
         ("http://127.0.0.1\r\nx: y/", "is no address"),
+        ("stdio:", "is no command such as"),
+        ("stdio:ssh 'x", "is no command"),
     ],
 )
 def test_addresses(url, why):
@@ -398,6 +401,42 @@ def test_the_real_server(tmp_path, monkeypatch):
         never = [*words[:2], "cores=100000", *words[3:5], "--token-file", str(token)]
         result = CliRunner().invoke(cli.main, never)
         assert result.exit_code == 1 and "verdict   INCOMPATIBLE" in result.stdout and "short by" in result.stdout
+
+
+def command(*words: str):
+    return worker(f"stdio:{shlex.join(words)}")
+
+
+def test_a_secretary_behind_a_command():
+    [reply] = ask(command(*COMMAND, "serve", "--only", "hardware"))
+    assert reply.answer.manager == "host" and reply.answer.request == "cores=2"
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "reason"),
+    [
+        (("bash", "-c", "echo denied >&2; exit 3"), "unreachable", "denied"),
+        (("no-such-command",), "unreachable", "No such file"),
+        (("cat", "/dev/zero"), "malformed", "a line of more than"),
+        (("yes",), "malformed", "no message of JSON-RPC"),
+        (("yes", json.dumps({"jsonrpc": "2.0", "id": 7, "result": {"x": "x" * 50000}})), "malformed", "more than"),
+        (("bash", "-c", "trap '' TERM; sleep 60 & echo $$ $! > pid; sleep 60"), "slow", "no answer in 2 s"),
+    ],
+)
+def test_commands_that_are_none(words, kind, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    [reply] = ask(command(*words), timeout=2.0)
+    assert reply.kind == kind and reason in reply.reason, reply
+    if kind == "slow":
+        for pid in (tmp_path / "pid").read_text().split():
+            state = Path(f"/proc/{pid}/stat")
+            assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_command_gets_no_token(monkeypatch):
+    monkeypatch.setenv(TOKEN, "hunter2hunter2hunter2")
+    [reply] = ask(command("bash", "-c", 'echo "[$RESOURCE_SECRETARY_TOKEN]" >&2'))
+    assert reply.reason.endswith("[]")
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,21 @@ def hyperqueue(version: str = "0.27") -> RecordedSystem:
     )
 
 
+def oar(version: str = "2.5") -> RecordedSystem:
+    folder = DATA / "oar-2.5"
+    return RecordedSystem(
+        commands={
+            ("oarnodes", "-V"): (folder / "version.txt").read_text(),
+            ("oarnodes", "-l"): (folder / "list.txt").read_text(),
+            ("oarnodes", "-J"): (DATA / f"oar-{version}" / "nodes.json").read_text(),
+            ("oarstat", "-f", "-J"): (folder / "jobs.json").read_text(),
+        }
+    )
+
+
 MACHINES: dict[str, Callable[[], RecordedSystem]] = {
     "kubernetes": kubernetes,
     "htcondor": htcondor,
     "hyperqueue": hyperqueue,
+    "oar": oar,
 }

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from resource_secretary.hub.hub import Result
     from resource_secretary.hub.policy import Candidate
-    from resource_secretary.hub.remote import HttpWorker
-    from resource_secretary.hub.worker import Rejected
+    from resource_secretary.hub.worker import Rejected, Worker
 
 WAITING = 15.0  # seconds for a worker: its own managers take up to ten
 _MOST = 20  # lines of a kind that people are shown
@@ -50,7 +49,11 @@ def policies(as_json: bool) -> None:
 @group.command("ask")
 @click.argument("request")
 @click.option(
-    "--worker", "urls", multiple=True, metavar="URL", help="A secretary, as https://HOST/mcp. May be repeated."
+    "--worker",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    help="A secretary: https://HOST/mcp, or stdio:COMMAND. May be repeated.",
 )
 @click.option("--workers-file", metavar="FILE", help="Workers, one a line: URL [name=NAME] [token-file=FILE].")
 @click.option("--policy", "policy_name", default="first-ready", show_default=True, metavar="P", help="See `policies`.")
@@ -100,9 +103,7 @@ def ask(
     ctx.exit(0 if result.verdict == "READY" else 1)
 
 
-def _workers(
-    urls: Sequence[str], workers_file: str | None, token_file: str | None, allow_http: bool
-) -> list[HttpWorker]:
+def _workers(urls: Sequence[str], workers_file: str | None, token_file: str | None, allow_http: bool) -> list[Worker]:
     """The workers that were given. Raises a usage error where there is none."""
     from resource_secretary.hub.workers import read_token, read_workers, token_from, unique, worker
 
@@ -117,7 +118,7 @@ def _workers(
     return unique(found)
 
 
-def _replies(workers: Sequence[HttpWorker], need: Resource, timeout: float) -> list[Candidate | Rejected]:
+def _replies(workers: Sequence[Worker], need: Resource, timeout: float) -> list[Candidate | Rejected]:
     import asyncio
     import importlib.util
     import logging

@@ -75,8 +75,9 @@ def visible(mounts: list[Mount]) -> list[Mount]:
         found = False
         while at is not None and at.id not in known and at.id not in chain:
             chain.append(at.id)
-            beside = children.get(at.parent, ())
-            if any(other.id != at.id and other.point != at.point and inside(at.point, other.point) for other in beside):
+            # The root may be its own parent, and then it stands among those that are mounted on it.
+            beside = [one for one in children.get(at.parent, ()) if one.id not in (at.id, at.parent)]
+            if any(one.point != at.point and inside(at.point, one.point) for one in beside):
                 found = True
                 break
             at = by_id.get(at.parent)

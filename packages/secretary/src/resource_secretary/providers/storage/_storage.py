@@ -143,7 +143,7 @@ def sizes(system: System, paths: Sequence[str]) -> list[tuple[Disk | None, str]]
         if outcome is None:
             found.append((None, f"no answer in {patience:.1f} s"))
         elif outcome.value is None:
-            found.append((None, "it does not tell: gone, stale, or not allowed"))
+            found.append((None, "it does not tell: not there, stale, or not allowed"))
         else:
             found.append((outcome.value, ""))
     return found

@@ -121,7 +121,9 @@ def _one_by_one(text: str, section: str, source: str) -> list[Record]:
     header = re.compile(rf'^{found[1]}"([^"\n]{{1,300}})"\s*:\s*(?=\{{)', re.MULTILINE)
     heads = list(header.finditer(text, start.end()))
     ends = [head.start() for head in heads[1:]] + [len(text)]
-    return [_alone(head[1], text[head.end() : end]) for head, end in zip(heads, ends, strict=True)]
+    # Some versions begin the section anew before each record.
+    pairs = [(head, end) for head, end in zip(heads, ends, strict=True) if head[1] != section]
+    return [_alone(head[1], text[head.end() : end]) for head, end in pairs]
 
 
 def _alone(name: str, text: str) -> Record:
