@@ -43,6 +43,7 @@ def test_rocm_smi_of_6_0_with_a_warning_before_its_json():
     assert [gpu.bus for gpu in found.devices] == ["0000:83:00.0", "0000:a3:00.0"]
     assert [gpu.numa_node for gpu in found.devices] == [1, 1] and found.driver == "6.3.6"
     assert [use.power for use in uses] == [36, 44]
+    assert [gpu.uuid for gpu in found.devices] == ["GPU-79ccd55167a2124a", "GPU-04edfb117a17a07d"]
 
 
 def test_rocm_smi_of_6_1_has_new_keys():
@@ -164,6 +165,23 @@ def test_permissions_of_the_device_files():
     assert [gpu["excluded"] for gpu in found["devices"]] == ["", "this user may not open /dev/dri/renderD129"]
     found = facts(recorded.machine(pci, (files, {}), denied={"/dev/kfd"})).metadata
     assert found["allowed"] == 0 and found["devices"][0]["excluded"] == "this user may not open /dev/kfd"
+
+
+def test_a_control_group_hides_compute_nodes():
+    """The kernel refuses to show the properties of a node whose device the group may not use; its folder stays."""
+    nodes, links = recorded.kfd((0x500, 1), (0x2600, 1))
+    folder = "/sys/class/kfd/kfd/topology/nodes/2"
+    nodes = {path: value for path, value in nodes.items() if not path.startswith(folder)} | {f"{folder}/caches": ""}
+    system = recorded.machine(recorded.amd_pci("0000:05:00.0", "0000:26:00.0"), (nodes, links))
+    found = facts(system).metadata
+    assert (found["total"], found["allowed"]) == (2, 1)
+    assert found["devices"][1]["excluded"] == "a control group hides it: its compute node can't be read"
+
+
+def test_rocr_takes_uuids():
+    system = recorded.amd("amd-smi/mi300x-dpx-static.json")
+    system.environ["ROCR_VISIBLE_DEVICES"] = "GPU-1a2b3c4d5e6f7081"
+    assert [gpu["allowed"] for gpu in facts(system).metadata["devices"]] == [False, True]
 
 
 def test_a_device_that_another_driver_has():

@@ -76,7 +76,7 @@ class AmdGpuProvider(BaseProvider):
             except CommandFailed as error:
                 failed.append((error.command, error.said))
             except OutputError as error:
-                failed.append((error.source, str(error)))
+                failed.append((error.source, str(error).removeprefix(f"{error.source}: ")))
             else:
                 if seen.devices or seen.unread:
                     return self._judged(replace(seen, notice=_notice(failed)), buses)
@@ -140,6 +140,11 @@ class AmdGpuProvider(BaseProvider):
         if self.system.exists("/dev/kfd") and not self.system.may_use("/dev/kfd"):
             why = "this user may not open /dev/kfd"
             devices = tuple(replace(one, allowed=False, excluded=why) for one in devices)
+        from resource_secretary.providers.hardware._amd_sysfs import hidden
+
+        away = hidden(self.system, devices)
+        why = "a control group hides it: its compute node can't be read"
+        devices = tuple(replace(one, allowed=False, excluded=why) if one.bus in away else one for one in devices)
         devices = visible(devices, self.system.environ, _VARIABLES)
         return replace(seen, runtime=(version or "")[:40] or None, devices=with_nodes(self.system, devices))
 

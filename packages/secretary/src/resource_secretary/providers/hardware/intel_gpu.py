@@ -95,7 +95,7 @@ class IntelGpuProvider(BaseProvider):
             except CommandFailed as error:
                 failed = (error.command, error.said)
             except OutputError as error:
-                failed = (error.source, str(error))
+                failed = (error.source, str(error).removeprefix(f"{error.source}: "))
         told = tuple(replace(device, integrated=device.bus == _INTEGRATED) for device in told)
         # What xpu-smi leaves out: integrated ones, and those of drivers that it does not know.
         others = [bus for bus in buses if bus not in {device.bus for device in told}]
