@@ -1,0 +1,1 @@
+"""Software that is installed, and what manages it."""
