@@ -23,6 +23,8 @@ def kubernetes() -> RecordedSystem:
         return (DATA / "kubernetes-1.20.2" / name).read_text()
 
     return RecordedSystem(
+        files={"/home/user/.kube/config": ""},
+        environ={"HOME": "/home/user"},
         commands={
             (*KUBECTL, "version", "-o", "json"): text("version.json"),
             (*KUBECTL, "config", "view", "--minify", "-o", "json"): text("config.json"),
