@@ -38,7 +38,7 @@ def kubernetes() -> RecordedSystem:
             raw("/api/v1/namespaces/default/resourcequotas?limit=1000"): EMPTY,
             raw("/api/v1/namespaces?limit=1000"): text("namespaces.json"),
             raw("/apis/storage.k8s.io/v1/storageclasses?limit=1000"): text("storage.json"),
-        }
+        },
     )
 
 
