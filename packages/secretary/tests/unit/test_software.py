@@ -213,6 +213,12 @@ def test_easybuild_without_its_command():
     assert (metadata.version, metadata.software) == (None, "/opt/apps/software")
 
 
+def test_easybuild_s_own_module_tells_its_version_without_starting_it():
+    system = recorded.easybuild()
+    system.environ["EBVERSIONEASYBUILD"] = "4.9.4"
+    assert probe(system, "easybuild").metadata.version == "4.9.4" and not system.asked
+
+
 @pytest.mark.parametrize(
     ("folder", "parts"),
     [
