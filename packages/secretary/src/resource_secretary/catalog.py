@@ -43,7 +43,7 @@ class Known:
 def read_module(module: ModuleType) -> Classes:
     """The provider classes that a module defines; one whose name starts with `_` is a base that they share.
 
-    Raises TypeError where there is none, or as `read_classes` does.
+    A plugin may have policies of the hub and no provider; else TypeError is raised, or as by `read_classes`.
     """
     found = tuple(
         one
@@ -54,6 +54,8 @@ def read_module(module: ModuleType) -> Classes:
         and not inspect.isabstract(one)
         and (one.__module__ == module.__name__ or one.__module__.startswith(f"{module.__name__}."))
     )
+    if not found and hasattr(module, "POLICIES"):
+        return ()
     if not found:
         raise TypeError("it defines no subclass of resource_secretary.providers.BaseProvider")
     return read_classes(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -17,8 +18,11 @@ from resource_secretary.errors import CommandFailed
 from resource_secretary.result import Unreachable
 
 LARGEST_OUTPUT = 32 * 2**20  # bytes; `scontrol show nodes` of 10,000 nodes is about 12 MB
+STOPPED = "stopped: its answer is not wanted any more"
 _TICK = 0.05  # seconds until we look whether a command ended whose children hold its output open
 _GRACE = 0.1  # seconds between SIGTERM and SIGKILL, and from there until the process is left behind
+# What is said before what is wrong: `WARNING: ...`, `time="..." level=warning msg="..."`.
+_WARNING = re.compile(r"warning:|time=\S+ level=(?:warning|info)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,14 @@ class Ran:
 
     @property
     def said(self) -> str:
-        """What it said where it is not ok: the exit code and the first line of its stderr (else of its stdout)."""
+        """What it said where it is not ok: the exit code and the first line of its stderr, else of its stdout."""
         if self.problem:
             return self.problem
-        lines = (line.strip() for text in (self.stderr, self.stdout) for line in text.splitlines())
-        first = next((line for line in lines if line), "it said nothing")
+        texts = [[line.strip() for line in text.splitlines() if line.strip()] for text in (self.stderr, self.stdout)]
+        lines = next(filter(None, texts), ["it said nothing"])
+        lines = [line for line in lines if not _WARNING.match(line)] or lines
+        # What is wrong stands last where a tool in Python failed.
+        first = lines[-1] if lines[0].startswith("Traceback (most recent call last)") else lines[0]
         return f"exit code {self.code}: {printable(first)[:200]}"
 
     def unreachable(self) -> Unreachable:
@@ -73,11 +80,13 @@ def run(
     largest: int = LARGEST_OUTPUT,
     stdin: bytes = b"",
     cwd: str = "/",
+    stop: threading.Event | None = None,
 ) -> Ran:
     """Run a command to its end or for `timeout` seconds. Never raises for what the command does.
 
     stdin: what it reads; empty means /dev/null. cwd: by default the root, so
-    that a probe neither reads what lies where the user stands nor keeps it busy.
+    that a probe neither reads what lies where the user stands nor keeps it busy. stop: the command is killed where
+    this is set, soon after.
     """
     end = time.monotonic() + timeout
     argv = tuple(argv)
@@ -97,7 +106,7 @@ def run(
         return Ran(argv, None, problem=f"can't be started: {why}")
     outputs = (bytearray(), bytearray())
     try:
-        problem = _collect(process, outputs, end, largest)
+        problem = _collect(process, outputs, end, largest, stop)
         if problem is None:
             problem = f"no answer in {round(timeout, 1):g} s"
     finally:
@@ -117,7 +126,11 @@ def _input(data: bytes) -> BinaryIO:
 
 
 def _collect(
-    process: subprocess.Popen[bytes], outputs: tuple[bytearray, bytearray], end: float, largest: int
+    process: subprocess.Popen[bytes],
+    outputs: tuple[bytearray, bytearray],
+    end: float,
+    largest: int,
+    stop: threading.Event | None,
 ) -> str | None:
     """Read until the command ends: "" where it did, None where time was up first, else what is wrong."""
     with selectors.DefaultSelector() as selector:
@@ -129,6 +142,8 @@ def _collect(
             left = end - time.monotonic()
             if left <= 0:
                 return None
+            if stop is not None and stop.is_set():
+                return STOPPED
             ended = _ended(process)
             ready = selector.select(0 if ended else min(left, _TICK))
             for key, _ in ready:
@@ -140,7 +155,14 @@ def _collect(
                 return f"more than {largest} bytes of output"
             if ended and not ready:
                 return ""  # a child of it holds the output open
-    return "" if _wait(process, end) else None
+    if stop is None:
+        return "" if _wait(process, end) else None
+    while not _wait(process, min(end, time.monotonic() + _TICK)):  # it closed its output and goes on
+        if stop.is_set():
+            return STOPPED
+        if time.monotonic() >= end:
+            return None
+    return ""
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from resource_secretary.errors import (
     ArgumentError,
     CommandFailed,
     InactiveProvider,
+    OutputError,
     SecretaryError,
     ToolFailed,
     UnknownProvider,
@@ -20,16 +21,22 @@ from resource_secretary.system import DEADLINE, System
 
 if TYPE_CHECKING:
     from resources.documents import Inventory
+    from resources.resource import Resource
 
+    from resource_secretary.asking import Answer
     from resource_secretary.cache import Cache
     from resource_secretary.catalog import Catalog, Known
     from resource_secretary.manifest import Entry, Manifest, ToolResult
-    from resource_secretary.providers import BaseProvider
+    from resource_secretary.paging import Pages
+    from resource_secretary.providers import BaseProvider, Offering
+    from resource_secretary.site.facts import Site
     from resource_secretary.tools import Tool
 
 T = TypeVar("T")
 ASKING = 10.0  # seconds for a tool or an inventory: the manager of a large cluster takes its time
+WORKLOAD = "workload"  # the category of the providers that manage clusters
 READ = "read"  # the kind of tools that change nothing
+_NEAREST = ("flux",)  # a Flux instance that can be reached is the one around this process, or the system's
 _SETTLE = 0.3  # seconds after the deadline for killing a command that did not end by then
 
 
@@ -40,6 +47,7 @@ class Secretary:
     only, skip: of the providers, those that are asked, and those that are not: names (`slurm`), categories
     (`hardware`), or both (`hardware.nvidia-gpu`); an unknown one raises UnknownProvider where the catalogue is first
     used. dispatch: whether tools that change state exist. cache: where what was found is kept; by default nothing is.
+    pages: where long lists are kept while their pages are turned; by default each page asks anew.
     """
 
     def __init__(
@@ -51,9 +59,10 @@ class Secretary:
         skip: Sequence[str] = (),
         dispatch: bool = False,
         cache: Cache | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self.system = system or System()
-        self.dispatch, self.cache = dispatch, cache
+        self.dispatch, self.cache, self.pages = dispatch, cache, pages
         self._given, self._only, self._skip = catalog, tuple(only), tuple(skip)
 
     @cached_property
@@ -121,11 +130,14 @@ class Secretary:
 
         def question(provider: BaseProvider) -> tuple[dict[str, Any], str]:
             value = getattr(provider, method)(**described.method_arguments(given))
-            return described.result(given, value)
+            return described.result(given, value, self._keep_list if self.pages else None)
 
         if known.provider:
             described = tools[method]
             given = described.read(arguments or {}, text=text)
+            if described.paged and self.pages and (kept := self.pages.find(given["cursor"])):
+                result, notice = described.result(given, kept)
+                return ToolResult(f"{known.name}.{method}", result, kept.observed_at, kept.observed_on, notice)
         result, notice = self._ask(known, timeout, question)
         return ToolResult(f"{known.name}.{method}", result, self.system.now(), self.system.where(), notice)
 
@@ -140,12 +152,7 @@ class Secretary:
             from resource_secretary.host import host_inventory
 
             return host_inventory(self.system.within(timeout))
-        known = self._one(name)
-        if known.provider and not issubclass(known.provider, Offering):
-            some = [one.name for one in self.catalog.entries if one.provider and issubclass(one.provider, Offering)]
-            raise ArgumentError(
-                "offer", "from", f"{known.name} manages no cluster; these do: {', '.join(some) or 'none'}"
-            )
+        known = self._offering("offer", name)
 
         def question(provider: BaseProvider) -> Inventory:
             if not isinstance(provider, Offering):
@@ -153,6 +160,116 @@ class Secretary:
             return provider.inventory()
 
         return self._ask(known, timeout, question)
+
+    def ask(self, request: str | Resource, name: str | None = None, timeout: float = ASKING) -> Answer:
+        """Does a request (its text, its JSON document, or a resource) fit: now, later, never; and why not.
+
+        name: the manager that is asked, `host` for this host. Without one all workload managers that are active here
+        are asked side by side, and the best verdict counts; where two are alike, that of the nearest one: the Flux
+        instance that this process is in, then in the order of the catalogue. Where none is active it is this host.
+        Managers that were passed over are in the answer's notes.
+
+        One that gives no answer within `timeout` seconds, or is not active, has the verdict UNKNOWN with what it said.
+        Raises InputError (of `resources`) for a request that can't be read, and for `name` as `offer` does.
+        """
+        from resources.documents import load_request
+
+        from resource_secretary import asking
+
+        need = load_request(request) if isinstance(request, str) else request
+        if name is not None and name.lower() == asking.HOST:
+            return self._host_answer(need, timeout)
+        if name is not None:
+            return self._answer(need, self._offering("ask", name), timeout)
+        asked, notes = self._managers(min(timeout, DEADLINE))
+        if not asked:
+            return asking.best([self._host_answer(need, timeout)], notes)
+        jobs = [partial(self._answer, need, known, timeout, probed=True) for known in asked]
+        outcomes = side_by_side(jobs, timeout + 2 * _SETTLE)
+        answers = []
+        for known, outcome in zip(asked, outcomes, strict=True):
+            if outcome is not None and outcome.error is not None:
+                raise outcome.error
+            answers.append(outcome.value if outcome and outcome.value else self._silent(need, known.name, timeout))
+        return asking.best(answers, notes)
+
+    def site(self, name: str | None = None, timeout: float = ASKING) -> Site:
+        """What the site of a manager is like: queues, nodes, limits; a reason for each that is not known.
+
+        name: as of `ask`; without one it is the first active manager's, in the same order, else this host's.
+        Raises as `offer` does.
+        """
+        from resource_secretary.asking import HOST
+        from resource_secretary.site.read import host_site, manager_site
+
+        known = None
+        if name is None:
+            known = next(iter(self._managers(min(timeout, DEADLINE))[0]), None)
+        elif name.lower() != HOST:
+            known = self._offering("profile", name)
+        if known is None:
+            return host_site(self.offer(timeout=timeout), self.system)
+        return self._ask(known, timeout, lambda provider: manager_site(cast("Offering", provider)))
+
+    def _managers(self, timeout: float) -> tuple[list[Known], list[str]]:
+        """The active workload managers that tell their nodes, the nearest first; and why others can't be asked."""
+        from resource_secretary.providers import Offering
+
+        if WORKLOAD not in self.catalog.categories():
+            return [], []
+        asked, notes = [], []
+        for entry in self.detect(WORKLOAD, timeout=timeout).entries:
+            known = entry.known
+            if entry.active and known.provider and issubclass(known.provider, Offering):
+                asked.append(known)
+            elif not isinstance(entry.result, Absent):
+                why = "it does not tell its nodes" if entry.active else entry.result.reason
+                notes.append(f"{known.name} was not asked: {why}")
+        return sorted(asked, key=lambda known: known.name not in _NEAREST), notes
+
+    def _offering(self, command: str, name: str) -> Known:
+        """The provider of a name, which manages a cluster or can't be used. Raises UnknownProvider, ArgumentError."""
+        from resource_secretary.providers import Offering
+
+        known = self._one(name)
+        if known.provider and not issubclass(known.provider, Offering):
+            some = [one.name for one in self.catalog.entries if one.provider and issubclass(one.provider, Offering)]
+            raise ArgumentError(
+                command, "from", f"{known.name} manages no cluster; these do: {', '.join(some) or 'none'}"
+            )
+        return known
+
+    def _answer(self, need: Resource, known: Known, timeout: float, *, probed: bool = False) -> Answer:
+        """What a manager says to a request. `probed`: whether it was just seen to be active."""
+        from resource_secretary.asking import ask_manager
+
+        def question(provider: BaseProvider) -> Answer:
+            return ask_manager(cast("Offering", provider), need, timeout)
+
+        try:
+            return self._ask(known, timeout, question, probed=probed)
+        except (InactiveProvider, CommandFailed, OutputError, ToolFailed) as error:
+            return self._unknown(need, known.name, str(error))
+
+    def _host_answer(self, need: Resource, timeout: float) -> Answer:
+        from resource_secretary.asking import HOST, decide
+
+        system = self.system.within(timeout)
+        try:
+            return decide(need, self.offer(timeout=timeout), HOST, now=system.now(), where=system.where())
+        except OutputError as error:
+            return self._unknown(need, HOST, str(error))
+
+    def _silent(self, need: Resource, name: str, timeout: float) -> Answer:
+        return self._unknown(need, name, f"{name}: no answer in {timeout:g} s")
+
+    def _unknown(self, need: Resource, name: str, reason: str) -> Answer:
+        from resource_secretary.asking import unknown
+
+        return unknown(need, name, reason, self.system.now(), self.system.where())
+
+    def _keep_list(self, items: Sequence[Any]) -> str:
+        return self.pages.keep(items, self.system.now(), self.system.where()) if self.pages else ""
 
     def _keep(self, entries: Sequence[Entry]) -> None:
         if self.cache is None:
@@ -179,14 +296,14 @@ class Secretary:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad detector disables nothing else
             return Broken(first_line(error))
 
-    def _ask(self, known: Known, timeout: float, question: Callable[[BaseProvider], T]) -> T:
+    def _ask(self, known: Known, timeout: float, question: Callable[[BaseProvider], T], *, probed: bool = False) -> T:
         """Put a question to a provider that is active (it was lately, or is now); all within `timeout` seconds."""
         if known.provider is None:
             raise InactiveProvider(known.name, known.reason)
         provider = known.provider(self.system.within(timeout))
 
         def both() -> T:
-            if self.cache is None or self.cache.get(known) is None:
+            if not probed and (self.cache is None or self.cache.get(known) is None):
                 result = provider.probe()
                 if not isinstance(result, Active):
                     raise InactiveProvider(known.name, result.reason)

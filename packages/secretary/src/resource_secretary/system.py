@@ -8,13 +8,14 @@ from __future__ import annotations
 import copy
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from resource_secretary.environment import for_commands, where
-from resource_secretary.run import Ran, run
+from resource_secretary.run import STOPPED, Ran, run
 
 DEADLINE = 2.0  # seconds that one provider's probe may take
 
@@ -51,6 +52,7 @@ class System:
         self.environ = dict(os.environ if environ is None else environ)
         self._paths: dict[str, str | None] = {}
         self._for_commands = for_commands(self.environ)
+        self._stop: threading.Event | None = None
         self._start(timeout)
 
     def _start(self, timeout: float) -> None:
@@ -61,6 +63,12 @@ class System:
         """The same machine for one more provider, whose time starts now."""
         other = copy.copy(self)
         other._start(timeout)
+        return other
+
+    def until(self, stop: threading.Event) -> System:
+        """The same machine for one question: where `stop` is set its commands are killed and no more are run."""
+        other = copy.copy(self)
+        other._stop = stop
         return other
 
     def which(self, name: str) -> str | None:
@@ -81,8 +89,15 @@ class System:
         left = self.left()
         if left <= 0:
             return Ran((path, *arguments), None, problem=f"no time left of {self.timeout:g} s")
+        if self._stop is not None and self._stop.is_set():
+            return Ran((path, *arguments), None, problem=STOPPED)
         return run(
-            (path, *arguments), environ=self._for_commands, timeout=left, stdin=stdin.encode(errors="replace"), cwd=cwd
+            (path, *arguments),
+            environ=self._for_commands,
+            timeout=left,
+            stdin=stdin.encode(errors="replace"),
+            cwd=cwd,
+            stop=self._stop,
         )
 
     def left(self) -> float:
@@ -125,6 +140,19 @@ class System:
         """The hardware threads that this process may run on."""
         return frozenset(os.sched_getaffinity(0))
 
+    def may_use(self, path: str) -> bool:
+        """Whether this user may read and write a file, such as a device's, by its permissions."""
+        return os.access(path, os.R_OK | os.W_OK)
+
+    def nvml(self) -> object:
+        """NVIDIA's management library as the module pynvml of nvidia-ml-py, the extra `nvidia`; None without it."""
+        from importlib import import_module
+
+        try:
+            return import_module("pynvml")
+        except ImportError:
+            return None
+
     def microarchitecture(self) -> str:
         """The name that archspec gives to this processor, such as `zen4`."""
         from archspec.cpu import host
@@ -151,6 +179,13 @@ class System:
             return None
         unit = found.f_frsize
         return Disk(found.f_blocks * unit, found.f_bfree * unit, found.f_bavail * unit, found.f_files, found.f_favail)
+
+    def attribute(self, path: str, name: str) -> str | None:
+        """An extended attribute; None where it is not there, can't be read, or doesn't answer in the time left."""
+        from resource_secretary.sidebyside import side_by_side
+
+        [outcome] = side_by_side([lambda: os.getxattr(path, name)], self.left())
+        return outcome.value.decode(errors="replace") if outcome and outcome.value is not None else None
 
     def user(self) -> str:
         """The name of the user of this process, the number where it has none."""

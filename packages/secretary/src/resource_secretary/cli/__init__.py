@@ -18,8 +18,15 @@ _COMMANDS = {
         "resource_secretary.cli.offer:command",
         "What there is to give, as an inventory: this host, or a cluster.",
     ),
+    "ask": ("resource_secretary.cli.ask:command", "Whether a request fits: now, later, or never; and why not."),
+    "hub": ("resource_secretary.cli.hub:group", "Put one request to many secretaries, and choose one by a policy."),
+    "profile": ("resource_secretary.cli.profile:command", "What this site is like, as a profile for jobspec."),
     "tools": ("resource_secretary.cli.tools:command", "The tools of what is active here, with their schemas."),
     "call": ("resource_secretary.cli.call:command", "Call a tool: PROVIDER.TOOL with key=value arguments."),
+    "serve": (
+        "resource_secretary.cli.serve:command",
+        "Serve the tools to agents (Model Context Protocol): on stdin and stdout, or on HTTP.",
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""Storage: parallel, network and local file systems, and local disks."""
