@@ -137,6 +137,8 @@ PARSERS = {
     "apptainer-1.4/cache.txt": _singularity.read_cache,
     "apptainer-1.4/cache-guide.txt": _singularity.read_cache,
     "singularity-3.5/cache.txt": _singularity.read_cache,
+    "apptainer-1.4/sif-header.txt": lambda text: _singularity.read_header(text, "/x.sif"),
+    "singularity-3.5/sif-header.txt": lambda text: _singularity.read_header(text, "/x.sif"),
     "apptainer-1.4/instances.json": _singularity.read_instances,
     "apptainer-1.4/apptainer.conf": _singularity.read_settings,
     "apptainer-1.4/buildcfg.txt": lambda text: list(_singularity.read_build(text).values()),

@@ -10,11 +10,11 @@ import pytest
 
 from resource_secretary import Secretary
 from resource_secretary.errors import ArgumentError, CommandFailed, OutputError
+from resource_secretary.paths import resolved
 from resource_secretary.providers.storage import _beegfs_text, _gpfs_text, _lustre_text, _nvme_text
 from resource_secretary.providers.storage._ceph_text import read_status
 from resource_secretary.providers.storage._mounts import mount_of, read_mounts, visible
 from resource_secretary.providers.storage._network_text import read_quotas
-from resource_secretary.providers.storage._storage import resolved
 from resource_secretary.reading import scaled, whole
 from resource_secretary.run import Ran
 from resource_secretary.system import Disk
