@@ -66,6 +66,8 @@ def command(
     if bool(tls_cert) != bool(tls_key):
         raise click.UsageError("--tls-cert and --tls-key belong together")
     tls = Tls(tls_cert, tls_key) if tls_cert and tls_key else None
+    if tls:
+        tls.check()
     with (
         listen(host, port, remote=allow_remote, tls=tls) as sock,
         token(token_file, os.environ) as (shown, source),
@@ -98,8 +100,9 @@ def _http(
     names: tuple[str, ...],
     tls: Tls | None,
 ) -> None:
-    from resource_secretary.serving import http
+    from resource_secretary.serving import http, stdio
 
+    stdio.divert()
     with _service(choice, timeout, dispatch) as service:
         server = _sdk()
 

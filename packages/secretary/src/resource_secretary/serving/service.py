@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +16,7 @@ from resources.errors import ResourcesError
 
 from resource_secretary.errors import InactiveProvider, SecretaryError
 from resource_secretary.manifest import ToolResult
-from resource_secretary.paging import cut
+from resource_secretary.paging import Pages, cut
 from resource_secretary.serving.names import hints, published, terse, tool_name
 from resource_secretary.serving.own import Own, listed
 from resource_secretary.sidebyside import first_line
@@ -50,6 +50,8 @@ class Service:
 
     def __init__(self, secretary: Secretary, timeout: float, *, probing: float = DEADLINE) -> None:
         self.secretary, self.timeout, self._probing = secretary, timeout, probing
+        self.pages = secretary.pages or Pages()
+        self.secretary.pages = self.pages
         self.changed: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._seen: Manifest | None = None
@@ -165,8 +167,17 @@ class Service:
         secretary = self._within(stop)
         given = tool.read(arguments)
         own = Own(secretary, self.timeout, self.manifest, tool_name)
-        result, notice = tool.result(given, getattr(own, tool.name)(**tool.method_arguments(given)))
-        return ToolResult(tool.name, result, secretary.system.now(), secretary.system.where(), notice)
+        now, where = secretary.system.now(), secretary.system.where()
+        kept = self.pages.find(given["cursor"]) if tool.paged else None
+        if kept is not None:
+            now, where, value = kept.observed_at, kept.observed_on, kept
+        else:
+            value = getattr(own, tool.name)(**tool.method_arguments(given))
+        result, notice = tool.result(given, value, None if kept else partial(self._keep, now, where))
+        return ToolResult(tool.name, result, now, where, notice)
+
+    def _keep(self, now: str, where: str, items: Sequence[Any]) -> str:
+        return self.pages.keep(items, now, where)
 
     def _within(self, stop: threading.Event | None) -> Secretary:
         if stop is None:
