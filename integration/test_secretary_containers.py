@@ -139,6 +139,28 @@ def test_charliecloud(charliecloud: Environ, tmp_path: Path, files: bytes) -> No
     assert call(charliecloud, "charliecloud.check")["work"] is works
 
 
+@pytest.mark.parametrize("brand", ["apptainer", "singularity"])
+def test_apptainer_or_singularity(brand: str, tmp_path: Path) -> None:
+    need(brand)
+    environ = {**os.environ, "HOME": str(tmp_path), f"{brand.upper()}_CACHEDIR": str(tmp_path / "cache")}
+    printed = said(environ, brand, "--version").split()
+    entry = secretary(environ).detect(name=brand, timeout=60)[brand]
+    if brand == "singularity" and printed[0] == "apptainer":
+        assert entry.result.state == "absent" and "pptainer" in entry.result.reason
+        return
+    assert entry.metadata is not None, entry.result.reason
+    assert [entry.metadata["runtime"], entry.metadata["version"]] == [printed[0], printed[-1]]
+    built = dict(line.split("=", 1) for line in said(environ, brand, "buildcfg").splitlines() if "=" in line)
+    assert entry.metadata["configuration"] == built[f"{brand.upper()}_CONF_FILE"]
+    assert call(environ, f"{brand}.list_cache")["items"] == call(environ, f"{brand}.instances")["items"] == []
+    sif = tmp_path / "new.sif"
+    said(environ, brand, "sif", "new", str(sif))
+    there = call(environ, f"{brand}.image", path=str(sif))
+    assert there["present"] and there["platform"] is None
+    assert there["id"] in said(environ, brand, "sif", "header", str(sif))
+    assert call(environ, f"{brand}.image", path=str(tmp_path / "none.sif"))["present"] is False
+
+
 @pytest.fixture
 def containerd(tmp_path: Path) -> Iterator[Environ]:
     need("containerd", "ctr", root=True)

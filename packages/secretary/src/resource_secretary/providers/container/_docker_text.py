@@ -51,7 +51,8 @@ class Versions:
 @dataclass(frozen=True, slots=True)
 class Podman:
     """rootless: whether this user's Podman runs without root. cgroup_version: v1 or v2. images, containers: how many
-    there are. remote: whether another host runs the containers.
+    there are. limits: control groups' controllers that it may use, so that it can limit memory, pids and so on.
+    remote: whether another host runs the containers.
     """
 
     version: str
@@ -60,6 +61,7 @@ class Podman:
     storage_root: str | None
     cgroup_version: str | None
     cgroup_manager: str | None
+    limits: tuple[str, ...]
     runtime: str | None
     network: str | None
     seccomp: bool | None
@@ -198,6 +200,7 @@ def read_podman(text: str) -> Podman:
         storage_root=store.text("graphRoot", "GraphRoot", default="") or None,
         cgroup_version=host.text("cgroupVersion", "CgroupVersion", default="") or None,
         cgroup_manager=host.text("cgroupManager", default="") or None,
+        limits=host.texts("cgroupControllers"),
         runtime=host.part("ociRuntime", "OCIRuntime").text("name", default="") or None,
         network=host.text("rootlessNetworkCmd", "networkBackend", default="") or None,
         seccomp=security.flag("seccompEnabled"),
