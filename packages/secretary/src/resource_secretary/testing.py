@@ -28,11 +28,9 @@ class RecordedSystem(System):
     files: path -> text. links: path of a symbolic link -> its target. commands: words -> what came of them; a text
     is the standard output of a command that ended well. anything: what any other command answers, None where no other
     command is installed. memory: bytes in all, and available. disks: path -> its file system. distributions: Python
-    packages. attributes: path and name -> extended attribute. `asked` lists the commands that were run, `stdins` what
-    each of them read.
-    packages. python: the interpreter. `asked` lists the commands that were run, `stdins` what each of them read.
-    packages. attributes: path and name -> extended attribute. nvml: what stands for the module pynvml. denied: files
-    that this user may not open. `asked` lists the commands that were run, `stdins` what each of them read.
+    packages. attributes: path and name -> extended attribute. python: the interpreter. nvml: what stands for the module
+    pynvml. denied: files that this user may not open. `asked` lists the commands that were run, `stdins` what each
+    of them read.
     """
 
     def __init__(

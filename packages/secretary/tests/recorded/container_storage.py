@@ -25,7 +25,7 @@ USER = {
     "/sys/fs/cgroup/cgroup.controllers": "cpu memory",
 }
 ANY = "sha256:d54d5b04e5eb029a3d979f962cd510725e297ab94dae3ebbb8fa9ac3e71ede94"
-INSPECTED = f'{{"Id":"{ANY}","RepoTags":["tiny:1.0"],"Architecture":"amd64","Os":"linux","Size":35664}}'
+INSPECTED = f'[\n{{"Id":"{ANY}","RepoTags":["tiny:1.0"],"Architecture":"amd64","Os":"linux","Size":35664}}\n]\n'
 NO_IMAGE = "Error response from daemon: no such image: nosuch:1: No such image: nosuch:1"
 
 
@@ -36,8 +36,8 @@ def docker(version: str = "28.2") -> RecordedSystem:
         ("docker", "info", *JSON): text(f"{folder}/info.json"),
         ("docker", "images", "--no-trunc", *JSON): text(f"{folder}/images.jsonl"),
         ("docker", "ps", "--all", "--no-trunc", *JSON): text(f"{folder}/ps.jsonl"),
-        ("docker", "image", "inspect", *JSON, "--", "tiny:1.0"): INSPECTED,
-        ("docker", "image", "inspect", *JSON, "--", "nosuch:1"): Ran((), 1, "\n", NO_IMAGE),
+        ("docker", "image", "inspect", "--", "tiny:1.0"): INSPECTED,
+        ("docker", "image", "inspect", "--", "nosuch:1"): Ran((), 1, "[]\n", NO_IMAGE),
     }
     return RecordedSystem(commands=commands, files=USER)
 
@@ -47,8 +47,8 @@ def podman(version: str = "4.3") -> RecordedSystem:
         ("podman", "info", "--format", "json"): text(f"podman-{version}/info.json"),
         ("podman", "images", "--format", "json"): text("podman-4.3/images.json"),
         ("podman", "ps", "--all", "--format", "json"): text("podman-4.3/ps.json"),
-        ("podman", "image", "inspect", *JSON, "--", "tiny:1.0"): INSPECTED,
-        ("podman", "image", "inspect", *JSON, "--", "nosuch:1"): Ran(
+        ("podman", "image", "inspect", "--", "tiny:1.0"): INSPECTED,
+        ("podman", "image", "inspect", "--", "nosuch:1"): Ran(
             (), 125, "", "Error: inspecting object: nosuch:1: image not known"
         ),
     }
@@ -63,7 +63,7 @@ def containerd() -> RecordedSystem:
         ("ctr", "--namespace=default", "containers", "ls", "--quiet"): "box\n",
         ("ctr", "plugins", "ls"): text("containerd-1.6/plugins.txt"),
     }
-    return RecordedSystem(commands=commands)
+    return RecordedSystem(commands=commands, files={"/run/containerd/containerd.sock": ""})
 
 
 def nerdctl() -> RecordedSystem:

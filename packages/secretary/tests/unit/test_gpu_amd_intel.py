@@ -43,6 +43,7 @@ def test_rocm_smi_of_6_0_with_a_warning_before_its_json():
     assert [gpu.bus for gpu in found.devices] == ["0000:83:00.0", "0000:a3:00.0"]
     assert [gpu.numa_node for gpu in found.devices] == [1, 1] and found.driver == "6.3.6"
     assert [use.power for use in uses] == [36, 44]
+    assert [gpu.uuid for gpu in found.devices] == ["GPU-79ccd55167a2124a", "GPU-04edfb117a17a07d"]
 
 
 def test_rocm_smi_of_6_1_has_new_keys():
@@ -166,6 +167,23 @@ def test_permissions_of_the_device_files():
     assert found["allowed"] == 0 and found["devices"][0]["excluded"] == "this user may not open /dev/kfd"
 
 
+def test_a_control_group_hides_compute_nodes():
+    """The kernel refuses to show the properties of a node whose device the group may not use; its folder stays."""
+    nodes, links = recorded.kfd((0x500, 1), (0x2600, 1))
+    folder = "/sys/class/kfd/kfd/topology/nodes/2"
+    nodes = {path: value for path, value in nodes.items() if not path.startswith(folder)} | {f"{folder}/caches": ""}
+    system = recorded.machine(recorded.amd_pci("0000:05:00.0", "0000:26:00.0"), (nodes, links))
+    found = facts(system).metadata
+    assert (found["total"], found["allowed"]) == (2, 1)
+    assert found["devices"][1]["excluded"] == "a control group hides it: its compute node can't be read"
+
+
+def test_rocr_takes_uuids():
+    system = recorded.amd("amd-smi/mi300x-dpx-static.json")
+    system.environ["ROCR_VISIBLE_DEVICES"] = "GPU-1a2b3c4d5e6f7081"
+    assert [gpu["allowed"] for gpu in facts(system).metadata["devices"]] == [False, True]
+
+
 def test_a_device_that_another_driver_has():
     result = facts(recorded.machine(recorded.amd_pci("0000:05:00.0", driver="vfio-pci"))).result
     assert result == Unreachable("AMD devices", "the driver amdgpu has none of the 1 on the PCI bus (0000:05:00.0)")
@@ -287,3 +305,21 @@ def test_the_offer_says_what_could_not_be_seen():
 def test_metric_of_a_machine_is_asked_only_by_the_tool():
     system = recorded.amd()
     assert facts(system).active and _METRIC not in system.asked
+
+
+def test_tiles_make_the_mask_doubtful():
+    system = recorded.intel()
+    words = ("xpu-smi", "discovery", "-d", "0", "-j")
+    system.commands[words] = system.commands[words].replace('"number_of_tiles": "1"', '"number_of_tiles": "2"')
+    system.environ["ZE_AFFINITY_MASK"] = "0"
+    found = facts(system, "intel-gpu").metadata
+    assert found["allowed"] is None and found["devices"][0]["partition"] == "2 tiles"
+    system.environ["ZE_FLAT_DEVICE_HIERARCHY"] = "COMPOSITE"
+    assert facts(system, "intel-gpu").metadata["allowed"] == 1
+
+
+def test_a_gpu_that_metric_does_not_tell_of():
+    system = recorded.amd()
+    system.commands[_METRIC] = "[]"
+    [now] = Secretary(system=system).call("amd-gpu.use").result["items"]
+    assert now["utilization"] is None and now["unknown"]["utilization"] == "amd-smi metric tells nothing of it"

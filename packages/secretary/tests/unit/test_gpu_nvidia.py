@@ -160,6 +160,22 @@ def test_nvml_slices_are_children_and_what_is_denied_is_null():
     assert nvml.open == 0  # shut down as often as it was opened
 
 
+def test_an_older_driver_has_older_functions():
+    """Of a function whose name has no version the bindings raise an error that is no NVMLError."""
+
+    class Old(recorded.Nvml):
+        class NVMLLibraryMismatchError(Exception):
+            pass
+
+        def nvmlDeviceGetComputeRunningProcesses(self, handle):
+            raise self.NVMLLibraryMismatchError("Unversioned function called")
+
+    [now] = use(recorded.nvidia(nvml=Old(recorded.h100(0))))
+    assert now["processes"] is None and now["unknown"]["processes"] == "Unversioned function called"
+    [now] = use(recorded.nvidia(nvml=Old(recorded.h100(0, ComputeRunningProcesses_v2=[]))))
+    assert now["processes"] == [] and "processes" not in now["unknown"]
+
+
 @pytest.mark.parametrize("said", ["Driver Not Loaded", "NVML Shared Library Not Found"])
 def test_where_nvml_fails_nvidia_smi_is_asked(said):
     system = recorded.nvidia(nvml=recorded.Nvml(init=recorded.NvmlError(said)))

@@ -73,6 +73,7 @@ def test_two_side_by_side_know_whose_mpirun_is():
             ["flux", "pmix"],
         ),
         ("4.1.8", ["ofi", "shared-memory", "tcp", "ucx"], ["slurm", "ssh"], ["pmix"]),
+        ("5.0.7", ["ofi", "psm2", "shared-memory", "tcp", "ucx"], None, ["pmix"]),
         ("5.0.11", ["ofi", "shared-memory", "tcp", "ucx"], None, ["pmix"]),
     ],
 )
@@ -111,6 +112,7 @@ def test_openmpi_5_tells_its_accelerators():
     [
         ("4.0.2", "ch4:ucx", ["shared-memory", "ucx"]),
         ("4.1.3", "ch4:ofi ucx", ["ofi", "shared-memory", "ucx"]),
+        ("4.2.1", "ch4:ucx", ["shared-memory", "ucx"]),
         ("5.0.2", "ch4:ucx ofi", ["ofi", "shared-memory", "ucx"]),
     ],
 )
@@ -172,11 +174,22 @@ def test_versions_of_intel_mpi(file, version):
     assert call(system, "intel-mpi.transports")["networks"] == ["efa", "ofi", "psm3", "shared-memory", "tcp", "ucx"]
 
 
+def test_the_networks_of_an_intel_mpi_that_are_not_seen_are_unknown():
+    system = recorded.intel_mpi()
+    root = system.environ["I_MPI_ROOT"]
+    system.files = {f"{root}/lib/libverbs-1.12-fi.so": "", f"{root}/lib/librxm-fi.so": "", f"{root}/lib/libmpi.so": ""}
+    assert call(system, "intel-mpi.transports")["networks"] == ["ofi", "shared-memory", "verbs"]
+    system.files.clear()
+    found = call(system, "intel-mpi.transports")
+    assert found["networks"] is None and "no libfabric" in found["gpu_reason"]
+
+
 @pytest.mark.parametrize("root", ["mpi", "./mpi", "/nowhere"])
 def test_an_odd_root_of_intel_mpi(root):
     system = recorded.intel_mpi()
     system.environ["I_MPI_ROOT"] = root
-    assert active(system) == []
+    system.commands |= {("mpi/bin/mpiexec.hydra", "--version"): "x", ("./mpi/bin/mpiexec.hydra", "--version"): "x"}
+    assert active(system) == [] and system.asked == []
 
 
 def test_an_intel_launcher_that_is_another_s():

@@ -54,6 +54,14 @@ def test_free_memory_of_each_node():
     assert rows[0]["available"] == 61500000 * kB and rows[0]["memory_allowed"]
 
 
+def test_nodes_that_have_not_the_memory_of_the_host():
+    system = recorded.numa()
+    system.files["/proc/meminfo"] = f"MemTotal: {3 * 65536000} kB"
+    assert numa(system)["notice"] == ""
+    system.files["/proc/meminfo"] = "MemTotal: 999999999 kB"
+    assert numa(system)["notice"].startswith("the nodes together have 201326592000 bytes of memory")
+
+
 def test_the_cpuset_of_version_1():
     system = recorded.numa()
     system.files |= {

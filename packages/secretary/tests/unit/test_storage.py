@@ -350,6 +350,10 @@ def test_nvme_that_may_not_be_asked_says_so(node):
         items(node, "nvme.wear")
     with pytest.raises(OutputError, match=r"is no JSON.*surprise"):
         _nvme_text.read_list("surprise")
+    usage = "\x1b[1mUsage: nvme smart-log <device> [OPTIONS]\x1b[0m"
+    node.commands["nvme", "smart-log", "/dev/nvme0", "-o", "json"] = Ran((), 1, text("nvme-cli-2.16/error.json"), usage)
+    with pytest.raises(CommandFailed, match="exit code 1: /dev/nvme0: No such file or directory"):
+        items(node, "nvme.wear", device="nvme0")
 
 
 def test_where_no_mount_table_is_nothing_is_claimed():

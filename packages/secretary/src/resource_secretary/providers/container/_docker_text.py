@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resource_secretary.providers.container._container import Container, Image, Presence
-from resource_secretary.reading import Record, each, read_object, read_objects, scaled
+from resource_secretary.reading import Record, each, read_object, read_objects, scaled, strange
 
 _NOT_HERE = ("no such image", "image not known", "no such object", "unable to find image", "no images found")
 _NONE = "<none>"
@@ -145,8 +145,11 @@ def read_containers(text: str) -> list[Container]:
 
 
 def read_presence(text: str, name: str) -> Presence:
-    """The image of `docker image inspect --format '{{json .}}'`. Raises OutputError."""
-    record = read_object("image inspect", text)
+    """The image of `image inspect`, in an array of one. Raises OutputError."""
+    found = read_objects("image inspect", text)
+    if len(found) != 1 or not found[0].fields:
+        raise strange("image inspect", "holds not one image", text)
+    record = found[0]
     return Presence(
         name,
         True,

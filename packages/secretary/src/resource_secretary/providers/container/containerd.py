@@ -17,6 +17,7 @@ from resource_secretary.providers.container._docker_text import read_containers,
 from resource_secretary.providers.container._docker_text import read_images as read_nerdctl_images
 from resource_secretary.values import Name
 
+_SOCKET = "/run/containerd/containerd.sock"
 _JSON = ("--format", "{{json .}}")
 
 
@@ -31,6 +32,10 @@ class ContainerdProvider(ContainerProvider):
         client = self._client()
         if client is None:
             return Absent("the command nerdctl or ctr on PATH")
+        socket = self.system.environ.get("CONTAINERD_ADDRESS") or _SOCKET
+        if client == "ctr" and not self.system.exists(socket):
+            # It would wait ten seconds for one.
+            return Unreachable("containerd", f"there is no socket {socket}, or this user may not see it")
         answer = self.system.run(client, "version", *(_JSON if client == "nerdctl" else ()))
         if not answer.ok:
             return answer.unreachable()

@@ -61,7 +61,7 @@ class DockerProvider(ContainerProvider):
     def image(self, name: Name) -> Presence:
         """Whether the engine has an image, for which platform, and how large.
         name: of the image, with its tag or digest."""
-        answer = self.system.run("docker", "image", "inspect", *_JSON, "--", name)
+        answer = self.system.run("docker", "image", "inspect", "--", name)
         if not answer.ok:
             if not answer.problem and not_here(answer.stderr):
                 return Presence(name, False)

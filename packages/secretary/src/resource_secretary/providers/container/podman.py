@@ -50,7 +50,7 @@ class PodmanProvider(ContainerProvider):
     def image(self, name: Name) -> Presence:
         """Whether an image is in this user's storage, for which platform, and how large.
         name: of the image, with its tag or digest."""
-        answer = self.system.run("podman", "image", "inspect", "--format", "{{json .}}", "--", name)
+        answer = self.system.run("podman", "image", "inspect", "--", name)
         if not answer.ok:
             if not answer.problem and not_here(answer.stderr):
                 return Presence(name, False)

@@ -186,7 +186,7 @@ def _static(at: int, row: dict[str, Any]) -> _Part | None:
             index=index,
             name=name,
             type=gpu_type(name),
-            uuid=facts.text("uuid", asic.get("asic_serial")),
+            uuid=uuid_of(facts.text("uuid", asic.get("asic_serial"))),
             bus=bus_of(Facts().text("bus", bus.get("bdf"))),
             memory=_value(facts, "memory", size, "MB", _MB),
             architecture=facts.text("architecture", asic.get("target_graphics_version")),
@@ -197,6 +197,12 @@ def _static(at: int, row: dict[str, Any]) -> _Part | None:
         number or 0,
         mode,
     )
+
+
+def uuid_of(unique: str | None) -> str | None:
+    """A unique id as the runtime writes it: GPU-04edfb117a17a07d of 0x4edfb117a17a07d."""
+    digits = (unique or "").lower().removeprefix("0x")
+    return f"GPU-{digits:0>16}" if re.fullmatch(r"[0-9a-f]{1,16}", digits) else unique
 
 
 def _node(facts: Facts, node: object, affinity: object) -> int | None:
@@ -271,7 +277,7 @@ def _card(index: int, row: Mapping[str, Any]) -> _Part:
         index=index,
         name=name,
         type=gpu_type(name),
-        uuid=facts.text("uuid", row.get("Unique ID")),
+        uuid=uuid_of(facts.text("uuid", row.get("Unique ID"))),
         bus=bus_of(Facts().text("bus", row.get("PCI Bus"))),
         memory=facts.whole("memory", row.get("VRAM Total Memory (B)")),
         architecture=facts.text("architecture", row.get("GFX Version")),

@@ -9,9 +9,10 @@ watt. Partitions are nodes of /sys/class/kfd/kfd/topology with the same domain a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
-from resource_secretary.providers.hardware._amd_json import cut_device
+from resource_secretary.providers.hardware._amd_json import cut_device, uuid_of
 from resource_secretary.providers.hardware._gpu import Facts, Gpu, GpuUse, Slice, bus_of, gpu_type
 from resource_secretary.system import System
 
@@ -52,7 +53,7 @@ def _device(system: System, index: int, folder: str, bus: str) -> Gpu:
         index=index,
         name=name,
         type=gpu_type(name),
-        uuid=f"GPU-{unique}" if unique else None,
+        uuid=uuid_of(unique),
         bus=bus_of(bus),
         memory=facts.whole("memory", system.read(f"{folder}/mem_info_vram_total")),
         device_file=f"/dev/dri/{render}" if render else None,
@@ -80,6 +81,18 @@ def _use(system: System, device: Gpu, folder: str) -> GpuUse:
         power=None if power is None else power / 10**6,
         unknown=facts.unknown | missing,
     )
+
+
+def hidden(system: System, devices: Iterable[Gpu]) -> set[str]:
+    """The addresses of devices whose compute node this process may not read: the control group of devices forbids them.
+
+    amdkfd refuses the files of such a node (Linux, drivers/gpu/drm/amd/amdkfd/kfd_topology.c), under both versions.
+    """
+    names = system.entries(_KFD)
+    if not any(system.read(f"{_KFD}/{name}/properties") is None for name in names):
+        return set()
+    shown = _nodes(system)
+    return {device.bus for device in devices if device.bus and device.bus[:-2] not in shown}
 
 
 def _nodes(system: System) -> dict[str, list[tuple[str | None, Slice]]]:

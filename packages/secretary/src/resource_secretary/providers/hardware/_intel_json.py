@@ -41,6 +41,7 @@ def read_device(index: int, told: dict[str, Any]) -> Gpu:
     facts = Facts()
     name = facts.text("name", told.get("device_name"))
     card = facts.text("device_file", told.get("drm_device"))
+    tiles = Facts().whole("tiles", told.get("number_of_tiles"), most=64)
     return Gpu(
         index=index,
         name=name,
@@ -48,6 +49,7 @@ def read_device(index: int, told: dict[str, Any]) -> Gpu:
         uuid=facts.text("uuid", told.get("uuid")),
         bus=bus_of(Facts().text("bus", told.get("pci_bdf_address"))),
         memory=facts.whole("memory", told.get("memory_physical_size_byte")),
+        partition=f"{tiles} tiles" if tiles and tiles > 1 else None,
         device_file=card if card and re.fullmatch(r"/dev/dri/(card|renderD)\d{1,4}", card) else None,
         unknown=facts.unknown,
     )

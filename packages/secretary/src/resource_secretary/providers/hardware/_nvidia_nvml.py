@@ -26,6 +26,7 @@ SOURCE = "NVML"
 _TEMPERATURE_GPU = 0  # nvmlTemperatureSensors_t NVML_TEMPERATURE_GPU
 _VOLATILE = 0  # nvmlEccCounterType_t NVML_VOLATILE_ECC: since the driver was loaded
 _CORRECTED, _UNCORRECTED = 0, 1  # nvmlMemoryErrorType_t
+_PROCESS_VERSIONS = ("_v3", "_v2", "")  # of drivers since 510, since 460, and before
 _ARCHITECTURES = {  # nvmlDeviceArchitecture_t
     2: "Kepler",
     3: "Maxwell",
@@ -59,6 +60,9 @@ def _said(error: BaseException) -> str:
 class _Reader:
     def __init__(self, nvml: Any) -> None:
         self.nvml = nvml
+        # What a function raises that this version of the driver's library has not, where its name has no version.
+        mismatch = getattr(nvml, "NVMLLibraryMismatchError", nvml.NVMLError)
+        self.errors: tuple[type[Exception], ...] = (nvml.NVMLError, mismatch)
 
     def everything(self) -> Seen:
         facts = Facts()
@@ -87,7 +91,7 @@ class _Reader:
         """What a function returns; None with the reason where it fails, or is not there in this version."""
         try:
             value = getattr(self.nvml, function)(*arguments)
-        except self.nvml.NVMLError as error:
+        except self.errors as error:
             facts.unknown[field] = _said(error)
             return None
         except AttributeError:
@@ -182,9 +186,14 @@ class _Reader:
         )
 
     def processes(self, facts: Facts, handle: Any) -> tuple[GpuProcess, ...] | None:
-        found = self.ask(facts, "processes", "nvmlDeviceGetComputeRunningProcesses", handle)
-        if found is None:
+        found = None
+        for version in _PROCESS_VERSIONS:
+            found = self.ask(facts, "processes", f"nvmlDeviceGetComputeRunningProcesses{version}", handle)
+            if found is not None:
+                break
+        else:
             return None
+        facts.unknown.pop("processes", None)
         made = []
         for one in found:
             ids = [getattr(one, f"{which}InstanceId", None) for which in ("gpu", "compute")]

@@ -93,9 +93,7 @@ def _device(index: int, bus: str, element: ElementTree.Element) -> Gpu:
     minor = facts.whole("device_file", element.findtext("minor_number"), most=4096)
     mig = facts.text("partition", element.findtext("mig_mode/current_mig"))
     facts.unknown["compute_capability"] = f"{SOURCE} does not tell it"
-    slices = tuple(
-        made for made in (_slice(at, one) for at, one in enumerate(element.findall("mig_devices/mig_device"))) if made
-    )
+    slices = tuple(_slice(at, one) for at, one in enumerate(element.findall("mig_devices/mig_device")))
     cut = bool(slices) or mig == "Enabled"
     return Gpu(
         index=index,
@@ -114,16 +112,14 @@ def _device(index: int, bus: str, element: ElementTree.Element) -> Gpu:
     )
 
 
-def _slice(index: int, element: ElementTree.Element) -> Slice | None:
+def _slice(index: int, element: ElementTree.Element) -> Slice:
     facts = Facts()
     instances = [
         facts.whole(name, element.findtext(name), most=4096) for name in ("gpu_instance_id", "compute_instance_id")
     ]
-    if None in instances:
-        return None
     return Slice(
         index,
-        f"{instances[0]}/{instances[1]}",
+        "/".join("?" if one is None else str(one) for one in instances),
         uuid=facts.text("uuid", element.findtext("uuid")),
         memory=facts.whole("memory", element.findtext("fb_memory_usage/total"), "MiB", times=_MIB),
     )
@@ -137,7 +133,7 @@ def _use(device: Gpu, element: ElementTree.Element) -> GpuUse:
     for at, one in enumerate(element.findall("mig_devices/mig_device")):
         part = _slice(at, one)
         amount = Facts().whole("used", one.findtext("fb_memory_usage/used"), "MiB", times=_MIB)
-        if part is not None and amount is not None:
+        if "?" not in part.instance and amount is not None:
             slices[part.instance] = amount
     return GpuUse(
         index=device.index,

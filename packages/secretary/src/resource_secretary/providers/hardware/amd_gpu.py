@@ -14,10 +14,9 @@ from resource_secretary.providers.hardware._gpu import (
     Seen,
     near,
     pci_devices,
-    visible,
-    with_files,
     with_nodes,
 )
+from resource_secretary.providers.hardware._gpu_access import visible, with_files
 
 VENDOR = "0x1002"
 _MAJOR = 226  # of /dev/dri/renderD128 and so on: Documentation/admin-guide/devices.txt
@@ -77,7 +76,7 @@ class AmdGpuProvider(BaseProvider):
             except CommandFailed as error:
                 failed.append((error.command, error.said))
             except OutputError as error:
-                failed.append((error.source, str(error)))
+                failed.append((error.source, str(error).removeprefix(f"{error.source}: ")))
             else:
                 if seen.devices or seen.unread:
                     return self._judged(replace(seen, notice=_notice(failed)), buses)
@@ -99,7 +98,11 @@ class AmdGpuProvider(BaseProvider):
         uses: tuple[GpuUse, ...] = ()
         if use:
             of = {device.index: device for device in found.devices}
-            uses = tuple(_of(one, of.get(one.index)) for one in read_metric(self.system.run(*_METRIC).text()))
+            told = read_metric(self.system.run(*_METRIC).text())
+            silent = of.keys() - {one.index for one in told}
+            why = dict.fromkeys(("utilization", "memory_used", "processes"), "amd-smi metric tells nothing of it")
+            every = [*told, *(GpuUse(index, unknown=why) for index in sorted(silent))]
+            uses = tuple(_of(one, of.get(one.index)) for one in every)
             try:
                 running = read_processes(self.system.run(*_PROCESS).text())
             except (CommandFailed, OutputError) as error:
@@ -137,6 +140,11 @@ class AmdGpuProvider(BaseProvider):
         if self.system.exists("/dev/kfd") and not self.system.may_use("/dev/kfd"):
             why = "this user may not open /dev/kfd"
             devices = tuple(replace(one, allowed=False, excluded=why) for one in devices)
+        from resource_secretary.providers.hardware._amd_sysfs import hidden
+
+        away = hidden(self.system, devices)
+        why = "a control group hides it: its compute node can't be read"
+        devices = tuple(replace(one, allowed=False, excluded=why) if one.bus in away else one for one in devices)
         devices = visible(devices, self.system.environ, _VARIABLES)
         return replace(seen, runtime=(version or "")[:40] or None, devices=with_nodes(self.system, devices))
 

@@ -17,10 +17,9 @@ from resource_secretary.providers.hardware._gpu import (
     Unread,
     near,
     pci_devices,
-    visible,
-    with_files,
     with_nodes,
 )
+from resource_secretary.providers.hardware._gpu_access import visible, with_files
 
 VENDOR = "0x8086"
 _PCI = "/sys/bus/pci/devices"
@@ -37,7 +36,7 @@ class IntelGpuProvider(BaseProvider):
     name = "intel-gpu"
     description = "Intel GPUs: what they are and their use; integrated ones, which share the host's memory, are told."
     fresh_for = 60.0
-    variables = ("ZE_AFFINITY_MASK", "SLURM_JOB_ID", "FLUX_JOB_ID")
+    variables = ("ZE_AFFINITY_MASK", "ZE_FLAT_DEVICE_HIERARCHY", "SLURM_JOB_ID", "FLUX_JOB_ID")
 
     def probe(self) -> Active[Gpus] | Absent | Unreachable:
         found = self._look()
@@ -96,7 +95,7 @@ class IntelGpuProvider(BaseProvider):
             except CommandFailed as error:
                 failed = (error.command, error.said)
             except OutputError as error:
-                failed = (error.source, str(error))
+                failed = (error.source, str(error).removeprefix(f"{error.source}: "))
         told = tuple(replace(device, integrated=device.bus == _INTEGRATED) for device in told)
         # What xpu-smi leaves out: integrated ones, and those of drivers that it does not know.
         others = [bus for bus in buses if bus not in {device.bus for device in told}]
@@ -113,8 +112,18 @@ class IntelGpuProvider(BaseProvider):
         source = " and ".join(part for part, some in ((" ".join(_DISCOVERY), told), ("sysfs", shown)) if some)
         notice = f"{failed[0]}: {failed[1]}" if failed else ""
         devices = with_files(self.system, [*told, *shown], _MAJOR, "/dev/dri")
-        devices = visible(devices, self._mask(), ("ZE_AFFINITY_MASK",))
+        if self._counts_tiles(devices):
+            why = "ZE_AFFINITY_MASK counts tiles unless ZE_FLAT_DEVICE_HIERARCHY is COMPOSITE"
+            devices = tuple(replace(one, allowed=one.allowed and None, excluded=one.excluded or why) for one in devices)
+        else:
+            devices = visible(devices, self._mask(), ("ZE_AFFINITY_MASK",))
         return Seen(source, driver, None, with_nodes(self.system, devices), (), unread, notice)
+
+    def _counts_tiles(self, devices: tuple[Gpu, ...]) -> bool:
+        """Whether the numbers of ZE_AFFINITY_MASK are not those of devices (Level Zero, "Device Hierarchy")."""
+        environ = self.system.environ
+        flat = environ.get("ZE_FLAT_DEVICE_HIERARCHY", "FLAT") != "COMPOSITE"
+        return bool(environ.get("ZE_AFFINITY_MASK")) and flat and any(device.partition for device in devices)
 
     def _mask(self) -> dict[str, str]:
         """ZE_AFFINITY_MASK with the devices only: 0.1 is tile 1 of device 0 (oneAPI Level Zero specification)."""

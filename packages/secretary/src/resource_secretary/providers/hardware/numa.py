@@ -62,6 +62,7 @@ class NodeFree:
 class Numa:
     """allowed_cpus: where affinity and control groups both let this process run. allowed_memory_nodes: from which nodes
     it may have memory, None where the kernel doesn't tell. cpuset_*: as the control group has it, None without one.
+    notice: where the nodes together have not the memory of the host.
     """
 
     nodes: tuple[Node, ...]
@@ -70,6 +71,7 @@ class Numa:
     cpuset_cpus: str | None
     cpuset_memory_nodes: str | None
     cpuset_source: str
+    notice: str = ""
 
 
 class NumaProvider(BaseProvider):
@@ -117,13 +119,15 @@ class NumaProvider(BaseProvider):
         if allowed is not None and memory is not None:
             allowed &= memory
         devices = _devices(system)
+        nodes = tuple(_node(system, one, usable, allowed, devices.get(one, [])) for one in ids)
         return Numa(
-            tuple(_node(system, one, usable, allowed, devices.get(one, [])) for one in ids),
+            nodes,
             _text(usable),
             None if allowed is None else _text(allowed),
             None if cpus is None else _text(cpus),
             None if memory is None else _text(memory),
             source,
+            _compared(nodes, meminfo(system.read("/proc/meminfo") or "", "MemTotal")),
         )
 
 
@@ -146,6 +150,15 @@ def _node(
         tuple(int(word) for word in distances),
         tuple(devices),
     )
+
+
+def _compared(nodes: tuple[Node, ...], host: int | None) -> str:
+    """What to say where memory that comes and goes (hot-plug, balloons of virtual machines) makes two figures."""
+    own = [node.memory for node in nodes]
+    known = [one for one in own if one is not None]
+    if host is None or len(known) < len(own) or abs(sum(known) - host) <= host // 50:
+        return ""
+    return f"the nodes together have {sum(known)} bytes of memory, and the host {host}: some of it comes and goes"
 
 
 def _cpuset(system: System) -> tuple[str, frozenset[int] | None, frozenset[int] | None]:

@@ -16,10 +16,9 @@ from resource_secretary.providers.hardware._gpu import (
     gpu_type,
     near,
     pci_devices,
-    visible,
-    with_files,
     with_nodes,
 )
+from resource_secretary.providers.hardware._gpu_access import visible, with_files
 from resource_secretary.sidebyside import side_by_side
 
 VENDOR = "0x10de"
@@ -81,7 +80,7 @@ class NvidiaGpuProvider(BaseProvider):
             except CommandFailed as error:
                 failed.append((error.command, error.said))
             except OutputError as error:
-                failed.append((error.source, str(error)))
+                failed.append((error.source, str(error).removeprefix(f"{error.source}: ")))
             # What hangs the library hangs nvidia-smi too: it is not asked in what little time is left.
             if seen is not None or self.system.left() < 2 * _RESERVE:
                 break
@@ -123,7 +122,8 @@ class NvidiaGpuProvider(BaseProvider):
         capability = self.system.run(*_CAPABILITY)
         rows = [row.partition(",")[::2] for row in capability.stdout.splitlines()] if capability.ok else []
         told = {bus_of(bus): value.strip() for bus, value in rows}
-        return replace(seen, devices=tuple(_capable(device, told.get(device.bus)) for device in seen.devices))
+        why = "" if capability.ok else f"{capability.command}: {capability.said}"
+        return replace(seen, devices=tuple(_capable(device, told.get(device.bus), why) for device in seen.devices))
 
     def _proc(self) -> Seen | None:
         """What the driver shows where neither tool is installed: names and addresses, no memory and no use."""
@@ -179,9 +179,10 @@ def _nothing(failed: list[tuple[str, str]], buses: list[str]) -> Absent | Unreac
     return Absent(f"an NVIDIA GPU in {_PROC}/gpus")
 
 
-def _capable(device: Gpu, told: str | None) -> Gpu:
-    if not told or not told.replace(".", "", 1).isdecimal() or len(told) > 8:
-        return device
+def _capable(device: Gpu, told: str | None, why: str) -> Gpu:
+    if not told or not told.isascii() or not told.replace(".", "", 1).isdecimal() or len(told) > 8:
+        said = why or told or device.unknown["compute_capability"]
+        return replace(device, unknown=device.unknown | {"compute_capability": said[:200]})
     unknown = {name: why for name, why in device.unknown.items() if name != "compute_capability"}
     return replace(device, compute_capability=told, unknown=unknown)
 

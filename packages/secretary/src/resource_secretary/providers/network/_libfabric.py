@@ -30,5 +30,5 @@ def tell(system: System, provider: str, looked_for: str) -> tuple[Provider, ...]
     try:
         found = tuple(one for one in read_fi_info(ran.stdout) if one.provider.split(";")[0] == provider)
     except OutputError as error:
-        return Unreachable(f"fi_info -p {provider}", str(error), ran.code)
+        return Unreachable(f"fi_info -p {provider}", str(error).removeprefix("fi_info: "), ran.code)
     return found or Absent(f"{looked_for}; fi_info -p {provider} knows of none")

@@ -91,18 +91,17 @@ def _interface(system: System, name: str) -> Interface:
     state = system.read(f"{folder}/operstate") or "unknown"
     driver = system.target(f"{folder}/device/driver")
     speed = _number(system.read(f"{folder}/speed"))
-    node = _number(system.read(f"{folder}/device/numa_node"))
     place = system.target(f"{folder}/device")
     return Interface(
         name=name,
         state=state,
-        speed=speed if speed and speed > 0 else None,
+        speed=speed or None,
         mtu=_number(system.read(f"{folder}/mtu")),
         driver=driver.rsplit("/", 1)[-1] if driver else None,
         excluded=_excluded(system, folder, state),
         members=_members(system, folder),
         bus=place.rsplit("/", 1)[-1] if place and _BUS.search(place) else None,
-        numa_node=node if node is not None and node >= 0 else None,
+        numa_node=_number(system.read(f"{folder}/device/numa_node")),
     )
 
 
@@ -153,7 +152,5 @@ def _physical(system: System, folder: str) -> bool:
 
 
 def _number(text: str | None) -> int | None:
-    try:
-        return int(text) if text and len(text) < 21 else None
-    except ValueError:
-        return None
+    """A number of sysfs; None for what is none and for -1, with which drivers say that they do not know."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 21 else None

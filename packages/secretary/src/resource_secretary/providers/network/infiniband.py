@@ -80,7 +80,7 @@ class InfinibandProvider(BaseProvider):
         try:
             told = readers[words[0]](ran.stdout)
         except OutputError as error:
-            return source, [], (), Unreachable(source, str(error), ran.code)
+            return source, [], (), Unreachable(source, str(error).removeprefix(f"{error.source}: "), ran.code)
         # ibstat stops at a device that it can't read: what it told before is true.
         failed = (
             None if ran.ok and not told.unread else Unreachable(source, told.unread[0] if told.unread else ran.said)

@@ -58,4 +58,4 @@ class OmniPathProvider(BaseProvider):
         try:
             return "opainfo", list(read_opainfo(ran.stdout).ports), None
         except OutputError as error:
-            return "opainfo", [], Unreachable("opainfo", str(error), ran.code)
+            return "opainfo", [], Unreachable("opainfo", str(error).removeprefix("opainfo: "), ran.code)

@@ -36,13 +36,13 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Transports:
-    """networks: what messages can go over: ofi, ucx, verbs, psm2, tcp, shared-memory and so on.
+    """networks: what messages can go over: ofi, ucx, verbs, psm2, tcp, shared-memory and so on; None where unknown.
 
     cuda, rocm: whether buffers in GPU memory can be handed to MPI; None where it does not tell, and gpu_reason says
     why, or from what it is known.
     """
 
-    networks: tuple[str, ...]
+    networks: tuple[str, ...] | None
     cuda: bool | None
     rocm: bool | None
     gpu_reason: str

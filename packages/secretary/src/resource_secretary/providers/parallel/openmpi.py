@@ -58,8 +58,8 @@ class OpenMpiProvider(BaseProvider):
             )
         # Until 4.x only UCX knows of ROCm.
         cuda = read_cuda(self.system.run("ompi_info", "--parsable", "--all").text())
-        said = "opal_built_with_cuda_support does not say" if cuda is None else "opal_built_with_cuda_support"
-        return Transports(info.networks, cuda, None, f"CUDA: {said}; ROCm: this version does not tell")
+        said = "it does not tell" if cuda is None else "opal_built_with_cuda_support"
+        return Transports(info.networks, cuda, None, f"CUDA: {said}; ROCm: before 5.0 it does not tell")
 
     @secretary_tool
     def launch(self) -> Launch:

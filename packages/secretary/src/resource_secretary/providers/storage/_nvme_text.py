@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from resource_secretary.errors import OutputError
 from resource_secretary.reading import Record, each, read_object
 
 
@@ -78,6 +79,14 @@ def read_smart(text: str, device: str) -> NvmeWear:
     if wear.wear is None and wear.spare is None:
         raise record.error("has neither percent_used nor avail_spare")
     return wear
+
+
+def read_error(text: str) -> str:
+    """The error in what nvme-cli prints where it fails, "" where there is none."""
+    try:
+        return read_object("nvme", text).text("error", default="")
+    except OutputError:
+        return ""
 
 
 def _use(record: Record, owner: Record) -> NvmeUse:

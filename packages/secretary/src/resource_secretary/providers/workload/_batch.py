@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from resource_secretary.asking import Depth
-from resource_secretary.errors import OutputError
+from resource_secretary.errors import ArgumentError, OutputError
 from resource_secretary.run import printable
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ RAW = 2000  # characters of an answer that is kept in the error where its format
 WAITING: tuple[JobState, ...] = ("pending", "held")
 RUNNING: tuple[JobState, ...] = ("running", "suspended")
 
+_JOB = re.compile(r"(\d{1,15}(?:\[\d{0,9}\])?)(?:\.[A-Za-z0-9._-]*)?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _CLOCK = re.compile(r"(?:(?:(\d{0,9}):)?(\d{0,9}):)?(\d{1,9})(?:\.\d*)?", re.ASCII)
 _AMOUNT = re.compile(r"(\d{1,15})(?:\.(\d{1,15}))?\s*([kKmMgGtTpP]?)(?:i?[bB])?", re.ASCII)
@@ -121,6 +122,17 @@ def unread_job(name: str, why: Exception) -> Job:
 
 def reason_of(why: Exception) -> str:
     return printable(str(why))[:500]
+
+
+def job_number(id: str) -> str:
+    """The number of a job, with its index in an array: without the server's name, which a client would turn to.
+
+    Raises ArgumentError for what is no number: the name of a queue, or of a job.
+    """
+    found = _JOB.fullmatch(id)
+    if not found:
+        raise ArgumentError("job", "id", f"must be a number, such as 12, 12[3] or 12.server, not {id!r:.60}")
+    return found[1]
 
 
 def queue_state(enabled: bool, started: bool) -> QueueState:

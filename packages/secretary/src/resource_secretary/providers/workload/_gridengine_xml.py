@@ -173,13 +173,11 @@ def read_slots(text: str, source: str) -> dict[str, dict[str, int]]:
 def job_state(raw: str) -> JobState:
     """The letters of a job's state, qstat(1), "OUTPUT FORMATS": h hold, r running, t transferring, s S T suspended."""
     letters = set(raw)
-    if letters & set("rtR") and "w" not in letters:
-        return "suspended" if letters & set("sSTNP") else "running"
-    if letters & set("sSTNP") and "w" not in letters:
-        return "suspended"
-    if "w" in letters or "q" in letters:
+    if letters & set("wq"):
         return "held" if letters & set("hE") else "pending"
-    return "finished" if "z" in letters else "unknown"
+    if letters & set("sSTNP"):
+        return "suspended"
+    return "running" if letters & set("rtR") else "finished" if "z" in letters else "unknown"
 
 
 def read_jobs(text: str, source: str) -> list[Job]:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from resource_secretary.errors import OutputError
@@ -250,7 +251,7 @@ def _run_limit(body: str) -> int | None:
     """Seconds of RUNLIMIT in MAXIMUM LIMITS; limits stand side by side, their names above. Raises ValueError."""
     section = re.search(r"^\s*MAXIMUM LIMITS:\s*\n(.*?)(?=^\S[A-Z /]+:|\Z)", body, re.MULTILINE | re.DOTALL)
     lines = section[1].splitlines() if section else []
-    for above, below in zip(lines, [*lines[1:], ""], strict=True):
+    for above, below in pairwise([*lines, ""]):
         names = above.split()
         if "RUNLIMIT" not in names:
             continue

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,7 @@ def read_records(text: str, section: str, source: str) -> list[Record]:
     try:
         document = _strict(text)
     except (ValueError, RecursionError):
-        text = _ENVIRONMENT.sub(r'\1"Variable_List":{}\2', text)
+        text = _ENVIRONMENT.sub(_without, text)
         try:
             document = _strict(text)
         except (ValueError, RecursionError):
@@ -67,6 +68,13 @@ def read_records(text: str, section: str, source: str) -> list[Record]:
 
 def _strict(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_pairs, parse_int=str, parse_float=str, parse_constant=str)
+
+
+def _without(found: re.Match[str]) -> str:
+    """An environment cut out, unless what looks like one goes on into another job: each has a state."""
+    if re.search(r'^[ \t]*"job_state"', found[0], re.MULTILINE):
+        return found[0]
+    return f'{found[1]}"Variable_List":{{}}{found[2]}'
 
 
 def _records(name: str, body: Any) -> list[Record]:
@@ -121,7 +129,15 @@ def _one_by_one(text: str, section: str, source: str) -> list[Record]:
     header = re.compile(rf'^{found[1]}"([^"\n]{{1,300}})"\s*:\s*(?=\{{)', re.MULTILINE)
     heads = list(header.finditer(text, start.end()))
     ends = [head.start() for head in heads[1:]] + [len(text)]
-    return [_alone(head[1], text[head.end() : end]) for head, end in zip(heads, ends, strict=True)]
+    # Some versions begin the section anew before each record.
+    pairs = [(head, end) for head, end in zip(heads, ends, strict=True) if head[1] != section]
+    seen = Counter(head[1] for head, _ in pairs)
+    return [
+        Record(head[1], {}, "it occurs more than once")
+        if seen[head[1]] > 1
+        else _alone(head[1], text[head.end() : end])
+        for head, end in {head[1]: (head, end) for head, end in pairs}.values()
+    ]
 
 
 def _alone(name: str, text: str) -> Record:

@@ -12,7 +12,7 @@ from resource_secretary.errors import CommandFailed, OutputError
 from resource_secretary.providers import Absent, Active, Offering, Unreachable, secretary_tool
 from resource_secretary.providers.workload import _gridengine_text as text
 from resource_secretary.providers.workload import _gridengine_xml as xml
-from resource_secretary.providers.workload._batch import Job, Node, Queue, chosen, depth_of, inventory_of
+from resource_secretary.providers.workload._batch import Job, Node, Queue, chosen, depth_of, inventory_of, job_number
 from resource_secretary.providers.workload._marks import lacking
 from resource_secretary.sidebyside import side_by_side
 from resource_secretary.values import JobId, Name
@@ -54,7 +54,7 @@ class GridEngineProvider(Offering):
         product, version = text.read_version(told.stdout or told.stderr)
         root, cell = self.system.environ.get("SGE_ROOT", ""), self.system.environ.get("SGE_CELL") or "default"
         master = self.system.read(f"{root}/{cell}/common/act_qmaster") if root else None
-        return Active(GridEngine(product, version, root, cell, master or "", tuple(queues.stdout.split())))
+        return Active(GridEngine(product, version, root, cell, (master or "").strip(), tuple(queues.stdout.split())))
 
     @secretary_tool
     def queues(self) -> list[Queue]:
@@ -110,7 +110,7 @@ class GridEngineProvider(Offering):
     def job(self, id: JobId) -> xml.GridEngineJob:
         """One job that waits or runs: what it asked for, and why the scheduler did not start it.
         id: its number."""
-        number = id.partition(".")[0]
+        number = job_number(id).partition("[")[0]
         answer = self._ask("qstat", "-xml", "-j", number)
         return xml.read_detail(answer, number, {job.id.partition(".")[0]: job for job in self._jobs()}, "qstat -j")
 
