@@ -298,10 +298,9 @@ def test_the_profile_tells_the_parallel_environments(cell: Cell, profile: Path) 
     for name in cell.ask("qconf", "-spl").split():
         told = dict(line.split(None, 1) for line in cell.ask("qconf", "-sp", name).splitlines() if " " in line)
         assert f": {name}  # allocation_rule {told['allocation_rule'].strip()}; {told['slots'].strip()} slots" in text
-    limits = dict(line.split(None, 1) for line in cell.ask("qconf", "-sconf").splitlines() if " " in line)
-    assert (
-        f"\narray_cap: {int(limits['max_aj_tasks']) + 1} " in text and "  short.q: short.q  # at most 1:30:00" in text
-    )
+    [limit] = re.findall(r"^max_aj_tasks +(\d+)", cell.ask("qconf", "-sconf"), re.MULTILINE)
+    assert f"\narray_cap: {int(limit) + 1} " in text and "\n  short.q: short.q  # at most 1:00:00" in text  # its s_rt
+    assert "take no jobs: off.q" in text
 
 
 def test_qsub_takes_what_jobspec_writes_with_the_profile(cell: Cell, profile: Path, tmp_path: Path, run: Run) -> None:
