@@ -154,6 +154,14 @@ def test_gpus_whose_number_is_not_told_are_unknown():
     assert node["gpus"] is None and node["free_gpus"] is None and "not told" in node["reason"]
 
 
+def test_consumables_of_the_whole_cluster_are_no_gpus_of_a_host():
+    text = recorded.text("gridengine-uge-8.6.6/qhost.xml")
+    assert read_nodes(text, "x")[0].gpus == {"": 1}
+    assert read_nodes(text.replace('dominance="hc">1.0', 'dominance="gc">1.0'), "x")[0].gpus == {}
+    assert read_nodes(text.replace(">1.000000<", ">1.000000 (0)<"), "x")[0].gpus == {"": 1}  # a resource map
+    assert read_nodes(text.replace(">1.000000<", ">-1.000000<"), "x")[0].gpus == {"": 0}
+
+
 def test_the_inventory():
     [group] = Secretary(system=recorded.gridengine()).offer("gridengine").groups
     assert str(group.total).startswith("cores=4 threads=4 memory=") and str(group.total).endswith(" gpus=2")
