@@ -137,10 +137,7 @@ def stubs(folder: Path, system: RecordedSystem) -> System:
     names: dict[str, list[str]] = {}
     for (name, *words), answer in system.commands.items():
         ran = Ran((), 0, answer) if isinstance(answer, str) else answer
-        out, err = (
-            folder / f"{len(names)}-{len(names.get(name, ()))}.out",
-            folder / f"{name}-{len(names.get(name, ()))}.err",
-        )
+        out, err = (folder / f"{name}-{len(names.get(name, ()))}.{kind}" for kind in ("out", "err"))
         out.write_text(ran.stdout)
         err.write_text(ran.stderr)
         case = f"{shlex.quote(' '.join(words))}) /bin/cat {out}; /bin/cat {err} >&2; exit {ran.code};;"
