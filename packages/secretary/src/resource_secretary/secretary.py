@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from resource_secretary.cache import Cache
     from resource_secretary.catalog import Catalog, Known
     from resource_secretary.manifest import Entry, Manifest, ToolResult
+    from resource_secretary.paging import Pages
     from resource_secretary.providers import BaseProvider, Offering
+    from resource_secretary.site.facts import Site
     from resource_secretary.tools import Tool
 
 T = TypeVar("T")
@@ -45,6 +47,7 @@ class Secretary:
     only, skip: of the providers, those that are asked, and those that are not: names (`slurm`), categories
     (`hardware`), or both (`hardware.nvidia-gpu`); an unknown one raises UnknownProvider where the catalogue is first
     used. dispatch: whether tools that change state exist. cache: where what was found is kept; by default nothing is.
+    pages: where long lists are kept while their pages are turned; by default each page asks anew.
     """
 
     def __init__(
@@ -56,9 +59,10 @@ class Secretary:
         skip: Sequence[str] = (),
         dispatch: bool = False,
         cache: Cache | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self.system = system or System()
-        self.dispatch, self.cache = dispatch, cache
+        self.dispatch, self.cache, self.pages = dispatch, cache, pages
         self._given, self._only, self._skip = catalog, tuple(only), tuple(skip)
 
     @cached_property
@@ -126,11 +130,14 @@ class Secretary:
 
         def question(provider: BaseProvider) -> tuple[dict[str, Any], str]:
             value = getattr(provider, method)(**described.method_arguments(given))
-            return described.result(given, value)
+            return described.result(given, value, self._keep_list if self.pages else None)
 
         if known.provider:
             described = tools[method]
             given = described.read(arguments or {}, text=text)
+            if described.paged and self.pages and (kept := self.pages.find(given["cursor"])):
+                result, notice = described.result(given, kept)
+                return ToolResult(f"{known.name}.{method}", result, kept.observed_at, kept.observed_on, notice)
         result, notice = self._ask(known, timeout, question)
         return ToolResult(f"{known.name}.{method}", result, self.system.now(), self.system.where(), notice)
 
@@ -185,6 +192,24 @@ class Secretary:
                 raise outcome.error
             answers.append(outcome.value if outcome and outcome.value else self._silent(need, known.name, timeout))
         return asking.best(answers, notes)
+
+    def site(self, name: str | None = None, timeout: float = ASKING) -> Site:
+        """What the site of a manager is like: queues, nodes, limits; a reason for each that is not known.
+
+        name: as of `ask`; without one it is the first active manager's, in the same order, else this host's.
+        Raises as `offer` does.
+        """
+        from resource_secretary.asking import HOST
+        from resource_secretary.site.read import host_site, manager_site
+
+        known = None
+        if name is None:
+            known = next(iter(self._managers(min(timeout, DEADLINE))[0]), None)
+        elif name.lower() != HOST:
+            known = self._offering("profile", name)
+        if known is None:
+            return host_site(self.offer(timeout=timeout), self.system)
+        return self._ask(known, timeout, lambda provider: manager_site(cast("Offering", provider)))
 
     def _managers(self, timeout: float) -> tuple[list[Known], list[str]]:
         """The active workload managers that tell their nodes, the nearest first; and why others can't be asked."""
@@ -242,6 +267,9 @@ class Secretary:
         from resource_secretary.asking import unknown
 
         return unknown(need, name, reason, self.system.now(), self.system.where())
+
+    def _keep_list(self, items: Sequence[Any]) -> str:
+        return self.pages.keep(items, self.system.now(), self.system.where()) if self.pages else ""
 
     def _keep(self, entries: Sequence[Entry]) -> None:
         if self.cache is None:

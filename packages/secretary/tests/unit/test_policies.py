@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -15,8 +16,10 @@ from resource_secretary.hub.hub import PolicyFailed, choose
 from resource_secretary.hub.policies import POLICIES
 from resource_secretary.hub.policy import Candidate, cores_of
 from resource_secretary.hub.registry import UnknownPolicy, listing, policy_named
+from resource_secretary.hub.testing import check_policy
 from resource_secretary.hub.worker import Rejected
 
+EXAMPLE = Path(__file__).parents[4] / "examples/plugins/resource-secretary-policy/src"
 NEED = parse("cores=3")
 
 
@@ -66,6 +69,43 @@ def test_soonest_knows_when_the_busy_ones_start():
 def test_random_is_seeded_and_fair():
     assert {tuple(ranked("random", seed=7)) for _ in range(5)} == {tuple(ranked("random", seed=7))}
     assert {ranked("random", seed=seed)[0] for seed in range(50)} == {"quick", "roomy", "tight"}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_contract(name):
+    check_policy(POLICIES[name])
+
+
+def by_chance(request, candidates, rng):
+    return random.sample(list(candidates), len(candidates))
+
+
+def greedy(request, candidates, rng):
+    candidates.sort(key=lambda one: -one.seconds)
+    return candidates
+
+
+def strict(request, candidates, rng):
+    return sorted(candidates, key=lambda one: one.answer.free_cores)
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"), [(by_chance, "two rankings"), (greedy, "sort"), (strict, "TypeError"), (lambda *_: [], "none")]
+)
+def test_a_policy_that_breaks_the_contract(policy, why):
+    with pytest.raises(AssertionError, match=why):
+        check_policy(policy)
+
+
+def test_the_example(monkeypatch):
+    if not EXAMPLE.is_dir():
+        pytest.skip("the example plugin is in the repository only")
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    assert len((EXAMPLE / "resource_secretary_two_choices/__init__.py").read_text().splitlines()) <= 40
+    policy = policy_named("two-choices")
+    check_policy(policy)
+    firsts = [policy(NEED, [*BUSY, *THREE], random.Random(seed))[0].worker for seed in range(60)]
+    assert firsts.count("roomy") > firsts.count("quick") > firsts.count("tight") == 0
 
 
 @pytest.mark.parametrize("name", POLICIES)

@@ -20,6 +20,7 @@ _COMMANDS = {
     ),
     "ask": ("resource_secretary.cli.ask:command", "Whether a request fits: now, later, or never; and why not."),
     "hub": ("resource_secretary.cli.hub:group", "Put one request to many secretaries, and choose one by a policy."),
+    "profile": ("resource_secretary.cli.profile:command", "What this site is like, as a profile for jobspec."),
     "tools": ("resource_secretary.cli.tools:command", "The tools of what is active here, with their schemas."),
     "call": ("resource_secretary.cli.call:command", "Call a tool: PROVIDER.TOOL with key=value arguments."),
     "serve": (
