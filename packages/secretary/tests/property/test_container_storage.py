@@ -126,6 +126,7 @@ PARSERS = {
     "nerdctl-1.7/ps.jsonl": _docker_text.read_containers,
     "podman-3.4/info.json": _docker_text.read_podman,
     "podman-4.3/info.json": _docker_text.read_podman,
+    "podman-4.3/version.json": _docker_text.read_podman_version,
     "podman-5.8/info.json": _docker_text.read_podman,
     "podman-4.3/images.json": _docker_text.read_podman_images,
     "podman-4.3/ps.json": _docker_text.read_podman_containers,

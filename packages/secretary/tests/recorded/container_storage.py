@@ -42,8 +42,12 @@ def docker(version: str = "28.2") -> RecordedSystem:
     return RecordedSystem(commands=commands, files=USER)
 
 
+PODMAN = {"3.4": "3.4.4", "4.3": "4.3.1", "5.8": "5.8.6"}
+
+
 def podman(version: str = "4.3") -> RecordedSystem:
     commands: Commands = {
+        ("podman", "version", "--format", "json"): text("podman-4.3/version.json").replace("4.3.1", PODMAN[version]),
         ("podman", "info", "--format", "json"): text(f"podman-{version}/info.json"),
         ("podman", "images", "--format", "json"): text("podman-4.3/images.json"),
         ("podman", "ps", "--all", "--format", "json"): text("podman-4.3/ps.json"),

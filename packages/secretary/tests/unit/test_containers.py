@@ -101,7 +101,9 @@ def test_a_name_is_a_name(tool, name):
     ],
 )
 def test_podman(version, expected):
-    found = probed(machines.podman(version), "podman").metadata
+    system = machines.podman(version)
+    assert probed(system, "podman").metadata["version"] == expected[0]
+    found = call(system, "podman.info")
     assert (
         tuple(found[key] for key in ("version", "rootless", "cgroup_version", "runtime", "network", "images"))
         == expected

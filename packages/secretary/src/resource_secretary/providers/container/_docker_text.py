@@ -72,6 +72,16 @@ class Podman:
     containers: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class PodmanVersion:
+    """api: of the client. platform: such as linux/amd64. server: of a Podman on another host; null where this runs."""
+
+    version: str
+    api: str | None
+    platform: str | None
+    server: str | None
+
+
 # Keys of `docker info` that say what may be limited.
 _LIMITS = {"MemoryLimit": "memory", "SwapLimit": "swap", "CpuCfsQuota": "cpu", "CPUSet": "cpuset", "PidsLimit": "pids"}
 
@@ -164,6 +174,18 @@ def read_presence(text: str, name: str) -> Presence:
 def not_here(said: str) -> bool:
     """Whether an error means that there is no such image, and not that it could not be asked."""
     return any(words in said.lower() for words in _NOT_HERE)
+
+
+def read_podman_version(text: str) -> PodmanVersion:
+    """The versions of `podman version --format json`, of version 3 to 5. Raises OutputError."""
+    record = read_object("podman version", text)
+    client, server = record.part("Client"), record.part("Server")
+    return PodmanVersion(
+        version=client.text("Version"),
+        api=client.text("APIVersion", default="") or None,
+        platform=client.text("OsArch", default="") or None,
+        server=server.text("Version", default="") or None,
+    )
 
 
 def read_podman(text: str) -> Podman:
