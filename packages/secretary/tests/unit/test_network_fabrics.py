@@ -52,6 +52,7 @@ MACHINES = {
     "roce alone": ([rdma("mlx5_bond_0", "mlx5_core", "Ethernet")], []),
     "iwarp": ([rdma("irdma0", "irdma", "Ethernet", node_type="4: RNIC")], []),
     "omni-path": ([rdma("hfi1_0", "hfi1", "InfiniBand"), net("ib0", "hfi1", type="32")], ["omni-path"]),
+    "omni-path renamed by udev": ([rdma("ibp94s0", "hfi1", "InfiniBand")], ["omni-path"]),
     "omni-path down": ([rdma("hfi1_0", "hfi1", "InfiniBand", **DOWN)], []),
     "efa": ([rdma("rdmap0s6", "efa", "Unspecified"), net("eth0", "ena")], ["efa", "ethernet"]),
     "slingshot": ([cxi(0)], ["slingshot"]),
