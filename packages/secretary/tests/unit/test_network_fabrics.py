@@ -135,6 +135,12 @@ def test_a_virtual_function_beside_its_device_is_not_another_link():
     assert [one.name for one in probe(system, "ethernet").metadata.interfaces] == ["eth0"]
 
 
+def test_ethernet_tells_of_roce():
+    system = recorded.machine(net("eth0", "mlx5_core", device__infiniband__mlx5_0__node_type="1: CA"))
+    [one] = probe(system, "ethernet").metadata.interfaces
+    assert one.rdma == ("mlx5_0",)
+
+
 def test_ethernet_counters():
     rows = Secretary(system=recorded.machine(net("eth0", statistics__tx_bytes="5"), net("veth1", None)))
     [row] = rows.call("ethernet.counters").result["items"]

@@ -52,14 +52,18 @@ class _Part:
 
 def decode(source: str, text: str) -> Any:
     """The JSON of an answer, whatever stands before it. Raises OutputError with the beginning of the answer."""
-    start = re.search(r"^\s*[\[{]", text, re.MULTILINE)
-    if start is None:
-        raise unknown(source, text, "no JSON")
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text[start.start() :].lstrip())
-    except (ValueError, RecursionError) as error:
-        raise unknown(source, text, f"no JSON: {str(error)[:80]}") from None
-    return value
+    for start in re.finditer(r"^[ \t]*[\[{]", text, re.MULTILINE):
+        rest = text[start.end() - 1 :]
+        try:
+            value, _ = json.JSONDecoder().raw_decode(rest)
+        except json.JSONDecodeError as error:
+            if "\n" not in rest[: error.pos]:
+                continue  # such as `[WARNING] ...`
+            raise unknown(source, text, f"no JSON: {str(error)[:80]}") from None
+        except (ValueError, RecursionError) as error:
+            raise unknown(source, text, f"no JSON: {str(error)[:80]}") from None
+        return value
+    raise unknown(source, text, "no JSON")
 
 
 def unknown(source: str, text: str, why: str) -> OutputError:
