@@ -59,6 +59,21 @@ class Pages:
         return kept if kept and time.monotonic() < kept.until else None
 
 
+def read_cursor(tool: str, arguments: Mapping[str, Any], cursor: str) -> tuple[int, str, str]:
+    """Where a page begins, the mark of this tool with these arguments, and the number of a list that is kept.
+
+    Raises ArgumentError for a cursor that is not of this tool with these arguments.
+    """
+    mark = hashlib.blake2s(msgspec.json.encode([tool, arguments], order="sorted"), digest_size=5).hexdigest()
+    if not cursor:
+        return 0, mark, ""
+    text, _, rest = cursor.partition(".")
+    of, _, number = rest.partition(".")
+    if of != mark or not (text.isascii() and text.isdecimal() and len(text) < 16):
+        raise ArgumentError(tool, "cursor", "is not one that this tool gave for the same arguments")
+    return int(text), mark, number
+
+
 def page(
     tool: str,
     arguments: Mapping[str, Any],
@@ -72,14 +87,7 @@ def page(
     keep: is given a list that has more pages, see Pages. Raises ArgumentError for a cursor that is not of this tool
     with these arguments.
     """
-    mark = hashlib.blake2s(msgspec.json.encode([tool, arguments], order="sorted"), digest_size=5).hexdigest()
-    start, number = 0, ""
-    if cursor:
-        text, _, rest = cursor.partition(".")
-        of, _, number = rest.partition(".")
-        if of != mark or not (text.isascii() and text.isdecimal() and len(text) < 16):
-            raise ArgumentError(tool, "cursor", "is not one that this tool gave for the same arguments")
-        start = int(text)
+    start, mark, number = read_cursor(tool, arguments, cursor)
     shown: list[Any] = []
     size, notice = 100, ""
     for item in items[start : start + limit]:

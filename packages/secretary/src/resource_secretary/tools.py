@@ -80,7 +80,13 @@ class Tool:
             read = msgspec.convert(given, self.arguments, strict=not text)
         except msgspec.ValidationError as error:
             raise self._refusal(given, str(error)) from None
-        return {name: getattr(read, name) for name in properties}
+        except UnicodeEncodeError as error:  # half a surrogate pair, as JSON can write it, where an enum is wanted
+            name = next((name for name, value in given.items() if error.object in str(value)), "")
+            raise ArgumentError(self.name, name, f"must be text, not {error.object!r:.60}") from None
+        values = {name: getattr(read, name) for name in properties}
+        if self.paged:  # before the manager is asked for what would not be given out
+            paging.read_cursor(self.name, self.method_arguments(values), values["cursor"])
+        return values
 
     def as_dict(self) -> dict[str, Any]:
         """What a caller needs to know of it."""

@@ -57,6 +57,9 @@ def sound(value: object, name: str = "") -> None:
     """No number is negative or absurd, and the whole is what JSON and UTF-8 can hold."""
     if dataclasses.is_dataclass(value):
         json.dumps(as_json(value), allow_nan=False).encode()
+        for part, whole in (("free", "total"), ("used", "total"), ("used", "size"), ("nodes_up", "nodes")):
+            some, every = getattr(value, part, None), getattr(value, whole, None)
+            assert some is None or every is None or some <= every, value
         for field in dataclasses.fields(value):
             sound(getattr(value, field.name), field.name)
     elif isinstance(value, (list, tuple)):
@@ -123,7 +126,8 @@ PARSERS = {
     "nerdctl-1.7/ps.jsonl": _docker_text.read_containers,
     "podman-3.4/info.json": _docker_text.read_podman,
     "podman-4.3/info.json": _docker_text.read_podman,
-    "podman-5.4/info.json": _docker_text.read_podman,
+    "podman-4.3/version.json": _docker_text.read_podman_version,
+    "podman-5.8/info.json": _docker_text.read_podman,
     "podman-4.3/images.json": _docker_text.read_podman_images,
     "podman-4.3/ps.json": _docker_text.read_podman_containers,
     "containerd-1.6/version.txt": lambda text: list(_containerd_text.read_version(text)),
@@ -132,7 +136,10 @@ PARSERS = {
     "containerd-1.6/namespaces.txt": lambda text: _containerd_text.read_names(text, "ctr"),
     "apptainer-1.4/version.txt": _singularity.read_version,
     "apptainer-1.4/cache.txt": _singularity.read_cache,
+    "apptainer-1.4/cache-guide.txt": _singularity.read_cache,
     "singularity-3.5/cache.txt": _singularity.read_cache,
+    "apptainer-1.4/sif-header.txt": lambda text: _singularity.read_header(text, "/x.sif"),
+    "singularity-3.5/sif-header.txt": lambda text: _singularity.read_header(text, "/x.sif"),
     "apptainer-1.4/instances.json": _singularity.read_instances,
     "apptainer-1.4/apptainer.conf": _singularity.read_settings,
     "apptainer-1.4/buildcfg.txt": lambda text: list(_singularity.read_build(text).values()),

@@ -27,12 +27,16 @@ PROVIDERS = {known.name: known.provider for known in Catalog().entries if known.
 MACHINES = {
     **{name: (name, machine) for name, machine in recorded.MACHINES.items()},
     "lmod without spider": ("modules", lambda: recorded.lmod(spider=False)),
+    "lmod 8.7": ("modules", lambda: recorded.lmod("8.7.60")),
+    "lmod 6": ("modules", lambda: recorded.lmod("6.6")),
     "modules 5": ("modules", recorded.environment_modules),
+    "modules 4.6": ("modules", lambda: recorded.environment_modules("4.6.1")),
     "modules 4": ("modules", lambda: recorded.environment_modules("4.1.1")),
     "modules 3": ("modules", lambda: recorded.environment_modules("3.2.10")),
     "spack 1": ("spack", lambda: recorded.spack("1.3")),
     "micromamba": ("conda", recorded.micromamba),
-    "nix 2.8": ("nix", lambda: recorded.nix("2.8")),
+    "nix 2.24": ("nix", lambda: recorded.nix("2.24")),
+    "nix 2.8": ("nix", lambda: recorded.nix("2.8.0")),
     "openmpi 5": ("openmpi", lambda: recorded.openmpi("5.0.11")),
     "mpich 5": ("mpich", lambda: recorded.mpich("5.0.2")),
     "mvapich 4": ("mvapich", lambda: recorded.mvapich("mvapich-4.0/mpichversion.txt")),
@@ -60,7 +64,7 @@ def other_answer(draw, answer: Ran | str) -> Ran | str:
 
 
 @pytest.mark.parametrize("name", MACHINES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(source=st.data())
 def test_recordings(name, source):
     provider, machine = MACHINES[name]
@@ -95,7 +99,7 @@ def test_recordings(name, source):
 
 
 @pytest.mark.parametrize("name", ["modules", "conda", "easybuild", "cray-mpich", "intel-mpi"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(source=st.data())
 def test_names_of_files_and_variables(name, source):
     provider, machine = MACHINES[name]

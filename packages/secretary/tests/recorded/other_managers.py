@@ -23,20 +23,22 @@ def kubernetes() -> RecordedSystem:
         return (DATA / "kubernetes-1.20.2" / name).read_text()
 
     return RecordedSystem(
+        files={"/home/user/.kube/config": ""},
+        environ={"HOME": "/home/user"},
         commands={
             (*KUBECTL, "version", "-o", "json"): text("version.json"),
             (*KUBECTL, "config", "view", "--minify", "-o", "json"): text("config.json"),
-            raw("/api/v1/nodes?limit=500"): text("nodes.json"),
-            raw("/api/v1/pods?limit=500"): text("pods.json"),
-            raw(f"/api/v1/pods?limit=500{UNFINISHED}"): text("pods-unfinished.json"),
-            raw("/api/v1/namespaces/default/pods?limit=500"): EMPTY,
-            raw("/apis/batch/v1/jobs?limit=500"): text("jobs.json"),
-            raw("/apis/batch/v1/namespaces/default/jobs?limit=500"): EMPTY,
-            raw("/api/v1/namespaces/lab/resourcequotas?limit=500"): text("quotas.json"),
-            raw("/api/v1/namespaces/default/resourcequotas?limit=500"): EMPTY,
-            raw("/api/v1/namespaces?limit=500"): text("namespaces.json"),
-            raw("/apis/storage.k8s.io/v1/storageclasses?limit=500"): text("storage.json"),
-        }
+            raw("/api/v1/nodes?limit=1000"): text("nodes.json"),
+            raw("/api/v1/pods?limit=1000"): text("pods.json"),
+            raw(f"/api/v1/pods?limit=1000{UNFINISHED}"): text("pods-unfinished.json"),
+            raw("/api/v1/namespaces/default/pods?limit=1000"): EMPTY,
+            raw("/apis/batch/v1/jobs?limit=1000"): text("jobs.json"),
+            raw("/apis/batch/v1/namespaces/default/jobs?limit=1000"): EMPTY,
+            raw("/api/v1/namespaces/lab/resourcequotas?limit=1000"): text("quotas.json"),
+            raw("/api/v1/namespaces/default/resourcequotas?limit=1000"): EMPTY,
+            raw("/api/v1/namespaces?limit=1000"): text("namespaces.json"),
+            raw("/apis/storage.k8s.io/v1/storageclasses?limit=1000"): text("storage.json"),
+        },
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from resource_secretary.providers.workload._flux_nodes import DRAINED
+from resource_secretary.providers.workload._flux_nodes import QUEUE as FLUX_QUEUE
 from resource_secretary.providers.workload._slurm_accounting import SACCT
 from resource_secretary.providers.workload._slurm_jobs import SQUEUE
 from resource_secretary.providers.workload._slurm_limits import ASSOCIATION, CLUSTER
@@ -16,6 +18,12 @@ SLURM, FLUX = DATA / "slurm-22.05.8", DATA / "flux-0.88.0"
 QUEUE = ("squeue", "--noheader", "--local")
 LAYOUT = f"--format={'|'.join(SQUEUE.values())}"
 MANAGER = ("sacctmgr", "--noheader", "--parsable2", "show")
+
+FLUX_JOBS = ("flux", "jobs", "--json")
+FLUX_DRAINED = ("flux", "resource", "drain", "-n", "-o", "|".join(f"{{{name}}}" for name in DRAINED))
+FLUX_QUEUES = ("flux", "queue", "list", "-n", "-o", "|".join(f"{{{name}}}" for name in FLUX_QUEUE))
+FLUX_DEPTH = ("flux", "jobs", "-A", "--count=0", "--filter=pending,running", "-n", "-o", "{state} {ncores}")
+FAILED = "ƒ2cNjmSf"  # a job whose program is not there
 
 
 def said(name: str, code: int = 0) -> Ran:
@@ -78,6 +86,13 @@ def flux() -> RecordedSystem:
         ("flux", "resource", "R", "-s", "free"): (FLUX / "R-free.json").read_text(),
         ("flux", "resource", "list", "-s", "down", "-n", "-o", "{ranks}"): (FLUX / "down-ranks.txt").read_text(),
         ("flux", "resource", "status", "-s", "drain", "-n", "-o", "{ranks}"): (FLUX / "drained-ranks.txt").read_text(),
+        FLUX_DRAINED: (FLUX / "drained.txt").read_text(),
+        ("flux", "queue", "status"): (FLUX / "queue-status.txt").read_text(),
+        FLUX_QUEUES: (FLUX / "queues.txt").read_text(),
+        (*FLUX_JOBS, "--count=0", "--filter=pending,running", "--user=user"): (FLUX / "jobs.json").read_text(),
+        FLUX_DEPTH: (FLUX / "depth.txt").read_text(),
+        (*FLUX_JOBS, "--", FAILED): (FLUX / "job-failed.json").read_text(),
+        ("flux", "job", "eventlog", "--format=json", "--", FAILED): (FLUX / "eventlog-failed.jsonl").read_text(),
     }
     return RecordedSystem(commands=commands)
 

@@ -27,30 +27,31 @@ def said(name: str, out: str = "", code: int = 0) -> Ran:
     return Ran((), code, out, text(name))
 
 
-def lmod(*, spider: bool = True) -> RecordedSystem:
-    """Lmod 8.6.19 with a compiler behind which there is another folder of modules."""
+def lmod(version: str = "8.6.19", *, spider: bool = True) -> RecordedSystem:
+    """Lmod 8.6.19, 8.7.60 or 6.6 with a compiler behind which there is another folder of modules."""
+    folder = f"lmod-{version}"
     commands: Commands = {
-        (LMOD, "bash", "--version"): said("lmod-8.6.19/version.stderr.txt"),
-        (LMOD, "bash", "-t", "avail"): said("lmod-8.6.19/avail-terse.stderr.txt"),
-        (LMOD, "bash", "show", "gcc"): said("lmod-8.6.19/show-gcc.stderr.txt"),
-        (LMOD, "bash", "show", "openmpi/4.1.5"): said("lmod-8.6.19/show-openmpi.stderr.txt"),
-        (LMOD, "bash", "show", "nonesuch"): said("lmod-8.6.19/show-nonesuch.stderr.txt", "\nfalse\n", 1),
+        (LMOD, "bash", "--version"): said(f"{folder}/version.stderr.txt"),
+        (LMOD, "bash", "-t", "avail"): said(f"{folder}/avail-terse.stderr.txt"),
+        (LMOD, "bash", "show", "gcc"): said(f"{folder}/show-gcc.stderr.txt"),
+        (LMOD, "bash", "show", "openmpi/4.1.5"): said(f"{folder}/show-openmpi.stderr.txt"),
+        (LMOD, "bash", "show", "nonesuch"): said(f"{folder}/show-nonesuch.stderr.txt", "\nfalse\n", 1),
     }
-    if spider:
-        commands[SPIDER, "-o", "jsonSoftwarePage", CORE] = text("lmod-8.6.19/spider.json")
+    if spider and version != "6.6":
+        commands[SPIDER, "-o", "jsonSoftwarePage", CORE] = text(f"{folder}/spider.json")
     environ = {"LMOD_CMD": LMOD, "MODULEPATH": CORE, "LOADEDMODULES": "gcc/12.2.0"}
     environ["_LMFILES_"] = f"{CORE}/gcc/12.2.0"
     return RecordedSystem(commands=commands, environ=environ, files={f"{CORE}/cmake": ""})
 
 
 def environment_modules(version: str = "5.2.0") -> RecordedSystem:
-    """Environment Modules 5.2.0, 4.1.1 or 3.2.10, found as modulecmd on PATH."""
+    """Environment Modules 5.5.0, 5.2.0, 4.6.1, 4.1.1 or 3.2.10, found as modulecmd on PATH."""
     folder = f"modules-{version}"
     commands: Commands = {
         ("modulecmd", "bash", "--version"): said(f"{folder}/version.stderr.txt"),
         ("modulecmd", "bash", "-t", "avail"): said(f"{folder}/avail-terse.stderr.txt"),
     }
-    if version == "5.2.0":
+    if version not in ("4.1.1", "3.2.10"):
         commands["modulecmd", "bash", "--json", "avail"] = said(f"{folder}/avail.json.stderr.txt")
         commands["modulecmd", "bash", "show", "openmpi/4.1.5"] = said(f"{folder}/show-openmpi.stderr.txt")
         failed = said(f"{folder}/show-nonesuch.stderr.txt", text(f"{folder}/show-nonesuch.txt"))
@@ -132,26 +133,26 @@ def easybuild() -> RecordedSystem:
     return RecordedSystem(commands=commands, environ=environ, files=EASYBUILD_FILES)
 
 
-def nix(version: str = "2.24") -> RecordedSystem:
-    commands: Commands = {("nix", "--version"): f"nix (Nix) {version}.0\n"}
-    if version == "2.8":
+def nix(version: str = "2.26.3") -> RecordedSystem:
+    commands: Commands = {("nix", "--version"): f"nix (Nix) {version}\n"}
+    if version == "2.8.0":
         refused = Ran((), 1, "", text("nix-2.8.0/profile-list-json.stderr.txt"))
         commands[*FEATURES, *JSON] = refused
         query = ("nix-env", "--profile", "/home/user/.nix-profile", "--query", "--json", "--out-path")
         commands[query] = text("nix-2.8.0/nix-env-query.json")
         commands[*FEATURES, *JSON[:-1]] = text("nix-2.8.0/profile-list.txt")
     else:
-        commands[*FEATURES, *JSON] = text("nix-2.24/profile-list.json")
+        commands[*FEATURES, *JSON] = text(f"nix-{version}/profile-list.json")
     files = {"/home/user/.nix-profile/manifest.json": ""}
     files["/home/user/.nix-channels"] = "https://nixos.org/channels/nixos-24.05 nixpkgs"
     return RecordedSystem(commands=commands, environ={"HOME": "/home/user"}, files=files)
 
 
-def guix() -> RecordedSystem:
+def guix(version: str = "1.2.0") -> RecordedSystem:
     commands: Commands = {
-        ("guix", "--version"): text("guix-1.4/version.txt"),
-        ("guix", "package", "--list-installed"): text("guix-1.4/list-installed.txt"),
-        ("guix", "package", "--list-generations"): text("guix-1.4/list-generations.txt"),
+        ("guix", "--version"): text(f"guix-{version}/version.txt"),
+        ("guix", "package", "--list-installed"): text(f"guix-{version}/list-installed.txt"),
+        ("guix", "package", "--list-generations"): text(f"guix-{version}/list-generations.txt"),
         ("guix", "describe", "--format=json"): text("guix-1.4/describe.json"),
     }
     return RecordedSystem(commands=commands)
@@ -163,6 +164,7 @@ OPENMPI_ALL = "mca:opal:base:param:opal_built_with_cuda_support:value:{}\n"
 def openmpi(version: str = "4.1.4", cuda: str = "false") -> RecordedSystem:
     """Open MPI as Debian has it, or alone in a folder of its own."""
     commands: Commands = {
+        ("ompi_info", "--version"): f"Open MPI v{version}\n\nhttp://www.open-mpi.org/community/help/\n",
         ("ompi_info", "--parsable"): text(f"openmpi-{version}/ompi_info.txt"),
         ("ompi_info", "--parsable", "--all"): OPENMPI_ALL.format(cuda),
         ("mpirun", "--version"): text(f"openmpi-{version}/mpirun-version.txt"),

@@ -97,16 +97,18 @@ def test_a_name_is_a_name(tool, name):
     [
         ("3.4", ("3.4.4", True, "v2", "crun", None, 3)),
         ("4.3", ("4.3.1", False, "v1", "crun", "cni", 1)),
-        ("5.4", ("5.4.0", True, "v2", "crun", "pasta", 1)),
+        ("5.8", ("5.8.6", False, "v1", "crun", "pasta", 0)),
     ],
 )
 def test_podman(version, expected):
-    found = probed(machines.podman(version), "podman").metadata
+    system = machines.podman(version)
+    assert probed(system, "podman").metadata["version"] == expected[0]
+    found = call(system, "podman.info")
     assert (
         tuple(found[key] for key in ("version", "rootless", "cgroup_version", "runtime", "network", "images"))
         == expected
     )
-    assert found["storage_driver"] == ("vfs" if version == "4.3" else "overlay") and found["remote"] is False
+    assert found["storage_driver"] == ("overlay" if version == "3.4" else "vfs") and found["remote"] is False
 
 
 def test_podman_images_and_containers():
@@ -167,15 +169,18 @@ def test_apptainer():
     metadata = probed(system, "apptainer").metadata
     assert metadata == {
         "runtime": "apptainer",
-        "version": "1.4.5-3.el8",
+        "version": "1.4.5",
         "command": "apptainer",
-        "setuid": False,  # built for it, but the starter is not installed
+        "setuid": False,
         "cache_dir": "/home/user/.apptainer/cache",
         "configuration": "/etc/apptainer/apptainer.conf",
     }
-    system.files["/usr/libexec/apptainer/bin/starter-suid"] = ""
+    built = ("apptainer", "buildcfg")
+    system.commands[built] = text("apptainer-1.4/buildcfg.txt").replace("SUID_INSTALL=0", "SUID_INSTALL=1")
+    assert probed(system, "apptainer").metadata["setuid"] is False  # built for it, but the starter is not installed
+    system.files["/usr/lib/x86_64-linux-gnu/apptainer/bin/starter-suid"] = ""
     assert probed(system, "apptainer").metadata["setuid"] is True
-    assert [one["type"] for one in items(system, "apptainer.list_cache")] == ["blob", "blob", "oci-tmp", "oci-tmp"]
+    assert [one["type"] for one in items(system, "apptainer.list_cache")] == ["blob"] * 3
     [instance] = items(system, "apptainer.instances")
     assert (instance["name"], instance["id"], instance["image"]) == ("db", "4711", "/home/user/db.sif")
     settings = [(one["name"], one["value"]) for one in items(system, "apptainer.configuration")]
@@ -183,7 +188,7 @@ def test_apptainer():
         "/etc/localtime",
         "/etc/hosts",
     ]
-    assert settings[0][0] == "allow setuid" and ("limit container owners", "") in settings
+    assert settings[0][0] == "allow setuid" and ("image driver", "") in settings
 
 
 def test_singularity():
@@ -198,6 +203,22 @@ def test_singularity():
     assert gpus == {"--nv": True, "--rocm": False}
 
 
+def test_whether_an_image_file_is_there():
+    system = machines.apptainer()
+    there = call(system, "apptainer.image", path="/images/latest.sif")
+    assert there["present"] and there["platform"] == "linux/amd64" and there["id"].startswith("18a41599")
+    assert call(system, "apptainer.image", path="/images/none.sif")["present"] is False
+    with pytest.raises(CommandFailed, match="invalid SIF magic"):
+        call(system, "apptainer.image", path="/images/odd.sif")
+    asked = len(system.asked)
+    for path in ("/images/secret.sif", "/etc/passwd", "/images/../x.sif", "x.sif", "--help.sif", "/images/a\n.sif"):
+        with pytest.raises(ArgumentError):
+            call(system, "apptainer.image", path=path)
+    assert all("sif" not in words for words in system.asked[asked:])
+    old = _singularity.read_header(text("singularity-3.5/sif-header.txt"), "/x.sif")
+    assert old.platform == "linux/amd64" and old.id == "16a8b3c4-0000-4000-8000-000000000000"
+
+
 def test_apptainer_and_singularity_are_told_apart():
     real = machines.singularity()
     assert probed(real, "apptainer").result.state == "absent"
@@ -208,7 +229,7 @@ def test_apptainer_and_singularity_are_told_apart():
         assert isinstance(probed(system, "singularity").result, Absent)
         found = probed(system, "apptainer").metadata
         assert (found["runtime"], found["command"]) == ("apptainer", "singularity")
-        assert len(items(system, "apptainer.list_cache")) == 4
+        assert len(items(system, "apptainer.list_cache")) == 3
     with pytest.raises(InactiveProvider):
         call(system, "singularity.list_cache")
 
@@ -216,6 +237,7 @@ def test_apptainer_and_singularity_are_told_apart():
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
+        ("apptainer version 1.4.5-3.el8", ("apptainer", "1.4.5-3.el8")),
         ("apptainer version 1.0.3", ("apptainer", "1.0.3")),
         ("singularity version 3.5.2", ("singularity", "3.5.2")),
         ("singularity-pro version 3.9-8", ("singularity-pro", "3.9-8")),
@@ -227,7 +249,9 @@ def test_versions_of_singularity(said, expected):
     assert _singularity.read_version(said) == expected
 
 
-def test_a_cache_list_of_an_old_version_and_one_that_is_none():
+def test_cache_lists_of_other_versions_and_one_that_is_none():
+    guide = _singularity.read_cache(text("apptainer-1.4/cache-guide.txt"))
+    assert [one.type for one in guide] == ["blob", "blob", "oci-tmp", "oci-tmp"] and guide[3].size == 0
     [entry] = _singularity.read_cache(text("singularity-3.5/cache.txt"))
     assert (entry.name, entry.size, entry.type) == ("hello-world_latest.sif", 62_650_000, "shub")
     with pytest.raises(OutputError, match="surprise"):

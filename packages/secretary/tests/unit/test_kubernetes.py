@@ -23,8 +23,8 @@ _spec = importlib.util.spec_from_file_location(
 )
 recorded = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(recorded)
-NODES = recorded.raw("/api/v1/nodes?limit=500")
-PODS = recorded.raw(f"/api/v1/pods?limit=500{recorded.UNFINISHED}")
+NODES = recorded.raw("/api/v1/nodes?limit=1000")
+PODS = recorded.raw(f"/api/v1/pods?limit=1000{recorded.UNFINISHED}")
 VERSION = (*recorded.KUBECTL, "version", "-o", "json")
 
 
@@ -166,6 +166,11 @@ def test_where_no_server_answers_it_is_unreachable_with_what_kubectl_says(cluste
     assert (
         "no server tells its version" in Secretary(system=cluster).detect(name="kubernetes")["kubernetes"].result.reason
     )
+    del cluster.files["/home/user/.kube/config"]
+    cluster.asked.clear()
+    result = Secretary(system=cluster).detect(name="kubernetes")["kubernetes"].result
+    assert isinstance(result, Unreachable) and "there is no /home/user/.kube/config" in result.said
+    assert not cluster.asked
     absent = Secretary(system=RecordedSystem()).detect(name="kubernetes")["kubernetes"].result
     assert absent == Absent("the command kubectl on PATH")
 
@@ -197,7 +202,7 @@ def test_long_lists_come_in_pages(cluster):
     body = json.loads(cluster.commands[NODES])
     first = {**body, "metadata": {"continue": "a b="}, "items": body["items"][:3]}
     cluster.commands[NODES] = json.dumps(first)
-    second = recorded.raw("/api/v1/nodes?limit=500&continue=a%20b%3D")
+    second = recorded.raw("/api/v1/nodes?limit=1000&continue=a%20b%3D")
     cluster.commands[second] = json.dumps({**body, "items": body["items"][3:]})
     assert call(cluster, "nodes")["total"] == 7
     cluster.commands[second] = json.dumps(first)
@@ -246,6 +251,15 @@ def test_a_pod_that_cannot_be_read_leaves_its_node_unknown_and_no_other(cluster)
     nodes = {row["name"]: row for row in call(cluster, "nodes", state="up")["items"]}
     assert nodes[node]["free"] is None and "the pod web/web-0 takes" in nodes[node]["unread"]
     assert all(row["free"] for name, row in nodes.items() if name != node)
+
+
+@pytest.mark.parametrize(("phase", "taken"), [("Running", 1000), ("Pending", 1000), ("Succeeded", 0), ("Failed", 0)])
+def test_a_pod_that_is_finished_takes_nothing(phase, taken):
+    nodes, _ = read_nodes("nodes", shape("nodes.json"))
+    containers = [{"name": "c", "resources": {"requests": {"cpu": "1"}}}]
+    pod = {"metadata": {"name": "p"}, "spec": {"nodeName": "w1", "containers": containers}, "status": {"phase": phase}}
+    pods, _ = read_pods("pods", json.dumps({"items": [pod]}))
+    assert with_requests(nodes, pods)[0].requested.millicores == taken
 
 
 def test_an_unknown_shape_keeps_what_was_said(cluster):

@@ -46,7 +46,7 @@ TREE = {
 }
 
 
-@pytest.mark.parametrize("version", ["5.2.0", "4.1.1"])
+@pytest.mark.parametrize("version", ["5.5.0", "5.2.0", "4.6.1", "4.1.1"])
 def test_environment_modules_list_the_tree(version):
     system = recorded.environment_modules(version)
     result = probe(system)
@@ -63,9 +63,10 @@ def test_environment_modules_3():
     assert {"action": "setenv", "name": "CC", "value": "gcc"} in effects
 
 
-def test_lmod_lists_also_what_is_behind_a_compiler():
-    system = recorded.lmod()
-    assert probe(system).metadata.flavor == "lmod" and probe(system).metadata.version == "8.6.19"
+@pytest.mark.parametrize("version", ["8.7.60", "8.6.19"])
+def test_lmod_lists_also_what_is_behind_a_compiler(version):
+    system = recorded.lmod(version)
+    assert probe(system).metadata.flavor == "lmod" and probe(system).metadata.version == version
     assert versions(system) == {**TREE, "hdf5": ({"1.14.0"}, None)}
     assert [one["name"] for one in items(system, "available") if one["hidden"]] == ["hdf5"]
     found = Secretary(system=system).call("modules.find", {"name": "HDF5"}).result
@@ -76,6 +77,8 @@ def test_lmod_lists_also_what_is_behind_a_compiler():
 def test_lmod_without_its_spider_lists_what_is_visible():
     found = {name: one[0] for name, one in versions(recorded.lmod(spider=False)).items()}
     assert found == {name: one[0] for name, one in TREE.items()}
+    old = {name: one[0] for name, one in versions(recorded.lmod("6.6")).items()}
+    assert old == {**found, "broken": {"1"}}  # Lmod 6 does not look into the files
 
 
 def test_what_is_loaded_and_where_is_looked():
@@ -92,14 +95,23 @@ def test_a_module_that_is_not_there():
     assert not found["there"] and found["similar"] == ["openmpi/4.1.5"]
 
 
-@pytest.mark.parametrize("system", [recorded.lmod, recorded.environment_modules])
-def test_what_a_module_sets(system):
-    found = Secretary(system=system()).call("modules.show", {"name": "openmpi/4.1.5"}).result
+@pytest.mark.parametrize(
+    ("system", "version"),
+    [
+        *((recorded.lmod, version) for version in ("8.7.60", "8.6.19", "6.6")),
+        *((recorded.environment_modules, version) for version in ("5.5.0", "5.2.0", "4.6.1")),
+    ],
+)
+def test_what_a_module_sets(system, version):
+    found = Secretary(system=system(version)).call("modules.show", {"name": "openmpi/4.1.5"}).result
     effects = {(one["action"], one["name"]): one["value"] for one in found["effects"]}
     assert effects["setenv", "MPI_HOME"] == "/opt/my mpi" and effects["set-alias", "mm"] == "mpirun -n 4"
     assert found["path"] == "/opt/modules/core/openmpi/4.1.5" and found["text"] == ""
     with pytest.raises(OutputError, match=r"in your MODULEPATH|Unable to locate a modulefile"):
-        Secretary(system=system()).call("modules.show", {"name": "nonesuch"})
+        Secretary(system=system(version)).call("modules.show", {"name": "nonesuch"})
+    shown = Secretary(system=system(version)).call("modules.show", {"name": "gcc"}).result
+    paths = [(one["name"], one["value"]) for one in shown["effects"] if one["action"] == "prepend-path"]
+    assert paths == [("PATH", "/opt/gcc-12/bin"), ("MODULEPATH", "/opt/modules/gcc12")] and shown["text"] == ""
 
 
 def test_a_module_that_does_more_than_set_keeps_its_text():

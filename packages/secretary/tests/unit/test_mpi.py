@@ -43,7 +43,7 @@ def test_an_mpirun_alone_is_nobody_s(said):
 def test_nothing_is_run_to_learn_that_others_are_absent():
     system = recorded.openmpi()
     Secretary(system=system).detect("parallel")
-    assert system.asked == [("ompi_info", "--parsable")]
+    assert system.asked == [("ompi_info", "--version")]
     system = recorded.mpich()
     Secretary(system=system).detect("parallel")
     assert system.asked == [("mpichversion",)]
@@ -73,6 +73,7 @@ def test_two_side_by_side_know_whose_mpirun_is():
             ["flux", "pmix"],
         ),
         ("4.1.8", ["ofi", "shared-memory", "tcp", "ucx"], ["slurm", "ssh"], ["pmix"]),
+        ("5.0.7", ["ofi", "psm2", "shared-memory", "tcp", "ucx"], None, ["pmix"]),
         ("5.0.11", ["ofi", "shared-memory", "tcp", "ucx"], None, ["pmix"]),
     ],
 )
@@ -111,6 +112,7 @@ def test_openmpi_5_tells_its_accelerators():
     [
         ("4.0.2", "ch4:ucx", ["shared-memory", "ucx"]),
         ("4.1.3", "ch4:ofi ucx", ["ofi", "shared-memory", "ucx"]),
+        ("4.2.1", "ch4:ucx", ["shared-memory", "ucx"]),
         ("5.0.2", "ch4:ucx ofi", ["ofi", "shared-memory", "ucx"]),
     ],
 )
@@ -186,7 +188,8 @@ def test_the_networks_of_an_intel_mpi_that_are_not_seen_are_unknown():
 def test_an_odd_root_of_intel_mpi(root):
     system = recorded.intel_mpi()
     system.environ["I_MPI_ROOT"] = root
-    assert active(system) == []
+    system.commands |= {("mpi/bin/mpiexec.hydra", "--version"): "x", ("./mpi/bin/mpiexec.hydra", "--version"): "x"}
+    assert active(system) == [] and system.asked == []
 
 
 def test_an_intel_launcher_that_is_another_s():
@@ -202,7 +205,9 @@ def test_spectrum_mpi_is_not_open_mpi():
     assert call(system, "spectrum-mpi.launch")["commands"][0] == "jsrun -n TASKS PROGRAM"
     found = call(system, "spectrum-mpi.transports")
     assert "pami" in found["networks"] and found["cuda"] is True
-    system.commands["ompi_info", "--parsable"] = recorded.text("spectrum-mpi-10.3/ompi_info.txt")
+    assert ("ompi_info", "--version") not in system.asked
+    system.commands["ompi_info", "--version"] = "Open MPI v4.0.1\n"
+    system.files["/usr/lib/libmpi_ibm.so"] = ""
     result = Secretary(system=system).detect("parallel", "openmpi")["openmpi"].result
     assert isinstance(result, Absent) and "IBM Spectrum MPI" in result.reason
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from resource_secretary import Secretary
+from resource_secretary.errors import ArgumentError
 from resource_secretary.providers.workload.cobalt import CobaltProvider
 from resource_secretary.providers.workload.gridengine import GridEngineProvider
 from resource_secretary.providers.workload.lsf import LsfProvider
@@ -117,3 +118,13 @@ def test_a_client_without_its_server_is_unreachable(make, question, said):
 def test_the_contract(name):
     provider = next(one for one in PROVIDERS if one.name == name)
     check_provider(provider, recorded.MACHINES[name]())
+
+
+@pytest.mark.parametrize("name", ["pbs", "torque", "gridengine", "lsf"])
+@pytest.mark.parametrize("id", ["1@elsewhere", "workq", "1.server@elsewhere", "a.1", "1[2]3", "1.a:2"])
+def test_an_id_is_a_number_and_never_another_server(name, id):
+    system = recorded.MACHINES[name]()
+    provider = next(one for one in PROVIDERS if one.name == name)
+    with pytest.raises(ArgumentError, match="must be a number"):
+        provider(system).job(id)
+    assert not system.asked

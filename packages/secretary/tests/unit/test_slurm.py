@@ -33,6 +33,7 @@ def test_the_recorded_nodes(slurm):
     assert (nodes["big01"]["state"], nodes["big01"]["raw_state"]) == ("down", "DOWN+NOT_RESPONDING")
     assert nodes["big01"]["gpus"] == {"a100": 4}
     assert (nodes["n1"]["state"], nodes["n1"]["cores"]) == ("drained", 2)  # the reason says State=IDLE CPUTot=99
+    assert nodes["n1"]["reason"].startswith("disk State=IDLE CPUTot=99 [root@")
     assert nodes["n2"]["free_cores"] == 1 and nodes["n2"]["free_memory"] == 700 * 2**20
     assert nodes["n2"]["partitions"] == ["main", "long"]
     assert nodes["g1"]["gpus"] == {"a100": 2, "h100": 2} and nodes["g1"]["gpus_used"] == {"a100": 1, "h100": 0}
@@ -99,7 +100,7 @@ def test_a_failed_query_is_an_error_never_no_nodes(slurm):
 
 @pytest.mark.parametrize("gres", [",", "gpu:4,,", "gpu:4 (S:0)", "gpu:4(S:0", ":4"])
 def test_generic_resources_that_cannot_be_read(gres):
-    with pytest.raises(OutputError, match="n1: Gres: .* is no generic resource"):
+    with pytest.raises(OutputError, match="n1: Gres: "):
         one(Gres=gres)
 
 
@@ -175,7 +176,7 @@ def test_a_record_that_cannot_be_read_loses_only_itself(slurm):
 
 
 def test_an_unknown_format_keeps_what_it_says():
-    with pytest.raises(OutputError, match="nothing of it can be read, it says: <nodes>.*</nodes>"):
+    with pytest.raises(OutputError, match="nothing of it can be read, it says: <nodes>"):
         read_nodes("<nodes>\n<node name='n1'/>\n</nodes>")
     assert read_nodes("\n") == []
 

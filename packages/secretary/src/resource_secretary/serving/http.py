@@ -125,8 +125,9 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, listener.handle_exit, number, None)
+    server.begin()
     await listener.serve(sockets=[sock])
-    server.workers.stop()
+    server.close()
 
 
 def allowed(sock: socket.socket, names: Sequence[str]) -> list[str]:

@@ -83,9 +83,10 @@ async def serve(server: SecretaryServer, wire: Wire) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(transport.write, from_server, scope)
             transport.start(loop)
+            server.begin()
             with scope:
                 await server.run(from_client, to_client, server.create_initialization_options())
-            server.workers.stop()
+            server.close()
             transport.answers.close()
             group.cancel_scope.deadline = anyio.current_time() + _FLUSH
     finally:

@@ -21,8 +21,9 @@ _MARKS = re.compile(r"^(?P<name>[^\s()]+?)(?:\((?P<marks>[^()]*)\))?$")
 _NOTHING = re.compile(r"No module(s|\(s\))?\b.*\bfound|Use \"module (spider|keyword)")
 _ERROR = re.compile(r"(\S+\(\d+\):)?ERROR:|Lmod has detected the following error")
 _PLAIN = re.compile(r"[\x21-\x7e]+")
-_LUA = re.compile(r"^([a-z_]+)\((.*)\)$")
-_LUA_STRING = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([0-9.]+|true|false|nil))\s*(?:,|$)')
+# Lmod writes setenv("CC","gcc"), and since 8.7 setenv{"CC","gcc"} with named entries after: delim=":".
+_LUA = re.compile(r"^([a-z_]+)(?:\((.*)\)|\{(.*)\})$")
+_LUA_STRING = re.compile(r'\s*([a-z]+=)?(?:"((?:[^"\\]|\\.)*)"|([0-9.]+|true|false|nil))\s*(?:,|$)')
 _TCL_WORD = re.compile(r'\{((?:[^{}\\]|\\.)*)\}|"((?:[^"\\]|\\.)*)"|(\S+)')
 _TCL_LINE = re.compile(r"^([a-z][a-z-]*)[ \t]+(\S.*)$")
 _TEXTS = ("whatis", "module-whatis")
@@ -227,11 +228,13 @@ def _lua(line: str) -> Effect | None:
     if not match:
         return None
     arguments, at = [], 0
-    while at < len(match[2]):
-        word = _LUA_STRING.match(match[2], at)
-        if not word or word.end() == at:
+    text = match[2] if match[2] is not None else match[3]
+    while at < len(text):
+        word = _LUA_STRING.match(text, at)
+        if not word:
             return None
-        arguments.append(re.sub(r"\\(.)", r"\1", word[1]) if word[1] is not None else word[2])
+        if word[1] is None:
+            arguments.append(re.sub(r"\\(.)", r"\1", word[2]) if word[2] is not None else word[3])
         at = word.end()
     action = match[1].replace("_", "-")
     if action in _TEXTS:

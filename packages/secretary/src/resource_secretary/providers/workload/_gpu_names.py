@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 # Resources of device plugins that stand for a whole GPU: NVIDIA's, AMD's, and Intel's by kernel driver. Intel's
 # other resources (gpu.intel.com/millicores, memory.max, tiles) are parts of the same GPUs, and would count them twice.
@@ -28,6 +29,7 @@ _BRANDS = frozenset(
 _SERIES = frozenset(["rtx", "gtx", "max", "flex", "arc", "titan"])  # the word after belongs to the name
 
 
+@lru_cache(maxsize=1024)
 def gpu_kind(resource: str) -> str | None:
     """The type of GPU that a resource's name tells: "" for a whole one, such as `mig-1g.5gb` for a slice.
 

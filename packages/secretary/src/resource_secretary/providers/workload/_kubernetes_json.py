@@ -47,7 +47,11 @@ class Amounts:
         return replace(left, gpus={kind: left.gpus[kind] for kind in self.gpus})
 
     def _with(self, other: Amounts, of: Callable[[int, int], int]) -> Amounts:
-        kinds = [*self.gpus, *(kind for kind in other.gpus if kind not in self.gpus)]
+        kinds = (
+            self.gpus.keys()
+            if not other.gpus
+            else [*self.gpus, *(kind for kind in other.gpus if kind not in self.gpus)]
+        )
         return Amounts(
             of(self.millicores, other.millicores),
             of(self.memory, other.memory),

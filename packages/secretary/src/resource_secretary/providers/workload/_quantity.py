@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 _QUANTITY = re.compile(
     r"([+-]?)([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})([a-zA-Z]{0,2}|[eE][+-]?[0-9]{1,2})", re.ASCII
@@ -40,11 +41,14 @@ def quantity(text: str) -> Fraction:
     return value
 
 
+# A cluster writes the same few quantities ten thousand times.
+@lru_cache(maxsize=4096)
 def millis(text: str, *, up: bool) -> int:
     """Thousandths, such as millicores: rounded up for what is asked for, down for what there is."""
     return (math.ceil if up else math.floor)(quantity(text) * 1000)
 
 
+@lru_cache(maxsize=4096)
 def whole(text: str, *, up: bool) -> int:
     """A whole number, such as bytes: rounded up for what is asked for, down for what there is."""
     return (math.ceil if up else math.floor)(quantity(text))

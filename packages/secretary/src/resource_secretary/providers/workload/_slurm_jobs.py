@@ -15,6 +15,7 @@ _ID = re.compile(r"[0-9]{1,12}(?:[_+](?:[0-9]{1,12}|\[[0-9,:%.-]{1,200}\]))?", r
 _CODE = re.compile(r"([0-9]{1,5}):([0-9]{1,5})", re.ASCII)
 _OWNER = re.compile(r"\sUserId=([^\s()]+)\([0-9]+\)\sGroupId=")
 _RAW = 2000
+_BARE = re.compile(r"\sNtasksPerTRES:[0-9]+\b")  # 20.11 writes it without a `=`
 # The job's name is last: it may hold any character.
 SQUEUE = {
     "id": "%i",
@@ -183,6 +184,7 @@ def read_depth(text: str) -> list[tuple[str, int]]:
 
 def read_job(text: str) -> SlurmJobDetail:
     """The job of `scontrol --oneliner show job ID`; the first where it has several. Raises OutputError."""
+    text = _BARE.sub("", text)
     lines = records(text, "job", "JobId")
     if not lines:
         raise OutputError("scontrol show job", "", "it says nothing")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 # sinfo(1), "NODE STATE CODES": long names, short ones, and the signs of flags that follow a state.
 _UP = {"IDLE", "ALLOCATED", "ALLOC", "MIXED", "MIX", "COMPLETING", "COMP", "PLANNED", "PLND", "CLOUD", "DYNAMIC_NORM"}
@@ -144,8 +144,8 @@ def epoch(text: str) -> float | None:
     if not _STAMP.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is no time stamp")
     try:
-        return time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
-    except OverflowError:
+        return datetime.fromisoformat(text).timestamp()  # a naive time is one of this host
+    except (OverflowError, OSError):
         return None
 
 
@@ -184,6 +184,11 @@ def gres(text: str) -> dict[str, int]:
     slurm.conf(5), "Gres": `name[:type]:count`; what `scontrol` adds in parentheses are sockets and indices. A job's
     list (squeue(1), "%b") puts `gres/` or `gres:` in front.
     """
+    return dict(_gres(text))
+
+
+@lru_cache(maxsize=1024)  # most of 10,000 nodes say the same
+def _gres(text: str) -> tuple[tuple[str, int], ...]:
     gpus: dict[str, int] = {}
     at = 0
     while at < len(text) and text not in NOTHING:
@@ -199,7 +204,7 @@ def gres(text: str) -> dict[str, int]:
         kind = parts[0] if parts and parts[0] != "(null)" else ""
         if name == "gpu" and (amount or kind):
             gpus[kind] = gpus.get(kind, 0) + amount
-    return gpus
+    return tuple(gpus.items())
 
 
 def tres(text: str) -> dict[str, str]:

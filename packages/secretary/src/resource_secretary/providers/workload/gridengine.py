@@ -12,7 +12,7 @@ from resource_secretary.errors import CommandFailed, OutputError
 from resource_secretary.providers import Absent, Active, Offering, Unreachable, secretary_tool
 from resource_secretary.providers.workload import _gridengine_text as text
 from resource_secretary.providers.workload import _gridengine_xml as xml
-from resource_secretary.providers.workload._batch import Job, Node, Queue, chosen, depth_of, inventory_of
+from resource_secretary.providers.workload._batch import Job, Node, Queue, chosen, depth_of, inventory_of, job_number
 from resource_secretary.providers.workload._marks import lacking
 from resource_secretary.sidebyside import side_by_side
 from resource_secretary.values import JobId, Name
@@ -110,7 +110,7 @@ class GridEngineProvider(Offering):
     def job(self, id: JobId) -> xml.GridEngineJob:
         """One job that waits or runs: what it asked for, and why the scheduler did not start it.
         id: its number."""
-        number = id.partition(".")[0]
+        number = job_number(id).partition("[")[0]
         answer = self._ask("qstat", "-xml", "-j", number)
         return xml.read_detail(answer, number, {job.id.partition(".")[0]: job for job in self._jobs()}, "qstat -j")
 
@@ -124,7 +124,7 @@ class GridEngineProvider(Offering):
         return inventory_of(self._nodes(), "qhost -F -q -xml", self.system)
 
     def _nodes(self) -> list[Node]:
-        nodes = xml.read_nodes(self._ask("qhost", "-F", "-q", "-xml"), "qhost -F -q -xml")
+        nodes = xml.read_nodes(self._ask("qhost", "-F", xml.RESOURCES, "-q", "-xml"), "qhost -F -q -xml")
         # qhost tells what is left of a consumable, and only qconf what there is, host by host.
         some = [node.name for node in nodes if node.gpus]
         if not some:

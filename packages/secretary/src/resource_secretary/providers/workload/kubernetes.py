@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
-from resource_secretary.errors import ArgumentError, CommandFailed, OutputError
+from resource_secretary.errors import ArgumentError, CommandFailed, OutputError, SecretaryError
 from resource_secretary.providers import Absent, Active, Offering, Unreachable, secretary_tool
 from resource_secretary.providers.workload._alike import inventory_of
 from resource_secretary.providers.workload._kubernetes_json import (
@@ -32,6 +33,7 @@ from resource_secretary.providers.workload._kubernetes_work import (
     read_versions,
 )
 from resource_secretary.run import Ran, printable
+from resource_secretary.sidebyside import side_by_side
 from resource_secretary.values import Name
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _WAIT = "--request-timeout=9s"  # less than a tool has, so that kubectl says itself what it waited for
-_PAGE = 500  # entries that the server gives at once, as kubectl asks for by default
+_PAGE = 1000  # entries that the server gives at once: 15 kB each at most, and each page costs a process
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)  # RFC 1123, section 2.1
 _LOG = re.compile(r"[IWEF][0-9]{4} [0-9:.]+\s+[0-9]+ ")  # the head of a line that klog wrote
 _NOT_FINISHED = "status.phase!=Succeeded,status.phase!=Failed"
@@ -84,11 +86,13 @@ class KubernetesProvider(Offering):
     name = "kubernetes"
     description = "Kubernetes: nodes and what is free on them, pods, jobs, quotas and storage classes."
     fresh_for = 60.0
-    variables = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST")
+    variables = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "HOME")
 
     def probe(self) -> Active[Kubernetes] | Absent | Unreachable:
         if not self.system.which("kubectl"):
             return Absent("the command kubectl on PATH")
+        if why := self._unconfigured():
+            return Unreachable("kubectl", why)
         answer = self._run("version", "-o", "json")
         if not answer.ok:
             return Unreachable(answer.command, _said(answer), answer.code)
@@ -190,11 +194,22 @@ class KubernetesProvider(Offering):
         return Depth(len(waiting), sum(pod.batch and pod.phase == "Running" for pod in pods), cores)
 
     def _nodes(self) -> list[KubeNode]:
-        nodes = self._all("/api/v1/nodes", read_nodes)
-        try:
-            return with_requests(nodes, self._all("/api/v1/pods", read_pods, _NOT_FINISHED))
-        except (CommandFailed, OutputError) as error:
-            return with_requests(nodes, None, f"what pods take can't be seen: {error}")
+        questions: list[Callable[[], list[Any]]] = [
+            partial(self._all, "/api/v1/nodes", read_nodes),
+            partial(self._all, "/api/v1/pods", read_pods, _NOT_FINISHED),
+        ]
+        # Each command keeps the deadline itself; the second more is for reading what it said.
+        nodes, pods = side_by_side(questions, self.system.timeout + 1)
+        if nodes is None:
+            raise CommandFailed("kubectl get --raw /api/v1/nodes", f"no answer in {self.system.timeout:g} s")
+        if nodes.error is not None:
+            raise nodes.error
+        if pods is not None and pods.value is not None:
+            return with_requests(nodes.value or [], pods.value)
+        why = pods.error if pods is not None else f"no answer in {self.system.timeout:g} s"
+        if isinstance(why, BaseException) and not isinstance(why, SecretaryError):
+            raise why
+        return with_requests(nodes.value or [], None, f"what pods take can't be seen: {why}")
 
     def _path(self, tool: str, kind: str, namespace: str | None, everywhere: bool = False, api: str = "/api/v1") -> str:
         if everywhere and namespace:
@@ -206,6 +221,15 @@ class KubernetesProvider(Offering):
         if not _LABEL.fullmatch(namespace):
             raise ArgumentError(tool, "namespace", f"{namespace!r:.80} is no name of a namespace")
         return f"{api}/namespaces/{namespace}/{kind}"
+
+    def _unconfigured(self) -> str:
+        """Why kubectl can know of no server, "" where it may: it would try localhost:8080, where none is any more."""
+        environ = self.system.environ
+        files = [one for one in environ.get("KUBECONFIG", "").split(":") if one]
+        files = files or [f"{environ.get('HOME', '')}/.kube/config"]
+        if environ.get("KUBERNETES_SERVICE_HOST") or any(self.system.exists(one) for one in files):
+            return ""
+        return f"it is told of no server: there is no {' and no '.join(files)}, and this is no pod"
 
     def _context(self) -> tuple[str, str, str]:
         """The kubeconfig's context, my namespace, and the server; the first and last are "" inside a pod."""

@@ -9,7 +9,7 @@ from resource_secretary.asking import Depth
 from resource_secretary.errors import CommandFailed, OutputError
 from resource_secretary.providers import Absent, Active, Offering, Unreachable, secretary_tool
 from resource_secretary.providers.workload import _lsf_text
-from resource_secretary.providers.workload._batch import Job, Node, Queue, chosen, depth_of, inventory_of
+from resource_secretary.providers.workload._batch import Job, Node, Queue, chosen, depth_of, inventory_of, job_number
 from resource_secretary.providers.workload._marks import lacking
 from resource_secretary.run import Ran
 from resource_secretary.values import JobId, Name
@@ -78,9 +78,10 @@ class LsfProvider(Offering):
     def job(self, id: JobId) -> Job:
         """One job, also one that ended lately.
         id: its number, and the index of an array in brackets: 12, 12[3]."""
-        answer = self.system.run("bjobs", "-a", "-o", _JOB, "-json", id)
+        number = job_number(id)
+        answer = self.system.run("bjobs", "-a", "-o", _JOB, "-json", number)
         if not answer.ok and _NO_JSON.search(answer.stderr):
-            answer = self.system.run("bjobs", "-a", "-w", id)
+            answer = self.system.run("bjobs", "-a", "-w", number)
             found = _lsf_text.read_job_table(answer.text())
         else:
             found = _lsf_text.read_jobs(_lsf_text.read_json(answer.text(), "bjobs -json"), "bjobs -json")
