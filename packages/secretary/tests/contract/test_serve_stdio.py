@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,7 +12,25 @@ import time
 
 import pytest
 
-pytest.importorskip("mcp", reason="needs the extra mcp")
+MAIN = ["-c", "from resource_secretary.cli import main; main()"]
+mcp = pytest.importorskip("mcp", reason="needs the extra mcp")
+
+
+@pytest.mark.parametrize(("era", "version"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
+def test_the_sdks_client_starts_it_lists_and_calls(environ, era, version):
+    server = mcp.StdioServerParameters(command=sys.executable, args=[*MAIN, "serve"], env=environ)
+
+    async def main():
+        async with mcp.Client(server, mode=era) as client:
+            assert client.protocol_version == version and client.server_info.name == "resource-secretary"
+            assert "noisy_echo" in [tool.name for tool in (await client.list_tools()).tools]
+            answer = await client.call_tool("noisy_echo", {"text": "hello"})
+            assert answer.structured_content == {"result": "hello"}
+            assert (await client.call_tool("noisy_fail", {})).is_error
+            with pytest.raises(mcp.MCPError, match="no tool named"):
+                await client.call_tool("noisy_submit", {"words": ["a"]})
+
+    asyncio.run(main())
 
 
 def test_whatever_prints_stdout_is_messages_only(serve):
@@ -180,8 +199,9 @@ def test_what_was_asked_before_the_input_ended_is_answered(serve):
 def test_a_client_that_goes_away_ends_it(environ):
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-c", "from resource_secretary.cli import main; main()", "serve"]
-    with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=write, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, *MAIN, "serve"], env=environ, stdin=subprocess.PIPE, stdout=write, stderr=subprocess.PIPE
+    ) as process:
         os.close(write)
         process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
         process.stdin.flush()
