@@ -89,7 +89,8 @@ def test_podman(podman: Environ, files: bytes) -> None:
     assert call(podman, "podman.images")["items"] == []
     said(podman, "podman", "import", "-", IMAGE, stdin=files)
     said(podman, "podman", "create", "--name", "box", IMAGE, "/bin/true")
-    found = metadata(podman, "podman")
+    found = call(podman, "podman.info")
+    assert metadata(podman, "podman")["version"] == found["version"]
     wanted = said(podman, "podman", "info", "--format", "{{.Version.Version}} {{.Host.Security.Rootless}}").split()
     assert [found["version"], str(found["rootless"]).lower()] == wanted
     assert (found["storage_driver"], found["images"], found["containers"]) == ("vfs", 1, 1)
@@ -136,6 +137,28 @@ def test_charliecloud(charliecloud: Environ, tmp_path: Path, files: bytes) -> No
     assert not call(charliecloud, "charliecloud.image", name="tiny:2.0")["present"]
     works = subprocess.run(["ch-checkns"], env=charliecloud, capture_output=True, timeout=60).returncode == 0
     assert call(charliecloud, "charliecloud.check")["work"] is works
+
+
+@pytest.mark.parametrize("brand", ["apptainer", "singularity"])
+def test_apptainer_or_singularity(brand: str, tmp_path: Path) -> None:
+    need(brand)
+    environ = {**os.environ, "HOME": str(tmp_path), f"{brand.upper()}_CACHEDIR": str(tmp_path / "cache")}
+    printed = said(environ, brand, "--version").split()
+    entry = secretary(environ).detect(name=brand, timeout=60)[brand]
+    if brand == "singularity" and printed[0] == "apptainer":
+        assert entry.result.state == "absent" and "pptainer" in entry.result.reason
+        return
+    assert entry.metadata is not None, entry.result.reason
+    assert [entry.metadata["runtime"], entry.metadata["version"]] == [printed[0], printed[-1]]
+    built = dict(line.split("=", 1) for line in said(environ, brand, "buildcfg").splitlines() if "=" in line)
+    assert entry.metadata["configuration"] == built[f"{brand.upper()}_CONF_FILE"]
+    assert call(environ, f"{brand}.list_cache")["items"] == call(environ, f"{brand}.instances")["items"] == []
+    sif = tmp_path / "new.sif"
+    said(environ, brand, "sif", "new", str(sif))
+    there = call(environ, f"{brand}.image", path=str(sif))
+    assert there["present"] and there["platform"] is None
+    assert there["id"] in said(environ, brand, "sif", "header", str(sif))
+    assert call(environ, f"{brand}.image", path=str(tmp_path / "none.sif"))["present"] is False
 
 
 @pytest.fixture

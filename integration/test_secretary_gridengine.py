@@ -7,8 +7,9 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from resource_secretary import Secretary
 from resource_secretary.result import Absent, Unreachable
 from resource_secretary.system import System
 
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+BIN = Path(sys.executable).parent
 SHARE, LIBRARY, INSTALLED = (Path(f"/{name}/gridengine") for name in ("usr/share", "usr/lib", "var/lib"))
 BOOTSTRAP = """admin_user root
 default_domain none
@@ -271,3 +274,41 @@ def test_a_client_without_its_master(cell: Cell) -> None:
     result = Secretary(system=nobody).detect("workload", "gridengine", timeout=10)["gridengine"].result
     assert isinstance(result, Unreachable) and result.exit_code == 1, result
     assert result.said.startswith("exit code 1: error: commlib error: got select error")
+
+
+SCRIPT = """#!/bin/bash
+#SBATCH --partition=short.q
+#SBATCH --nodes=1
+#SBATCH --ntasks=2
+#SBATCH --time=10
+srun hostname
+"""
+
+
+@pytest.fixture
+def profile(cell: Cell, tmp_path: Path) -> Path:
+    """The site's profile, as the command prints it."""
+    made = cell.ask(str(BIN / "resource-secretary"), "profile", "--from", "gridengine", "--refresh")
+    (tmp_path / "site.yaml").write_text(made)
+    return tmp_path / "site.yaml"
+
+
+def test_the_profile_tells_the_parallel_environments(cell: Cell, profile: Path) -> None:
+    text = profile.read_text()
+    for name in cell.ask("qconf", "-spl").split():
+        told = dict(line.split(None, 1) for line in cell.ask("qconf", "-sp", name).splitlines() if " " in line)
+        assert f": {name}  # allocation_rule {told['allocation_rule'].strip()}; {told['slots'].strip()} slots" in text
+    [limit] = re.findall(r"^max_aj_tasks +(\d+)", cell.ask("qconf", "-sconf"), re.MULTILINE)
+    assert f"\narray_cap: {int(limit) + 1} " in text and "\n  short.q: short.q  # at most 1:00:00" in text  # its s_rt
+    assert "take no jobs: off.q" in text
+
+
+def test_qsub_takes_what_jobspec_writes_with_the_profile(cell: Cell, profile: Path, tmp_path: Path, run: Run) -> None:
+    script = tmp_path / "job.sbatch"
+    script.write_text(SCRIPT)
+    refused = run("jobspec", "convert", str(script), "--to", "gridengine")
+    assert refused.returncode == 1 and "say parallel_environments" in refused.stderr
+    done = run("jobspec", "convert", str(script), "--to", "gridengine", "--profile", str(profile))
+    assert done.returncode == 0 and "#$ -pe smp 2" in done.stdout and "#$ -q short.q" in done.stdout, done.stderr
+    (tmp_path / "job.sge").write_text(done.stdout)
+    assert "found suitable queue(s)" in cell.ask("qsub", "-w", "p", str(tmp_path / "job.sge"))

@@ -57,6 +57,9 @@ def sound(value: object, name: str = "") -> None:
     """No number is negative or absurd, and the whole is what JSON and UTF-8 can hold."""
     if dataclasses.is_dataclass(value):
         json.dumps(as_json(value), allow_nan=False).encode()
+        for part, whole in (("free", "total"), ("used", "total"), ("used", "size"), ("nodes_up", "nodes")):
+            some, every = getattr(value, part, None), getattr(value, whole, None)
+            assert some is None or every is None or some <= every, value
         for field in dataclasses.fields(value):
             sound(getattr(value, field.name), field.name)
     elif isinstance(value, (list, tuple)):
@@ -123,6 +126,7 @@ PARSERS = {
     "nerdctl-1.7/ps.jsonl": _docker_text.read_containers,
     "podman-3.4/info.json": _docker_text.read_podman,
     "podman-4.3/info.json": _docker_text.read_podman,
+    "podman-4.3/version.json": _docker_text.read_podman_version,
     "podman-5.8/info.json": _docker_text.read_podman,
     "podman-4.3/images.json": _docker_text.read_podman_images,
     "podman-4.3/ps.json": _docker_text.read_podman_containers,
@@ -134,6 +138,8 @@ PARSERS = {
     "apptainer-1.4/cache.txt": _singularity.read_cache,
     "apptainer-1.4/cache-guide.txt": _singularity.read_cache,
     "singularity-3.5/cache.txt": _singularity.read_cache,
+    "apptainer-1.4/sif-header.txt": lambda text: _singularity.read_header(text, "/x.sif"),
+    "singularity-3.5/sif-header.txt": lambda text: _singularity.read_header(text, "/x.sif"),
     "apptainer-1.4/instances.json": _singularity.read_instances,
     "apptainer-1.4/apptainer.conf": _singularity.read_settings,
     "apptainer-1.4/buildcfg.txt": lambda text: list(_singularity.read_build(text).values()),

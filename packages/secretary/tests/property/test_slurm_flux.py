@@ -57,7 +57,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "flux-0.88.0/eventlog-failed.jsonl": flux_json.read_events,
     "flux-0.88.0/queues-named.txt": flux_nodes.read_queues,
     "flux-0.88.0/queue-status-named.txt": flux_nodes.read_status,
-    "flux-0.88.0/drained.txt": flux_nodes.read_drained,
+    "flux-0.88.0/drained.txt": lambda text: list(flux_nodes.read_drained(text).items()),
 }
 _SIGNED = {"returncode"}
 

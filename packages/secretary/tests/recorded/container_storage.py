@@ -42,8 +42,12 @@ def docker(version: str = "28.2") -> RecordedSystem:
     return RecordedSystem(commands=commands, files=USER)
 
 
+PODMAN = {"3.4": "3.4.4", "4.3": "4.3.1", "5.8": "5.8.6"}
+
+
 def podman(version: str = "4.3") -> RecordedSystem:
     commands: Commands = {
+        ("podman", "version", "--format", "json"): text("podman-4.3/version.json").replace("4.3.1", PODMAN[version]),
         ("podman", "info", "--format", "json"): text(f"podman-{version}/info.json"),
         ("podman", "images", "--format", "json"): text("podman-4.3/images.json"),
         ("podman", "ps", "--all", "--format", "json"): text("podman-4.3/ps.json"),
@@ -84,9 +88,13 @@ def apptainer(command: str = "apptainer") -> RecordedSystem:
         (command, "buildcfg"): text(f"{folder}/buildcfg.txt"),
         (command, "cache", "list", "--verbose"): text(f"{folder}/cache.txt"),
         (command, "instance", "list", "--json"): text(f"{folder}/instances.json"),
+        (command, "sif", "header", "/images/v1.sif"): text(f"{folder}/sif-header.txt"),
+        (command, "sif", "header", "/images/none.sif"): Ran((), 255, "", text(f"{folder}/no-file.stderr.txt")),
+        (command, "sif", "header", "/images/odd.sif"): Ran((), 255, "", text(f"{folder}/no-sif.stderr.txt")),
     }
     files = {**USER, "/etc/apptainer/apptainer.conf": text(f"{folder}/apptainer.conf")}
-    return RecordedSystem(commands=commands, files=files, environ={"HOME": "/home/user"})
+    links = {"/images/latest.sif": "v1.sif", "/images/secret.sif": "/etc/passwd"}
+    return RecordedSystem(commands=commands, files=files, environ={"HOME": "/home/user"}, links=links)
 
 
 def singularity() -> RecordedSystem:

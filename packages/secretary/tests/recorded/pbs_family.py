@@ -15,6 +15,10 @@ LSF_JOB = (
     "jobid jobindex stat user queue job_name slots nreq_slot exec_host submit_time start_time runtimelimit pend_reason"
 )
 LSF_HOST = "HOST_NAME STATUS MAX NJOBS RUN SSUSP USUSP RSV"
+QHOST = (
+    "gpu,gpus,ngpus,gpu_card,gpucard,cuda,h_vmem,s_vmem,virtual_free,mem_free,h_rss,m_mem_free,"
+    "mem_total,slots,num_proc,m_core,m_thread"
+)
 COBALT_JOB = "JobID:JobName:User:WallTime:Nodes:Procs:State:Queue:Location:SubmitTime:StartTime"
 USAGE = Ran((), 2, "", "qstat: invalid option -- 'F'\nusage:\nqstat [-f] [-J] [-p] [-t] [-x]")
 
@@ -109,7 +113,7 @@ def gridengine_commands() -> Commands:
         ("qstat", "-xml", "-r", "-s", "prs", "-u", "*"): text(f"{folder}/jobs.xml"),
         ("qstat", "-xml", "-j", "4"): text(f"{folder}/job.xml"),
         ("qstat", "-xml", "-j", "999"): text(f"{folder}/job-unknown.xml"),
-        ("qhost", "-F", "-q", "-xml"): text(f"{folder}/qhost.xml"),
+        ("qhost", "-F", QHOST, "-q", "-xml"): text(f"{folder}/qhost.xml"),
     }
 
 

@@ -164,6 +164,7 @@ OPENMPI_ALL = "mca:opal:base:param:opal_built_with_cuda_support:value:{}\n"
 def openmpi(version: str = "4.1.4", cuda: str = "false") -> RecordedSystem:
     """Open MPI as Debian has it, or alone in a folder of its own."""
     commands: Commands = {
+        ("ompi_info", "--version"): f"Open MPI v{version}\n\nhttp://www.open-mpi.org/community/help/\n",
         ("ompi_info", "--parsable"): text(f"openmpi-{version}/ompi_info.txt"),
         ("ompi_info", "--parsable", "--all"): OPENMPI_ALL.format(cuda),
         ("mpirun", "--version"): text(f"openmpi-{version}/mpirun-version.txt"),

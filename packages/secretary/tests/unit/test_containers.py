@@ -101,7 +101,9 @@ def test_a_name_is_a_name(tool, name):
     ],
 )
 def test_podman(version, expected):
-    found = probed(machines.podman(version), "podman").metadata
+    system = machines.podman(version)
+    assert probed(system, "podman").metadata["version"] == expected[0]
+    found = call(system, "podman.info")
     assert (
         tuple(found[key] for key in ("version", "rootless", "cgroup_version", "runtime", "network", "images"))
         == expected
@@ -199,6 +201,22 @@ def test_singularity():
     assert items(system, "singularity.instances") == []
     gpus = {one["option"]: one["ready"] for one in items(system, "singularity.gpus")}
     assert gpus == {"--nv": True, "--rocm": False}
+
+
+def test_whether_an_image_file_is_there():
+    system = machines.apptainer()
+    there = call(system, "apptainer.image", path="/images/latest.sif")
+    assert there["present"] and there["platform"] == "linux/amd64" and there["id"].startswith("18a41599")
+    assert call(system, "apptainer.image", path="/images/none.sif")["present"] is False
+    with pytest.raises(CommandFailed, match="invalid SIF magic"):
+        call(system, "apptainer.image", path="/images/odd.sif")
+    asked = len(system.asked)
+    for path in ("/images/secret.sif", "/etc/passwd", "/images/../x.sif", "x.sif", "--help.sif", "/images/a\n.sif"):
+        with pytest.raises(ArgumentError):
+            call(system, "apptainer.image", path=path)
+    assert all("sif" not in words for words in system.asked[asked:])
+    old = _singularity.read_header(text("singularity-3.5/sif-header.txt"), "/x.sif")
+    assert old.platform == "linux/amd64" and old.id == "16a8b3c4-0000-4000-8000-000000000000"
 
 
 def test_apptainer_and_singularity_are_told_apart():

@@ -236,7 +236,7 @@ def test_call_and_offer_say_why_not(plugin, machine, host):
     (Path(secretary.system.which("good"))).unlink()
     with pytest.raises(InactiveProvider, match="good is not active here: looked for the command good"):
         Secretary(system=machine()).call("good.echo", {"text": "a"})
-    with pytest.raises(ArgumentError, match="cpu manages no cluster; these do: flux, .*slurm"):
+    with pytest.raises(ArgumentError, match=r"cpu manages no cluster; these do: flux, .*slurm"):
         Secretary(system=host).offer("cpu")
 
 

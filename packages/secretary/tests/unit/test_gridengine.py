@@ -147,7 +147,9 @@ def test_gpus_whose_number_is_not_told_are_unknown():
     system = recorded.gridengine()
     system.commands["qconf", "-se", "localhost"] = "hostname localhost\ncomplex_values h_vmem=3G\n"
     text = recorded.text("gridengine-8.1.9/qhost.xml").replace("<resourcevalue name='gpu' dominance='hc'>0.0", "@")
-    system.commands["qhost", "-F", "-q", "-xml"] = text.replace("@", "<resourcevalue name='gpu' dominance='hc'>1.0")
+    system.commands["qhost", "-F", recorded.QHOST, "-q", "-xml"] = text.replace(
+        "@", "<resourcevalue name='gpu' dominance='hc'>1.0"
+    )
     [node] = call(system, "gridengine.nodes")
     assert node["gpus"] is None and node["free_gpus"] is None and "not told" in node["reason"]
 

@@ -43,7 +43,7 @@ def test_an_mpirun_alone_is_nobody_s(said):
 def test_nothing_is_run_to_learn_that_others_are_absent():
     system = recorded.openmpi()
     Secretary(system=system).detect("parallel")
-    assert system.asked == [("ompi_info", "--parsable")]
+    assert system.asked == [("ompi_info", "--version")]
     system = recorded.mpich()
     Secretary(system=system).detect("parallel")
     assert system.asked == [("mpichversion",)]
@@ -205,7 +205,9 @@ def test_spectrum_mpi_is_not_open_mpi():
     assert call(system, "spectrum-mpi.launch")["commands"][0] == "jsrun -n TASKS PROGRAM"
     found = call(system, "spectrum-mpi.transports")
     assert "pami" in found["networks"] and found["cuda"] is True
-    system.commands["ompi_info", "--parsable"] = recorded.text("spectrum-mpi-10.3/ompi_info.txt")
+    assert ("ompi_info", "--version") not in system.asked
+    system.commands["ompi_info", "--version"] = "Open MPI v4.0.1\n"
+    system.files["/usr/lib/libmpi_ibm.so"] = ""
     result = Secretary(system=system).detect("parallel", "openmpi")["openmpi"].result
     assert isinstance(result, Absent) and "IBM Spectrum MPI" in result.reason
 

@@ -33,6 +33,7 @@ def test_the_recorded_nodes(slurm):
     assert (nodes["big01"]["state"], nodes["big01"]["raw_state"]) == ("down", "DOWN+NOT_RESPONDING")
     assert nodes["big01"]["gpus"] == {"a100": 4}
     assert (nodes["n1"]["state"], nodes["n1"]["cores"]) == ("drained", 2)  # the reason says State=IDLE CPUTot=99
+    assert nodes["n1"]["reason"].startswith("disk State=IDLE CPUTot=99 [root@")
     assert nodes["n2"]["free_cores"] == 1 and nodes["n2"]["free_memory"] == 700 * 2**20
     assert nodes["n2"]["partitions"] == ["main", "long"]
     assert nodes["g1"]["gpus"] == {"a100": 2, "h100": 2} and nodes["g1"]["gpus_used"] == {"a100": 1, "h100": 0}

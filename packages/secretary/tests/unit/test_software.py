@@ -65,6 +65,19 @@ def test_spack_0_16(data):
     assert (one.name, one.version, one.compiler, one.variants) == ("autoconf", "2.69", "gcc@7.5.0", ())
 
 
+def test_spack_0_13(data):
+    [one] = read_find((data / "spack-0.13/find.json").read_text())
+    assert (one.name, one.compiler, one.target) == ("zlib", "clang@6.0.0", "x86_64")
+    assert one.variants == ("+optimize", "+pic", "+shared")
+
+
+def test_the_compilers_of_older_spacks(data):
+    old = read_compilers((data / "spack-0.13/compilers-of-0.8.txt").read_text())
+    assert [one.version for one in old if one.name == "gcc"] == ["4.9.0", "4.8.0", "4.7.0", "4.8.2", "4.7.1"]
+    cray = read_compilers((data / "spack-0.13/compilers-of-cray.txt").read_text())
+    assert {(one.name, one.os, one.target) for one in cray} == {("cce", "CNL", "any"), ("gcc", "CNL", "any")}
+
+
 def test_the_compilers_of_spack(data):
     found = {(one["name"], one["version"]): one for one in items(recorded.spack(), "spack.compilers")}
     assert found["gcc", "12.3.0"]["os"] == "rhel8" and found["gcc", "8.5.0"]["target"] == "x86_64"
@@ -211,6 +224,12 @@ def test_easybuild_without_its_command():
     system = RecordedSystem(files=recorded.EASYBUILD_FILES, environ={"EASYBUILD_PREFIX": "/opt/apps"})
     metadata = probe(system, "easybuild").metadata
     assert (metadata.version, metadata.software) == (None, "/opt/apps/software")
+
+
+def test_easybuild_s_own_module_tells_its_version_without_starting_it():
+    system = recorded.easybuild()
+    system.environ["EBVERSIONEASYBUILD"] = "4.9.4"
+    assert probe(system, "easybuild").metadata.version == "4.9.4" and not system.asked
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import pytest
 
 from resource_secretary import Secretary
 from resource_secretary.errors import ArgumentError, CommandFailed, OutputError
+from resource_secretary.paths import resolved
 from resource_secretary.providers.storage import _beegfs_text, _gpfs_text, _lustre_text, _nvme_text
 from resource_secretary.providers.storage._ceph_text import read_status
 from resource_secretary.providers.storage._mounts import mount_of, read_mounts, visible
 from resource_secretary.providers.storage._network_text import read_quotas
-from resource_secretary.providers.storage._storage import resolved
 from resource_secretary.reading import scaled, whole
 from resource_secretary.run import Ran
 from resource_secretary.system import Disk
@@ -55,6 +55,8 @@ def test_what_is_mounted_over_is_not_seen():
     # /a came after /a/b, whose parent it therefore is not; what is below /a/b went with it
     above = [line(1, 0, "/"), line(2, 1, "/a/b"), line(3, 2, "/a/b/c"), line(4, 1, "/a"), line(5, 4, "/a/d")]
     assert points("\n".join(above)) == ["/", "/a", "/a/d"]
+    many = [line(1, 0, "/"), *(line(number, 1, f"/a/{number}") for number in range(2, 20_000)), line(20_000, 1, "/a")]
+    assert points("\n".join(many)) == ["/", "/a"]
     assert points("\n".join([line(1, 1, "/"), line(2, 1, "/ab"), line(3, 1, "/a")])) == ["/", "/ab", "/a"]
 
 
@@ -271,6 +273,7 @@ def test_network_file_systems(node):
 
 def test_quotas_of_network_file_systems(node):
     first, second = items(node, "network-fs.quota")
+    assert (first["used"], second["used"], second["files_used"]) == (5 * 2**30, 102400, 5)
     assert first["over"] and first["grace"] == "1795880000" and second["file_system"] == "server:/export/my data"
     assert read_quotas(Ran(("quota",), 0, text("quota-4.06/none.txt"))) == []
     with pytest.raises(CommandFailed):

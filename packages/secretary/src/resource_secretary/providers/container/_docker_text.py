@@ -51,7 +51,8 @@ class Versions:
 @dataclass(frozen=True, slots=True)
 class Podman:
     """rootless: whether this user's Podman runs without root. cgroup_version: v1 or v2. images, containers: how many
-    there are. remote: whether another host runs the containers.
+    there are. limits: control groups' controllers that it may use, so that it can limit memory, pids and so on.
+    remote: whether another host runs the containers.
     """
 
     version: str
@@ -60,6 +61,7 @@ class Podman:
     storage_root: str | None
     cgroup_version: str | None
     cgroup_manager: str | None
+    limits: tuple[str, ...]
     runtime: str | None
     network: str | None
     seccomp: bool | None
@@ -68,6 +70,16 @@ class Podman:
     remote: bool | None
     images: int | None
     containers: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PodmanVersion:
+    """api: of the client. platform: such as linux/amd64. server: of a Podman on another host; null where this runs."""
+
+    version: str
+    api: str | None
+    platform: str | None
+    server: str | None
 
 
 # Keys of `docker info` that say what may be limited.
@@ -164,6 +176,18 @@ def not_here(said: str) -> bool:
     return any(words in said.lower() for words in _NOT_HERE)
 
 
+def read_podman_version(text: str) -> PodmanVersion:
+    """The versions of `podman version --format json`, of version 3 to 5. Raises OutputError."""
+    record = read_object("podman version", text)
+    client, server = record.part("Client"), record.part("Server")
+    return PodmanVersion(
+        version=client.text("Version"),
+        api=client.text("APIVersion", default="") or None,
+        platform=client.text("OsArch", default="") or None,
+        server=server.text("Version", default="") or None,
+    )
+
+
 def read_podman(text: str) -> Podman:
     """The facts of `podman info --format json`, of version 3 to 5. Raises OutputError."""
     record = read_object("podman info", text)
@@ -176,6 +200,7 @@ def read_podman(text: str) -> Podman:
         storage_root=store.text("graphRoot", "GraphRoot", default="") or None,
         cgroup_version=host.text("cgroupVersion", "CgroupVersion", default="") or None,
         cgroup_manager=host.text("cgroupManager", default="") or None,
+        limits=host.texts("cgroupControllers"),
         runtime=host.part("ociRuntime", "OCIRuntime").text("name", default="") or None,
         network=host.text("rootlessNetworkCmd", "networkBackend", default="") or None,
         seccomp=security.flag("seccompEnabled"),

@@ -6,14 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resource_secretary.errors import OutputError
+from resource_secretary.errors import ArgumentError, CommandFailed, OutputError
+from resource_secretary.paths import resolved
 from resource_secretary.providers import secretary_tool
-from resource_secretary.providers.container._container import Container, ContainerProvider, GpuOption
+from resource_secretary.providers.container._container import Container, ContainerProvider, GpuOption, Presence
 from resource_secretary.reading import Record, each, read_object, scaled, strange
 from resource_secretary.run import printable
+from resource_secretary.values import AbsolutePath
 
 _VERSION = re.compile(r"\s*(?:(apptainer|singularity(?:-ce|-pro)?) version )?([0-9]+(?:\.[0-9]+)+\S*)\s*")
 _ENTRY = re.compile(r"\s*(\S.*?)\s+([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8})\s+([0-9.]+ [A-Za-z]+)\s+(\S+)\s*")
+_SIF = ".sif"
 _SUM = re.compile(r"There are [0-9]+ container file\(s\) using")
 
 
@@ -82,6 +85,16 @@ def read_cache(text: str) -> list[CacheEntry]:
     return found
 
 
+def read_header(text: str, path: str) -> Presence:
+    """The image of `sif header`. Raises OutputError. An image without a system partition is for no platform."""
+    pairs = (line.partition(":") for line in text.splitlines())
+    fields = {name.strip(): printable(value.strip()) for name, sign, value in pairs if sign}
+    if not fields.get("ID"):
+        raise strange("sif header", "has no ID", text)
+    machine = fields.get("Primary Architecture") or fields.get("Arch")
+    return Presence(path, True, fields["ID"], platform=f"linux/{machine}" if machine else None)
+
+
 def read_instances(text: str) -> list[Container]:
     """The instances of `instance list --json`. Raises OutputError."""
     record = read_object("instance list --json", text)
@@ -114,6 +127,20 @@ class SingularityBase(ContainerProvider):
     def list_cache(self) -> list[CacheEntry]:
         """The images and layers in this user's cache, with sizes."""
         return read_cache(self.system.run(self._command(), "cache", "list", "--verbose").text())
+
+    @secretary_tool
+    def image(self, path: AbsolutePath) -> Presence:
+        """Whether an image file (SIF) is there, and for which platform.
+        path: of a file whose name ends with `.sif`."""
+        place = resolved(self.system, path)
+        if place is None or not path.endswith(_SIF) or not place.endswith(_SIF):
+            raise ArgumentError("image", "path", f"must lead to a file whose name ends with {_SIF}, not {path!r:.200}")
+        answer = self.system.run(self._command(), "sif", "header", place)
+        if answer.ok:
+            return read_header(answer.stdout, path)
+        if not answer.problem and "no such file or directory" in answer.stderr:
+            return Presence(path, False)
+        raise CommandFailed(answer.command, answer.said)
 
     @secretary_tool
     def instances(self) -> list[Container]:

@@ -14,10 +14,12 @@ from resource_secretary.providers.container._container import (
 )
 from resource_secretary.providers.container._docker_text import (
     Podman,
+    PodmanVersion,
     not_here,
     read_podman,
     read_podman_containers,
     read_podman_images,
+    read_podman_version,
     read_presence,
 )
 from resource_secretary.values import Name
@@ -33,13 +35,18 @@ class PodmanProvider(ContainerProvider):
         GpuOption("amd", "--device=/dev/kfd --device=/dev/dri"),
     )
 
-    def probe(self) -> Active[Podman] | Absent | Unreachable:
+    def probe(self) -> Active[PodmanVersion] | Absent | Unreachable:
         if not self.system.which("podman"):
             return Absent("the command podman on PATH")
-        info = self.system.run("podman", "info", "--format", "json")
-        if not info.ok:
-            return info.unreachable()
-        return Active(read_podman(info.stdout))
+        answer = self.system.run("podman", "version", "--format", "json")
+        if not answer.ok:
+            return answer.unreachable()
+        return Active(read_podman_version(answer.stdout))
+
+    @secretary_tool
+    def info(self) -> Podman:
+        """How Podman runs here: rootless or not, storage, cgroups, runtime, network, what security modules are on."""
+        return read_podman(self.system.run("podman", "info", "--format", "json").text())
 
     @secretary_tool
     def images(self) -> list[Image]:

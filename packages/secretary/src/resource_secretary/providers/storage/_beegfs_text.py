@@ -76,7 +76,7 @@ def read_df(text: str) -> list[BeegfsTarget]:
         # TargetID, capacity pool, total, free, %, inodes, free ones, %; a percentage may be missing.
         amounts = [word for word in words[2:] if not word.endswith("%")]
         sizes = [scaled(word) for word in amounts[:2]] + [scaled(word, decimal=True) for word in amounts[2:4]]
-        if len(sizes) < 4 or None in sizes:
+        if len(sizes) < 4 or not (_adds_up(*sizes[:2]) and _adds_up(*sizes[2:])):
             found.append(BeegfsTarget(printable(words[0]), kind, problem=f"can't be read: {printable(line)[:100]}"))
             continue
         pool = printable(words[1].strip("[]")).lower()
@@ -132,6 +132,10 @@ def read_quota_json(text: str, point: str) -> list[Quota]:
     return each(found, one, lambda reason: Quota(point, "", "", problem=reason))
 
 
+def _adds_up(total: int | None, free: int | None) -> bool:
+    return total is not None and free is not None and free <= total
+
+
 def _limit(cell: str) -> int | None:
     return 0 if cell in _UNLIMITED else whole(cell)
 
@@ -174,11 +178,14 @@ def _target(record: Record) -> BeegfsTarget:
     if "target" in record.fields:
         own = record.part("target")
         kind = record.text("nodeType", default="")
+        total, free = record.number("totalSpaceBytes"), record.number("freeSpaceBytes")
+        if total is not None and free is not None and free > total:
+            raise record.error(f"of {total} bytes {free} can't be free")
         return BeegfsTarget(
             own.text("alias"),
             kind,
-            total=record.number("totalSpaceBytes"),
-            free=record.number("freeSpaceBytes"),
+            total=total,
+            free=free,
             files=record.number("totalInodes") or None,
             files_free=record.number("freeInodes") if record.number("totalInodes") else None,
             pool=record.text("capacityPool", default="").lower() or None,

@@ -93,12 +93,15 @@ def _use(record: Record, owner: Record) -> NvmeUse:
     name = record.get("DevicePath", "NameSpace", "Namespace")
     if not isinstance(name, str):
         raise record.error(f"NameSpace must be a text, not {name!r:.60}")
+    size, used = record.number("PhysicalSize"), record.number("UsedBytes")
+    if size is not None and used is not None and used > size:
+        raise record.error(f"of {size} bytes {used} can't be in use")
     return NvmeUse(
         name=record.text("DevicePath", "NameSpace", "Namespace").removeprefix("/dev/"),
         model=owner.text("ModelNumber", default="").strip() or None,
         firmware=owner.text("Firmware", default="").strip() or None,
-        size=record.number("PhysicalSize"),
-        used=record.number("UsedBytes"),
+        size=size,
+        used=used,
         sector=record.number("SectorSize"),
     )
 

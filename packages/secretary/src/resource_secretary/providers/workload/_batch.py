@@ -224,18 +224,17 @@ def elements(text: str, source: str, tag: str) -> Iterator[tuple[str, Element | 
     try:
         root = xml(text, source)
     except OutputError:
-        pieces = re.findall(rf"<{tag}>.*?</{tag}>", text, re.DOTALL)
+        pieces = text.split(f"<{tag}>")[1:]
         if not pieces:
             raise
         for piece in pieces:
+            body, end, _ = piece.partition(f"</{tag}>")
             try:
-                yield piece, xml(piece, source)
+                if not end:
+                    raise OutputError(source, "", "it ends within a record") from None
+                yield body, xml(f"<{tag}>{body}{end}", source)
             except OutputError as error:
-                yield piece, error
-        rest = re.sub(rf"<{tag}>.*?</{tag}>", "", text, flags=re.DOTALL)
-        if f"<{tag}>" in rest:
-            piece = rest[rest.index(f"<{tag}>") :]
-            yield piece, OutputError(source, "", "it ends within a record")
+                yield body, error
         return
     for element in root.iter(tag):
         yield "", element

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 GPUS = ("gpu", "gpus", "ngpus", "gpu_card", "gpucard", "cuda")
 # Memory that is counted down as jobs take it, where a site makes it a consumable.
 _MEMORY = ("h_vmem", "s_vmem", "virtual_free", "mem_free", "h_rss", "m_mem_free")
+# What is asked of a host: all that it has would be more than 3 kB. A name that a site doesn't have is no error.
+RESOURCES = ",".join((*GPUS, *_MEMORY, "mem_total", "slots", "num_proc", "m_core", "m_thread"))
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?", re.ASCII)
 
 
@@ -53,7 +55,7 @@ class GridEngineJob:
 
 
 def read_nodes(text: str, source: str) -> list[Node]:
-    """The hosts of `qhost -F -q -xml`; GPUs as what is free of them only. Raises OutputError."""
+    """The hosts of `qhost -F RESOURCES -q -xml`; GPUs as what is free of them only. Raises OutputError."""
     root = _root(text, source, "qhost")
     nodes = []
     for host in root.iter("host"):

@@ -24,9 +24,8 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 # A quote ends a string if this follows: the end of a key, of a value that is the last one, or of one before the next.
 _AFTER = re.compile(r'\s*(?::|[}\]]|,\s*(?:"|[\[{}\]]|-?[.\d])|$)')
 _DEEPEST = 20
-# The environment of a job, by the indentation of its first and last line: nobody asks for it, and most that is no JSON
-# is in it. Where a variable holds such a last line, what remains of it makes its job unread or changes nothing.
-_ENVIRONMENT = re.compile(r'^([ \t]*)"Variable_List"\s*:\s*\{.*?^\1\}(,?)[ \t]*$', re.MULTILINE | re.DOTALL)
+_ENVIRONMENT = re.compile(r'([ \t]*)"Variable_List"\s*:\s*\{\s*')
+_STATE = re.compile(r'[ \t]*"job_state"')
 
 
 class Repeated(list[Any]):
@@ -50,7 +49,7 @@ def read_records(text: str, section: str, source: str) -> list[Record]:
     try:
         document = _strict(text)
     except (ValueError, RecursionError):
-        text = _ENVIRONMENT.sub(_without, text)
+        text = _without_environments(text)
         try:
             document = _strict(text)
         except (ValueError, RecursionError):
@@ -70,11 +69,24 @@ def _strict(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_pairs, parse_int=str, parse_float=str, parse_constant=str)
 
 
-def _without(found: re.Match[str]) -> str:
-    """An environment cut out, unless what looks like one goes on into another job: each has a state."""
-    if re.search(r'^[ \t]*"job_state"', found[0], re.MULTILINE):
-        return found[0]
-    return f'{found[1]}"Variable_List":{{}}{found[2]}'
+def _without_environments(text: str) -> str:
+    """The document without the environments of jobs, by the indentation of their first and last line: nobody asks for
+    them, and most that is no JSON is in them. What looks like one and goes on into another job (each has a state) is
+    kept. Where a variable holds such a last line, what remains of it makes its job unread or changes nothing."""
+    kept: list[str] = []
+    start, indent = -1, ""
+    for line in text.split("\n"):
+        opens = _ENVIRONMENT.fullmatch(line)
+        if opens:
+            start, indent = len(kept), opens[1]
+        elif start >= 0 and line.rstrip() in (f"{indent}}}", f"{indent}}},"):
+            del kept[start:]
+            line = f'{indent}"Variable_List":{{}}{"," if line.rstrip().endswith(",") else ""}'
+            start = -1
+        elif start >= 0 and _STATE.match(line):
+            start = -1
+        kept.append(line)
+    return "\n".join(kept)
 
 
 def _records(name: str, body: Any) -> list[Record]:

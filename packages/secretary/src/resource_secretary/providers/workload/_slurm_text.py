@@ -18,7 +18,8 @@ from resource_secretary.providers.workload._slurm_values import NOTHING, node_st
 from resource_secretary.run import printable
 
 T = TypeVar("T")
-_KEY = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z_/:]*)=")  # also Socks/Node= and NtasksPerN:B:S:C=
+_KEY = re.compile(r"(?:^|\s)([A-Z][A-Za-z_/:]*)=")  # also Socks/Node= and NtasksPerN:B:S:C=
+_REASON = re.compile(r"\sReason=(.*?)(?:\s(?:Comment|Extra|ResumeAfterTime|InstanceId|InstanceType)=|$)")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+:-]*", re.ASCII)
 _RAW = 2000  # characters of an answer in a format that is not known, kept in the error
 
@@ -144,6 +145,7 @@ class Record:
     name: str
     fields: Mapping[str, str]
     wrong: str = ""
+    line: str = ""
 
     def need(self, key: str) -> str:
         if not self.fields.get(key):
@@ -224,7 +226,7 @@ def records(text: str, source: str, first: str) -> list[Record]:
             made.append(Record(f"line {number}", {}, f"{first}=... expected, not {printable(line[:40])!r}"))
             continue
         known = True
-        made.append(Record(name, fields, "a name occurs twice" if name in seen else ""))
+        made.append(Record(name, fields, "a name occurs twice" if name in seen else "", line))
         seen.add(name)
     if made and not known:
         raw = printable(text.strip()[:_RAW])
@@ -292,8 +294,14 @@ def make_node(record: Record) -> SlurmNode:
         gpus_used=record.gpus("GresUsed") if "GresUsed" in record.fields else None,
         partitions=record.words("Partitions"),
         features=record.words("ActiveFeatures"),
-        reason=record.text("Reason"),
+        reason=_reason(record),
     )
+
+
+def _reason(record: Record) -> str:
+    """All of what a person wrote: it may look like fields, and only a few of Slurm's come after it."""
+    match = _REASON.search(record.line)
+    return printable(match[1].strip()) if match else printable(record.text("Reason"))
 
 
 def _partition(record: Record) -> SlurmPartition:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -145,8 +144,8 @@ def epoch(text: str) -> float | None:
     if not _STAMP.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is no time stamp")
     try:
-        return time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
-    except OverflowError:
+        return datetime.fromisoformat(text).timestamp()  # a naive time is one of this host
+    except (OverflowError, OSError):
         return None
 
 

@@ -124,7 +124,7 @@ class GridEngineProvider(Offering):
         return inventory_of(self._nodes(), "qhost -F -q -xml", self.system)
 
     def _nodes(self) -> list[Node]:
-        nodes = xml.read_nodes(self._ask("qhost", "-F", "-q", "-xml"), "qhost -F -q -xml")
+        nodes = xml.read_nodes(self._ask("qhost", "-F", xml.RESOURCES, "-q", "-xml"), "qhost -F -q -xml")
         # qhost tells what is left of a consumable, and only qconf what there is, host by host.
         some = [node.name for node in nodes if node.gpus]
         if not some:
