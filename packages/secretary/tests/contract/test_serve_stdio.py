@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -206,6 +207,35 @@ def test_a_client_that_goes_away_ends_it(environ):
         process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
         process.stdin.flush()
         assert process.wait(60) == 0 and b"Traceback" not in process.stderr.read()
+
+
+def test_a_full_disk_in_place_of_a_client_is_told(environ):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, *MAIN, "serve"]
+        line = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n'
+        done = subprocess.run(command, env=environ, input=line, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1 and b"can't write to the client: No space left" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
+def test_closed_streams_are_no_crash(environ, closed):
+    words = [*MAIN, "serve"]
+    script = f'exec "$@" {closed}'
+    stdio = subprocess.run(
+        ["sh", "-c", script, "sh", sys.executable, *words], env=environ, capture_output=True, input=b""
+    )
+    assert stdio.returncode in (0, 1) and b"bug" not in stdio.stderr and stdio.stdout == b""
+    command = ["sh", "-c", script, "sh", sys.executable, *words, "--http", "0"]
+    with subprocess.Popen(
+        command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as http:
+        said = http.stderr.readline()
+        port = int(said.split(b":")[2].split(b"/")[0])
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert sock.recv(100).startswith(b"HTTP/1.1 401")
+        http.terminate()
+        assert http.wait(60) == 0 and b"bug" not in http.stderr.read()
 
 
 @pytest.mark.parametrize(
