@@ -79,6 +79,7 @@ def decide(need: Resource, inventory: Inventory, manager: str, *, now: str, wher
     seen = (inventory.observed_at or now, inventory.observed_on or where)
     if not inventory.groups:
         return unknown(need, manager, f"{manager} tells of no node", *seen)
+    inventory = _away(inventory)
     told, untold = _told(need, inventory, manager)
     found = fit(told, inventory)
     verdict: Verdict = found.verdict
@@ -149,6 +150,17 @@ def best(answers: Sequence[Answer], notes: Sequence[str] = ()) -> Answer:
         if one is not chosen
     ]
     return replace(chosen, notes=(*chosen.notes, *rest, *notes))
+
+
+def _away(inventory: Inventory) -> Inventory:
+    """The inventory where nothing is free on hosts that are down or drained: that may be unknown, but none of it is."""
+    from resources.resource import ZERO
+
+    groups = [
+        replace(group, free=ZERO) if group.free is None and group.state in ("down", "drained") else group
+        for group in inventory.groups
+    ]
+    return replace(inventory, groups=tuple(groups))
 
 
 def _told(need: Resource, inventory: Inventory, manager: str) -> tuple[Resource, list[str]]:

@@ -114,6 +114,9 @@ def test_nodes_that_do_not_say_what_is_free(with_managers):
     text = "inventory version=1\nhosts=n1 | cores=4 | unknown\nhosts=n2 state=down | cores=4 | unknown\n"
     answer = with_managers(manager("one", offer=text)).ask("cores=2")
     assert (answer.verdict, answer.cores, answer.free_cores) == ("UNKNOWN", 4, None)
+    down = "inventory version=1\nhosts=n1 | cores=4 | cores=4\nhosts=n2 state=drained | cores=4 | unknown\n"
+    answer = with_managers(manager("one", offer=down)).ask("nodes=2")
+    assert answer.verdict == "BUSY" and "1 host that could take it is not up" in answer.reasons[0]
 
 
 def test_no_nodes(with_managers):
