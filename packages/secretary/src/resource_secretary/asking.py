@@ -71,8 +71,8 @@ def decide(need: Resource, inventory: Inventory, manager: str, *, now: str, wher
     """The answer for a request and an inventory: pure, but for the clock of `resources`.
 
     now, where: when and from where, for an inventory that doesn't say so. What a request asks for and no entry of the
-    inventory speaks of (memory, where a manager keeps none) is unknown, not short; but a manager that tells of no GPU
-    has none.
+    inventory speaks of (memory, where a manager keeps none) is unknown, not short; but who tells of no GPU has none,
+    unless some of this host could not be seen.
     """
     from resources import fit
 
@@ -168,7 +168,9 @@ def _told(need: Resource, inventory: Inventory, manager: str) -> tuple[Resource,
     from resources.resource import combine
 
     spoken_of = {kind for group in inventory.groups for kind in group.total.kinds}
-    spoken_of |= {*inventory.shared_total.kinds, *_FOR_ALL} | ({"gpus"} if manager != HOST else set())
+    spoken_of |= {*inventory.shared_total.kinds, *_FOR_ALL}
+    if manager != HOST or "; without " not in inventory.observed_on:  # as `host_inventory` says of GPUs not seen
+        spoken_of.add("gpus")
     untold = [leaf.kind for leaf in need.leaves if leaf.kind not in spoken_of and not leaf.asks_nothing]
     return combine([leaf for leaf in need.leaves if leaf.kind not in untold]), untold
 
