@@ -9,15 +9,24 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("mcp", reason="the extra mcp of resource-secretary is not installed")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 BIN = Path(sys.executable).parent
+_FILE = Path(__file__).resolve().parents[1] / "packages/secretary/tests/engines/slurm.py"
+_SPEC = spec_from_file_location("slurm_engine", _FILE)
+if _SPEC is None or _SPEC.loader is None:
+    raise ImportError(str(_FILE))
+engine: Any = sys.modules.setdefault("slurm_engine", module_from_spec(_SPEC))
+_SPEC.loader.exec_module(engine)
 TOKEN = "a-token-for-the-tests-of-the-hub"
 
 
@@ -30,11 +39,13 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(token: Path, *options: str, under: Sequence[str] = ()) -> Iterator[str]:
+def serving(
+    token: Path, *options: str, under: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> Iterator[str]:
     """A real server, maybe under another command; its address."""
     words = [*under, str(BIN / "resource-secretary"), "serve", "--http", "0", "--token-file", str(token), *options]
-    environ = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environ, start_new_session=True)
+    its = {**environ, "PATH": f"{BIN}{os.pathsep}{environ['PATH']}"}
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=its, start_new_session=True)
     try:
         told = []
         for line in process.stderr or ():
@@ -65,6 +76,19 @@ def flux(token: Path) -> Iterator[str]:
         pytest.skip("Flux is not here: `flux start` does not work")
     with serving(token, "--only", "flux", under=("flux", "start", "--test-size=3")) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Slurm of three nodes, one of them drained; a job of a core runs."""
+    if lacking := engine.missing():
+        pytest.skip(f"needs root and Slurm with its daemons: {', '.join(lacking)} is not here")
+    with engine.slurm(tmp_path_factory.mktemp("slurm")) as made:
+        made.say("scontrol", "update", "nodename=n3", "state=drain", "reason=disk")
+        made.say("sbatch", "--ntasks=1", "--mem=300", "--time=30", "--output=/dev/null", "--wrap=sleep 600")
+        while "R" not in made.say("squeue", "--noheader", "--format=%t"):
+            time.sleep(0.1)
+        yield made
 
 
 def ask(run: Run, token: Path, request: str, *words: str) -> dict[str, object]:
@@ -106,3 +130,42 @@ def test_jobspec_reads_the_profile_of_this_host(run: Run, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     cores = re.search(r"^cores_per_node: (\d+)", (tmp_path / "site.yaml").read_text(), re.MULTILINE)
     assert cores and f"of the {cores[1]} cores of a node" in done.stderr  # memory becomes cores, by the profile
+
+
+def test_slurm_answers_a_hub(run: Run, token: Path, host: str, cluster: Any) -> None:
+    with serving(token, "--only", "slurm", environ=cluster.environ) as url:
+        workers = ("--worker", host, "--worker", url, "--timeout", "30")
+        found = ask(run, token, "nodes=2 cores=1 memory=100MB walltime=60", *workers, "--policy", "soonest")
+        assert (found["chosen"], found["verdict"]) == (url, "READY")
+        [answer] = [one for one in found["answers"] if one["worker"] == url]  # type: ignore[attr-defined]
+        assert (answer["manager"], answer["cores"], answer["free_cores"]) == ("slurm", 4, 3)  # n3 is drained
+        assert answer["depth"] == {"pending": 0, "running": 1, "pending_cores": 0} and answer["start"]
+        busy = ask(run, token, "nodes=3 cores=1", *workers)
+        assert busy["verdict"] == "BUSY" and "1 host that could take it is not up" in json.dumps(busy)
+        assert ask(run, token, "nodes=4 cores=1", *workers)["verdict"] == "INCOMPATIBLE"
+
+
+SCRIPT = """#!/bin/bash
+#BSUB -n 2
+#BSUB -W 30
+#BSUB -M 100
+hostname
+"""
+
+
+def test_sbatch_takes_what_jobspec_writes_with_the_profile(run: Run, cluster: Any, tmp_path: Path) -> None:
+    made = cluster.say(str(BIN / "resource-secretary"), "profile", "--from", "slurm", "--refresh")
+    config = dict(line.split("=", 1) for line in cluster.say("scontrol", "show", "config").splitlines() if "=" in line)
+    cap = next(value.strip() for key, value in config.items() if key.strip() == "MaxArraySize")
+    assert f"\narray_cap: {cap} " in made and "\ndefault_queue: main " in made
+    assert "  main: main  # at most 1:00:00" in made and "  short: short  # at most 0:04:00" in made
+    assert "  a100: a100  # 2 of them" in made and "# cores_per_node: the nodes differ: 2 with 2, 1 with 8" in made
+    (tmp_path / "site.yaml").write_text(made)
+    (tmp_path / "job.lsf").write_text(SCRIPT)
+    done = run(
+        "jobspec", "convert", str(tmp_path / "job.lsf"), "--to", "slurm", "--profile", str(tmp_path / "site.yaml")
+    )
+    assert done.returncode == 0 and "#SBATCH --partition=main" in done.stdout, done.stderr
+    (tmp_path / "job.sbatch").write_text(done.stdout)
+    tested = ("sbatch", "--test-only", str(tmp_path / "job.sbatch"))
+    assert subprocess.run(tested, env=cluster.environ, capture_output=True, timeout=60).returncode == 0

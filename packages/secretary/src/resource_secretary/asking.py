@@ -71,14 +71,15 @@ def decide(need: Resource, inventory: Inventory, manager: str, *, now: str, wher
     """The answer for a request and an inventory: pure, but for the clock of `resources`.
 
     now, where: when and from where, for an inventory that doesn't say so. What a request asks for and no entry of the
-    inventory speaks of (memory, where a manager keeps none) is unknown, not short; but a manager that tells of no GPU
-    has none.
+    inventory speaks of (memory, where a manager keeps none) is unknown, not short; but who tells of no GPU has none,
+    unless some of this host could not be seen.
     """
     from resources import fit
 
     seen = (inventory.observed_at or now, inventory.observed_on or where)
     if not inventory.groups:
         return unknown(need, manager, f"{manager} tells of no node", *seen)
+    inventory = _away(inventory)
     told, untold = _told(need, inventory, manager)
     found = fit(told, inventory)
     verdict: Verdict = found.verdict
@@ -151,12 +152,25 @@ def best(answers: Sequence[Answer], notes: Sequence[str] = ()) -> Answer:
     return replace(chosen, notes=(*chosen.notes, *rest, *notes))
 
 
+def _away(inventory: Inventory) -> Inventory:
+    """The inventory where nothing is free on hosts that are down or drained: that may be unknown, but none of it is."""
+    from resources.resource import ZERO
+
+    groups = [
+        replace(group, free=ZERO) if group.free is None and group.state in ("down", "drained") else group
+        for group in inventory.groups
+    ]
+    return replace(inventory, groups=tuple(groups))
+
+
 def _told(need: Resource, inventory: Inventory, manager: str) -> tuple[Resource, list[str]]:
     """The parts of a request that the inventory speaks of, and the kinds of the others."""
     from resources.resource import combine
 
     spoken_of = {kind for group in inventory.groups for kind in group.total.kinds}
-    spoken_of |= {*inventory.shared_total.kinds, *_FOR_ALL} | ({"gpus"} if manager != HOST else set())
+    spoken_of |= {*inventory.shared_total.kinds, *_FOR_ALL}
+    if manager != HOST or "; without " not in inventory.observed_on:  # as `host_inventory` says of GPUs not seen
+        spoken_of.add("gpus")
     untold = [leaf.kind for leaf in need.leaves if leaf.kind not in spoken_of and not leaf.asks_nothing]
     return combine([leaf for leaf in need.leaves if leaf.kind not in untold]), untold
 

@@ -24,11 +24,14 @@ from resources.documents import Inventory
 
 from resource_secretary import cli
 from resource_secretary.asking import Answer
+from resource_secretary.errors import SecretaryError
 from resource_secretary.hub.honesty import lie
 from resource_secretary.hub.hub import ask_all
 from resource_secretary.hub.remote import LARGEST, HttpWorker
 from resource_secretary.hub.worker import Rejected, WorkerFailed
-from resource_secretary.hub.workers import TOKEN, WorkerError, read_token, read_workers, token_from, unique, worker
+from resource_secretary.hub.workers import WorkerError, read_workers, token_from, unique, worker
+from resource_secretary.serving.token import VARIABLE as TOKEN
+from resource_secretary.serving.token import from_file
 from resource_secretary.tools import as_json
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
@@ -341,17 +344,17 @@ def test_the_token_is_never_shown(tmp_path):
     path = tmp_path / "token"
     path.write_text("hunter2hunter2hunter2\n")
     path.chmod(0o644)
-    with pytest.raises(WorkerError, match="chmod 600") as caught:
-        read_token(str(path))
+    with pytest.raises(SecretaryError, match="chmod 600") as caught:
+        from_file(str(path))
     assert "hunter2" not in str(caught.value)
     path.chmod(0o600)
-    assert read_token(str(path)) == "hunter2hunter2hunter2" == token_from({TOKEN: "hunter2hunter2hunter2"})
-    assert "hunter2" not in repr(worker("https://h/mcp", token=read_token(str(path))))
+    assert from_file(str(path)) == "hunter2hunter2hunter2" == token_from({TOKEN: "hunter2hunter2hunter2"})
+    assert "hunter2" not in repr(worker("https://h/mcp", token=from_file(str(path))))
     path.write_text("two words here\n")
-    with pytest.raises(WorkerError):
-        read_token(str(path))
-    with pytest.raises(WorkerError, match="can't read"):
-        read_token(str(tmp_path / "none"))
+    with pytest.raises(SecretaryError):
+        from_file(str(path))
+    with pytest.raises(SecretaryError, match="can't read"):
+        from_file(str(tmp_path / "none"))
 
 
 def test_a_file_of_workers(tmp_path):

@@ -107,13 +107,26 @@ def test_what_the_manager_keeps_no_record_of_is_unknown_not_short(with_managers)
     answer = with_managers(no_memory).ask("cores=1 memory=4GB")
     assert (answer.verdict, answer.reasons) == ("UNKNOWN", ("not known by one: memory",))
     assert with_managers(no_memory).ask("cores=9 memory=4GB").verdict == "INCOMPATIBLE"
-    assert with_managers().ask("gpus=1").reasons == ("not known of this host: gpus",)
+    assert with_managers().ask("cores=1 disk=1GB").reasons == ("not known of this host: disk",)
+
+
+def test_gpus_of_this_host_that_could_not_be_seen(with_managers, monkeypatch):
+    assert with_managers().ask("gpus=1").verdict == "INCOMPATIBLE"
+    text = (
+        'inventory version=1 observed_on="h; without the GPUs of nvidia-gpu: no answer"\nhosts=h | cores=2 | cores=2\n'
+    )
+    monkeypatch.setattr("resource_secretary.host.host_inventory", lambda system: Inventory.from_text(text))
+    answer = with_managers().ask("gpus=1")
+    assert (answer.verdict, answer.reasons) == ("UNKNOWN", ("not known of this host: gpus",))
 
 
 def test_nodes_that_do_not_say_what_is_free(with_managers):
     text = "inventory version=1\nhosts=n1 | cores=4 | unknown\nhosts=n2 state=down | cores=4 | unknown\n"
     answer = with_managers(manager("one", offer=text)).ask("cores=2")
     assert (answer.verdict, answer.cores, answer.free_cores) == ("UNKNOWN", 4, None)
+    down = "inventory version=1\nhosts=n1 | cores=4 | cores=4\nhosts=n2 state=drained | cores=4 | unknown\n"
+    answer = with_managers(manager("one", offer=down)).ask("nodes=2")
+    assert answer.verdict == "BUSY" and "1 host that could take it is not up" in answer.reasons[0]
 
 
 def test_no_nodes(with_managers):

@@ -102,14 +102,9 @@ def test_the_verdicts_are_those_that_counting_gives(kind, text, request_):
 
 
 def verdict_of(shape: dict, request: dict) -> str:
-    """As counted; but what nobody there tells of (memory in Flux, the GPUs of a host without) is not known."""
-    untold = [
-        name
-        for name in request
-        if name in ("memory", "gpus")
-        and not any(name in json.dumps(group["total"]) for group in shape["inventory"]["groups"])
-        and (name == "memory" or shape["manager"] == "host")
-    ]
+    """As counted; but memory, of which nobody there tells (Flux keeps none), is not known."""
+    told = any("memory" in json.dumps(group["total"]) for group in shape["inventory"]["groups"])
+    untold = [name for name in request if name == "memory" and not told]
     verdict = verdict_by_hand(shape["inventory"], {name: one for name, one in request.items() if name not in untold})
     return "UNKNOWN" if untold and verdict == "READY" else verdict
 

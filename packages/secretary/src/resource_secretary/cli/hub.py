@@ -135,9 +135,10 @@ def ask(
 
 def _workers(urls: Sequence[str], workers_file: str | None, token_file: str | None, allow_http: bool) -> list[Worker]:
     """The workers that were given. Raises a usage error where there is none."""
-    from resource_secretary.hub.workers import read_token, read_workers, token_from, unique, worker
+    from resource_secretary.hub.workers import read_workers, token_from, unique, worker
+    from resource_secretary.serving.token import from_file
 
-    token = read_token(token_file) if token_file else token_from(os.environ)
+    token = from_file(token_file) if token_file else token_from(os.environ)
     found = [worker(url, token=token, allow_http=allow_http) for url in urls]
     if workers_file is not None:
         source = "stdin" if workers_file == "-" else workers_file

@@ -26,9 +26,9 @@ def token(file: str | None, environ: MutableMapping[str, str]) -> Iterator[tuple
     """
     given = environ.pop(VARIABLE, None)
     if file is not None:
-        yield _checked(_read(file), file), f"the file {file}"
+        yield from_file(file), f"the file {file}"
     elif given is not None:
-        yield _checked(given, VARIABLE), f"the variable {VARIABLE}"
+        yield checked(given, VARIABLE), f"the variable {VARIABLE}"
     else:
         made = secrets.token_urlsafe(32)
         path = _keep(made, environ)
@@ -37,6 +37,11 @@ def token(file: str | None, environ: MutableMapping[str, str]) -> Iterator[tuple
         finally:
             with suppress(OSError):
                 path.unlink()
+
+
+def from_file(name: str) -> str:
+    """The token in a file that nobody else can read. Raises SecretaryError."""
+    return checked(_read(name), name)
 
 
 def _read(name: str) -> str:
@@ -56,7 +61,8 @@ def _read(name: str) -> str:
         raise SecretaryError(f"can't read the token file {name}: {why}") from None
 
 
-def _checked(text: str, source: str) -> str:
+def checked(text: str, source: str) -> str:
+    """A token without white space around it. Raises SecretaryError where it is none."""
     text = text.strip()
     if len(text) < _SHORTEST or not _TOKEN.fullmatch(text):
         raise SecretaryError(
