@@ -176,7 +176,7 @@ class KubernetesProvider(Offering):
         for node in self._nodes():
             total = _resources(node.allocatable or Amounts(), node.allocatable or Amounts())
             free = None
-            if node.state == "up" and node.free is not None and node.allocatable is not None:
+            if node.free is not None and node.allocatable is not None:
                 free = _resources(node.free if node.free.pods else Amounts(), node.allocatable)
             rows.append((node.name, node.state, total, free))
         return inventory_of("kubectl get nodes", rows, self.system)
