@@ -37,7 +37,9 @@ PACKAGES = {  # folder below packages/ -> distribution
 TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
 # What the tests of a package ask besides; those with binary wheels only where they have some.
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+MCP = "mcp>=2.3,<3"  # as in the secretary's extra of that name
 JUDGES = {
+    "secretary": (MCP,),
     "jobspec": ("kubernetes-validate", f"hyperqueue; {BINARY}", f"htcondor==23.10.29; {BINARY}"),
     "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1"),
 }
@@ -104,7 +106,7 @@ def tests(session: nox.Session, package: str) -> None:
 def lint(session: nox.Session) -> None:
     """ruff, mypy --strict, and the workflows against their schema and zizmor's audits."""
     stubs = ("types-PyYAML", "types-psutil", "types-jsonschema", "types-grpcio", "types-protobuf")
-    provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", *stubs)
+    provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", MCP, *stubs)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     for package in PACKAGES:
@@ -155,7 +157,7 @@ def alone(session: nox.Session, package: str) -> None:
 @nox.session
 def integration(session: nox.Session) -> None:
     """The five together, on the engines that are there."""
-    provide(session, *TESTING)
+    provide(session, *TESTING, MCP)
     session.run("pytest", "integration", "--timeout=300", *session.posargs)
 
 

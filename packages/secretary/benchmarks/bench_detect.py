@@ -70,14 +70,14 @@ def prototype() -> str | None:
 @contextlib.contextmanager
 def slurm() -> Iterator[str]:
     """A throwaway cluster that the environment leads to, where Slurm is installed; yields what it is."""
-    from engines import Unavailable, slurm_cluster
+    from engines import slurm as engine
 
-    try:
-        with slurm_cluster() as environ:
-            os.environ.update(environ)
-            yield "Slurm"
-    except Unavailable as reason:
-        yield f"no Slurm ({reason})"
+    if missing := engine.missing():
+        yield f"no Slurm (missing: {', '.join(missing)})"
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-slurm-") as folder, engine.slurm(Path(folder)) as cluster:
+        os.environ.update(cluster.environ)
+        yield "Slurm"
 
 
 def stubbed(folder: Path) -> float:

@@ -6,6 +6,7 @@ scheduler/sched-bwc.rst ("cpu.cfs_quota_us") of the kernel. A limit of any group
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from resource_secretary.system import System
@@ -28,7 +29,7 @@ class Limit:
 
 def cpu_quota(system: System) -> Limit:
     """The CPUs' worth of time that this process may use."""
-    version, folders = _groups(system, "cpu")
+    version, folders = groups(system, "cpu")
     quotas = []
     for folder in folders:
         if version == 2:
@@ -42,7 +43,7 @@ def cpu_quota(system: System) -> Limit:
 
 def memory_limit(system: System) -> Limit:
     """The bytes of memory that this process may use, with all others of its groups."""
-    version, folders = _groups(system, "memory")
+    version, folders = groups(system, "memory")
     names = ("memory.max", "memory.current", "inactive_file")
     if version == 1:
         names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
@@ -59,7 +60,27 @@ def memory_limit(system: System) -> Limit:
     return Limit(min(limits), f"cgroup v{version}", min(left, default=None)) if limits else Limit()
 
 
-def _groups(system: System, controller: str) -> tuple[int, list[str]]:
+def device_rule(system: System) -> Callable[[int, int], bool] | None:
+    """Whether a character device (major, minor) may be used, under version 1; None where no such group is seen.
+
+    Version 2 keeps its rule in the kernel (BPF), where nobody can read it. devices.list of cgroup-v1/devices.rst: lines
+    such as `a *:* rwm` and `c 195:0 rw`.
+    """
+    version, folders = groups(system, "devices")
+    text = system.read(f"{folders[0]}/devices.list") if version == 1 and folders else None
+    if not text:
+        return None
+    rows = [line.split() for line in text.splitlines()]
+    allowed = {(row[0], *row[1].partition(":")[::2]) for row in rows if len(row) == 3 and "r" in row[2]}
+
+    def rule(major: int, minor: int) -> bool:
+        majors, minors = (str(major), "*"), (str(minor), "*")
+        return any((kind, one, two) in allowed for kind in "ac" for one in majors for two in minors)
+
+    return rule
+
+
+def groups(system: System, controller: str) -> tuple[int, list[str]]:
     """The version of the hierarchy that has the controller, and the folders of this process's group and those above."""
     own: dict[str, str] = {}
     for line in (system.read("/proc/self/cgroup") or "").splitlines():

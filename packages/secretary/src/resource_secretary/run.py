@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -20,6 +21,8 @@ LARGEST_OUTPUT = 32 * 2**20  # bytes; `scontrol show nodes` of 10,000 nodes is a
 STOPPED = "stopped: its answer is not wanted any more"
 _TICK = 0.05  # seconds until we look whether a command ended whose children hold its output open
 _GRACE = 0.1  # seconds between SIGTERM and SIGKILL, and from there until the process is left behind
+# What is said before what is wrong: `WARNING: ...`, `time="..." level=warning msg="..."`.
+_WARNING = re.compile(r"warning:|time=\S+ level=(?:warning|info)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,14 @@ class Ran:
 
     @property
     def said(self) -> str:
-        """What it said where it is not ok: the exit code and the first line of its stderr (else of its stdout)."""
+        """What it said where it is not ok: the exit code and the first line of its stderr, else of its stdout."""
         if self.problem:
             return self.problem
-        lines = (line.strip() for text in (self.stderr, self.stdout) for line in text.splitlines())
-        first = next((line for line in lines if line), "it said nothing")
+        texts = [[line.strip() for line in text.splitlines() if line.strip()] for text in (self.stderr, self.stdout)]
+        lines = next(filter(None, texts), ["it said nothing"])
+        lines = [line for line in lines if not _WARNING.match(line)] or lines
+        # What is wrong stands last where a tool in Python failed.
+        first = lines[-1] if lines[0].startswith("Traceback (most recent call last)") else lines[0]
         return f"exit code {self.code}: {printable(first)[:200]}"
 
     def unreachable(self) -> Unreachable:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from resource_secretary.cache import Cache
     from resource_secretary.catalog import Catalog, Known
     from resource_secretary.manifest import Entry, Manifest, ToolResult
+    from resource_secretary.paging import Pages
     from resource_secretary.providers import BaseProvider, Offering
     from resource_secretary.site.facts import Site
     from resource_secretary.tools import Tool
@@ -46,6 +47,7 @@ class Secretary:
     only, skip: of the providers, those that are asked, and those that are not: names (`slurm`), categories
     (`hardware`), or both (`hardware.nvidia-gpu`); an unknown one raises UnknownProvider where the catalogue is first
     used. dispatch: whether tools that change state exist. cache: where what was found is kept; by default nothing is.
+    pages: where long lists are kept while their pages are turned; by default each page asks anew.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class Secretary:
         skip: Sequence[str] = (),
         dispatch: bool = False,
         cache: Cache | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self.system = system or System()
-        self.dispatch, self.cache = dispatch, cache
+        self.dispatch, self.cache, self.pages = dispatch, cache, pages
         self._given, self._only, self._skip = catalog, tuple(only), tuple(skip)
 
     @cached_property
@@ -127,11 +130,14 @@ class Secretary:
 
         def question(provider: BaseProvider) -> tuple[dict[str, Any], str]:
             value = getattr(provider, method)(**described.method_arguments(given))
-            return described.result(given, value)
+            return described.result(given, value, self._keep_list if self.pages else None)
 
         if known.provider:
             described = tools[method]
             given = described.read(arguments or {}, text=text)
+            if described.paged and self.pages and (kept := self.pages.find(given["cursor"])):
+                result, notice = described.result(given, kept)
+                return ToolResult(f"{known.name}.{method}", result, kept.observed_at, kept.observed_on, notice)
         result, notice = self._ask(known, timeout, question)
         return ToolResult(f"{known.name}.{method}", result, self.system.now(), self.system.where(), notice)
 
@@ -261,6 +267,9 @@ class Secretary:
         from resource_secretary.asking import unknown
 
         return unknown(need, name, reason, self.system.now(), self.system.where())
+
+    def _keep_list(self, items: Sequence[Any]) -> str:
+        return self.pages.keep(items, self.system.now(), self.system.where()) if self.pages else ""
 
     def _keep(self, entries: Sequence[Entry]) -> None:
         if self.cache is None:

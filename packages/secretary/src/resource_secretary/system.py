@@ -149,6 +149,19 @@ class System:
         """The hardware threads that this process may run on."""
         return frozenset(os.sched_getaffinity(0))
 
+    def may_use(self, path: str) -> bool:
+        """Whether this user may read and write a file, such as a device's, by its permissions."""
+        return os.access(path, os.R_OK | os.W_OK)
+
+    def nvml(self) -> object:
+        """NVIDIA's management library as the module pynvml of nvidia-ml-py, the extra `nvidia`; None without it."""
+        from importlib import import_module
+
+        try:
+            return import_module("pynvml")
+        except ImportError:
+            return None
+
     def microarchitecture(self) -> str:
         """The name that archspec gives to this processor, such as `zen4`."""
         from archspec.cpu import host
@@ -199,8 +212,8 @@ class System:
         found = {(one.metadata["Name"] or "", one.version) for one in distributions()}
         return sorted((pair for pair in found if pair[0]), key=lambda pair: (pair[0].lower(), pair[1]))
 
-    def python(self) -> Python:
-        """The interpreter that runs this."""
+    def python(self) -> Python | None:
+        """The interpreter that runs this; None on a recorded machine without one."""
         version = ".".join(str(part) for part in sys.version_info[:3])
         return Python(version, sys.implementation.name, sys.executable or "", sys.prefix, sys.base_prefix)
 

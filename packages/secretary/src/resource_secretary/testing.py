@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from resource_secretary.catalog import read_classes
 from resource_secretary.errors import SecretaryError
@@ -28,8 +28,9 @@ class RecordedSystem(System):
     files: path -> text. links: path of a symbolic link -> its target. commands: words -> what came of them; a text
     is the standard output of a command that ended well; `("GET", URL)` is what a server answers. anything: what any
     other command answers, None where no other command is installed. memory: bytes in all, and available. disks:
-    path -> its file system. distributions: Python packages. attributes: path and name -> extended attribute. `asked`
-    lists the commands that were run, `stdins` what each of them read.
+    path -> its file system. distributions: Python packages. attributes: path and name -> extended attribute. python:
+    the interpreter. nvml: what stands for the module pynvml. denied: files that this user may not open. `asked` lists
+    the commands that were run, `stdins` what each of them read.
     """
 
     def __init__(
@@ -45,12 +46,17 @@ class RecordedSystem(System):
         disks: Mapping[str, Disk] | None = None,
         distributions: Sequence[tuple[str, str]] = (),
         attributes: Mapping[tuple[str, str], str] | None = None,
+        python: Python | None = None,
+        nvml: object = None,
+        denied: Collection[str] = (),
     ) -> None:
         super().__init__(environ=environ or {})
         self.files, self.links, self.commands = dict(files or {}), dict(links or {}), dict(commands or {})
         self.anything, self._affinity, self._memory = anything, affinity, memory
         self._disks, self._distributions = dict(disks or {}), list(distributions)
         self._attributes = dict(attributes or {})
+        self._python = python
+        self._nvml, self._denied = nvml, frozenset(denied)
         self.asked: list[tuple[str, ...]] = []
         self.stdins: list[str] = []
 
@@ -93,6 +99,12 @@ class RecordedSystem(System):
     def affinity(self) -> frozenset[int]:
         return self._affinity
 
+    def may_use(self, path: str) -> bool:
+        return path not in self._denied
+
+    def nvml(self) -> object:
+        return self._nvml
+
     def microarchitecture(self) -> str:
         return "x86_64"
 
@@ -108,8 +120,8 @@ class RecordedSystem(System):
     def distributions(self) -> list[tuple[str, str]]:
         return list(self._distributions)
 
-    def python(self) -> Python:
-        return Python("3.12.4", "cpython", "/opt/venv/bin/python", "/opt/venv", "/usr")
+    def python(self) -> Python | None:
+        return self._python
 
     def memory(self) -> tuple[int, int] | None:
         return self._memory

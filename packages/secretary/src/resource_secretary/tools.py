@@ -6,7 +6,7 @@ import inspect
 import shlex
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
@@ -80,7 +80,13 @@ class Tool:
             read = msgspec.convert(given, self.arguments, strict=not text)
         except msgspec.ValidationError as error:
             raise self._refusal(given, str(error)) from None
-        return {name: getattr(read, name) for name in properties}
+        except UnicodeEncodeError as error:  # half a surrogate pair, as JSON can write it, where an enum is wanted
+            name = next((name for name, value in given.items() if error.object in str(value)), "")
+            raise ArgumentError(self.name, name, f"must be text, not {error.object!r:.60}") from None
+        values = {name: getattr(read, name) for name in properties}
+        if self.paged:  # before the manager is asked for what would not be given out
+            paging.read_cursor(self.name, self.method_arguments(values), values["cursor"])
+        return values
 
     def as_dict(self) -> dict[str, Any]:
         """What a caller needs to know of it."""
@@ -96,15 +102,18 @@ class Tool:
         """Those that the method takes itself: without what turns the pages."""
         return {name: value for name, value in arguments.items() if not (self.paged and name in _PAGING)}
 
-    def result(self, arguments: Mapping[str, Any], value: object) -> tuple[dict[str, Any], str]:
-        """What the method returned as an object of the output schema, and a notice of what was cut.
+    def result(
+        self, arguments: Mapping[str, Any], value: object, keep: Callable[[Sequence[Any]], str] | None = None
+    ) -> tuple[dict[str, Any], str]:
+        """What the method returned as an object of the output schema, and a notice of what was cut. value may be a list
+        that was kept. keep: see `page`.
 
         Raises TypeError for what JSON can't hold, OutputError for what is too large, ArgumentError for a bad cursor.
         """
-        made = as_json(value)
+        made = value.items if isinstance(value, paging.Kept) else as_json(value)
         if self.paged:
             given = self.method_arguments(arguments)
-            return paging.page(self.name, given, made, arguments["limit"], arguments["cursor"])
+            return paging.page(self.name, given, made, arguments["limit"], arguments["cursor"], keep)
         if "result" in self.output_schema["properties"] and not is_dataclass(value):
             made = {"result": made}
         return paging.cut(made)

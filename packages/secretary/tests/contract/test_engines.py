@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -20,94 +20,20 @@ from resource_secretary.result import Unreachable
 from resource_secretary.system import System
 
 CLI = f"{sys.executable} -c 'from resource_secretary.cli import main; main()'"
-CONF = """
-ClusterName=test
-SlurmctldHost=localhost
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-AuthInfo=socket={folder}/munge.sock
-SlurmctldPort={ports[0]}
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool/%n
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd-%n.pid
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-MpiDefault=none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core_Memory
-JobAcctGatherType=jobacct_gather/none
-ReturnToService=2
-NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 RealMemory=1000
-NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=1000
-NodeName=n3 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[3]} RealMemory=9000 \\
-    Sockets=2 CoresPerSocket=4 ThreadsPerCore=2
-PartitionName=main Nodes=n[1-3] Default=YES MaxTime=1:00:00
-"""
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+_SPEC = spec_from_file_location("slurm_engine", Path(__file__).parents[1] / "engines/slurm.py")
+engine = sys.modules.setdefault("slurm_engine", module_from_spec(_SPEC))
+_SPEC.loader.exec_module(engine)
 
 
 @pytest.fixture(scope="module")
 def slurm_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    daemons = ("munged", "slurmctld", "slurmd", "scontrol", "sbatch")
-    if os.geteuid() or not all(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in daemons):
-        pytest.skip("needs root and Slurm with its daemons (slurmctld, slurmd, munged)")
-    folder = tmp_path_factory.mktemp("slurm")
-    for name in ("state", "spool"):
-        (folder / name).mkdir()
-    conf = folder / "slurm.conf"
-    conf.write_text(CONF.format(folder=folder, ports=free_ports(4)))
-    (folder / "munge.key").write_bytes(os.urandom(1024))
-    (folder / "munge.key").chmod(0o600)
-    environ = {**os.environ, "SLURM_CONF": str(conf), "PATH": f"{os.environ['PATH']}:/usr/sbin"}
-    munge = [f"--{name}={folder}/{file}" for name, file in (("key-file", "munge.key"), ("socket", "munge.sock"))]
-    munge += [f"--{name}={folder}/munge.{name}" for name in ("pid-file", "log-file", "seed-file")]
-    commands = [["munged", "--force", "--foreground", *munge], ["slurmctld", "-D"]]
-    commands += [["slurmd", "-D", "-N", name] for name in ("n1", "n2")]
-    running = []
-    with (folder / "log").open("wb") as log:
-        for command in commands:
-            running.append(subprocess.Popen(command, env=environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
-            time.sleep(0.3)
-    try:
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            idle = subprocess.run(
-                ["sinfo", "-h", "-t", "idle", "-o", "%D"], env=environ, capture_output=True, text=True
-            )
-            if idle.stdout.strip() == "2":
-                break
-            time.sleep(0.2)
-        else:
-            pytest.fail((folder / "log").read_text()[-2000:])
-        subprocess.run(["scontrol", "update", "nodename=n1", "state=drain", "reason=a b=c"], env=environ, check=True)
-        job = ["sbatch", "-n1", "--mem=300", "-o", "/dev/null", "--wrap", "sleep 60"]
-        subprocess.run(job, env=environ, check=True, capture_output=True)
-        while "R" not in subprocess.check_output(["squeue", "-h", "-o", "%t"], env=environ, text=True):
-            time.sleep(0.1)
-        yield System(environ=environ)
-        subprocess.run(["scancel", "--full", "-u", "root"], env=environ, check=False)
-        end = time.monotonic() + 5
-        while subprocess.check_output(["squeue", "-h"], env=environ) and time.monotonic() < end:
-            time.sleep(0.1)
-    finally:
-        for process in reversed(running):  # munged last: the others stop only with its help
-            process.terminate()
-            try:
-                process.wait(3)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    if lacking := engine.missing():
+        pytest.skip(f"needs root and Slurm with its daemons: {', '.join(lacking)} is not here")
+    with engine.slurm(tmp_path_factory.mktemp("slurm")) as cluster:
+        cluster.say("scontrol", "update", "nodename=n1", "state=drain", "reason=a b=c")
+        cluster.say("sbatch", "-n1", "--mem=300", "--chdir=/", "-o", "/dev/null", "--wrap", "sleep 60")
+        cluster.until("R", "squeue", "--noheader", "--format=%t")
+        yield System(environ=cluster.environ)
 
 
 def test_slurm_says_what_sinfo_says(slurm_system: System) -> None:
@@ -115,7 +41,9 @@ def test_slurm_says_what_sinfo_says(slurm_system: System) -> None:
     entry = secretary.detect("workload", "slurm", timeout=10)["slurm"]
     version = subprocess.check_output(["scontrol", "--version"], env=slurm_system.environ, text=True).split()[-1]
     assert entry.metadata is not None and entry.metadata["version"] == version
-    told = subprocess.check_output(["sinfo", "-N", "-h", "-o", "%N %C %m %c"], env=slurm_system.environ, text=True)
+    told = subprocess.check_output(
+        ["sinfo", "-N", "-h", "-p", "main", "-o", "%N %C %m %c"], env=slurm_system.environ, text=True
+    )
     nodes = {node["name"]: node for node in secretary.call("slurm.nodes").result["items"]}
     assert len(nodes) == len(told.splitlines()) == 3
     for line in told.splitlines():
@@ -126,14 +54,14 @@ def test_slurm_says_what_sinfo_says(slurm_system: System) -> None:
     assert [nodes[name]["state"] for name in ("n1", "n2")] == ["drained", "up"] and nodes["n3"]["state"] != "up"
     assert (nodes["n3"]["cores"], nodes["n3"]["threads"]) == (8, 16)
     groups = {group.hosts: group for group in secretary.offer("slurm").groups}
-    assert str(groups["n2",].free) == "cores=1 threads=1 memory=700MB" and groups["n1",].free is None
-    [partition] = secretary.call("slurm.partitions").result["items"]
+    assert str(groups["n2",].free) == "cores=1 threads=1 memory=700MB gpus=2:a100" and groups["n1",].free is None
+    partition = secretary.call("slurm.partitions").result["items"][0]
     assert (partition["name"], partition["max_time"], partition["nodes"]) == ("main", 3600, "n[1-3]")
 
 
 def test_a_slurm_client_without_a_server(slurm_system: System, tmp_path: Path) -> None:
     conf = Path(slurm_system.environ["SLURM_CONF"]).read_text().splitlines()
-    port = free_ports(1)[0]
+    port = engine.free_ports(1)[0]
     lines = [f"SlurmctldPort={port}" if line.startswith("SlurmctldPort") else line for line in conf]
     (tmp_path / "slurm.conf").write_text("\n".join(lines) + "\n")
     nobody = System(environ={**slurm_system.environ, "SLURM_CONF": str(tmp_path / "slurm.conf")})

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -18,7 +19,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from resources import parse
+from resources import fit, parse
+from resources.documents import Inventory
 
 from resource_secretary import cli
 from resource_secretary.asking import Answer
@@ -323,6 +325,8 @@ def test_lies(changes, wrong):
         ("https://h:99999/mcp", "is no address"),
         ("https://user:hunter2@h/mcp", "holds a password"),
         ("http://127.0.0.1\r\nx: y/", "is no address"),
+        ("stdio:", "is no command such as"),
+        ("stdio:ssh 'x", "is no command"),
     ],
 )
 def test_addresses(url, why):
@@ -400,6 +404,42 @@ def test_the_real_server(tmp_path, monkeypatch):
         assert result.exit_code == 1 and "verdict   INCOMPATIBLE" in result.stdout and "short by" in result.stdout
 
 
+def command(*words: str):
+    return worker(f"stdio:{shlex.join(words)}")
+
+
+def test_a_secretary_behind_a_command():
+    [reply] = ask(command(*COMMAND, "serve", "--only", "hardware"))
+    assert reply.answer.manager == "host" and reply.answer.request == "cores=2"
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "reason"),
+    [
+        (("bash", "-c", "echo denied >&2; exit 3"), "unreachable", "denied"),
+        (("no-such-command",), "unreachable", "No such file"),
+        (("cat", "/dev/zero"), "malformed", "a line of more than"),
+        (("yes",), "malformed", "no message of JSON-RPC"),
+        (("yes", json.dumps({"jsonrpc": "2.0", "id": 7, "result": {"x": "x" * 50000}})), "malformed", "more than"),
+        (("bash", "-c", "trap '' TERM; sleep 60 & echo $$ $! > pid; sleep 60"), "slow", "no answer in 2 s"),
+    ],
+)
+def test_commands_that_are_none(words, kind, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    [reply] = ask(command(*words), timeout=2.0)
+    assert reply.kind == kind and reason in reply.reason, reply
+    if kind == "slow":
+        for pid in (tmp_path / "pid").read_text().split():
+            state = Path(f"/proc/{pid}/stat")
+            assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_command_gets_no_token(monkeypatch):
+    monkeypatch.setenv(TOKEN, "hunter2hunter2hunter2")
+    [reply] = ask(command("bash", "-c", 'echo "[$RESOURCE_SECRETARY_TOKEN]" >&2'))
+    assert reply.reason.endswith("[]")
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -426,3 +466,61 @@ def test_nothing_of_the_sdk_is_printed(serve):
         [*COMMAND, "hub", "ask", "cores=1", "--worker", url], capture_output=True, text=True, env=environ, timeout=60
     )
     assert ran.returncode == 1 and ran.stderr == "" and "Rejected" in ran.stdout
+
+
+SIMULATED = ("hub", "ask", "nodes=2 cores=4 memory=8GB", "--simulate")
+
+
+@pytest.mark.parametrize("kind", ["hpc", "cloud", "standalone"])
+def test_a_simulated_fleet_is_the_same_bytes_in_every_process(kind, tmp_path):
+    told = []
+    for number in ("1", "2"):
+        words = [*SIMULATED, kind, "--workers", "200", "--seed", "7", "--policy", "random", "--json"]
+        words += ["--faults", "lying=0.1,slow=0.1,dead=0.1", "--truth", str(tmp_path / number)]
+        environ = {**os.environ, "PYTHONHASHSEED": number, "PYTHONPATH": os.pathsep.join(sys.path)}
+        ran = subprocess.run([*COMMAND, *words], capture_output=True, env=environ, timeout=60)
+        assert ran.returncode in (0, 1) and b"answers that count differ from the truth" in ran.stderr
+        told.append((ran.returncode, ran.stdout, (tmp_path / number).read_bytes()))
+    assert told[0] == told[1]
+
+
+def test_ten_thousand_workers_tell_the_truth(tmp_path):
+    words = [*SIMULATED, "hpc", "--workers", "10000", "--seed", "3", "--json", "--truth", str(tmp_path / "truth")]
+    result = CliRunner().invoke(cli.main, words)
+    assert result.exit_code == 0 and result.stderr.startswith("0 of 10000 answers that count differ from the truth")
+    document, truth = json.loads(result.stdout), json.loads((tmp_path / "truth").read_text())
+    assert len(document["answers"]) == len(truth["workers"]) == 10000 and not document["rejected"]
+    assert document["chosen"] == document["ranked"][0] and document["answers"][0]["seconds"] > 0
+    by_name = {one["name"]: truth["shapes"][one["shape"]]["inventory"] for one in truth["workers"]}
+    chosen = Inventory.from_json(by_name[document["chosen"]])
+    assert fit(parse(document["request"]), chosen).verdict == "READY"
+
+
+def test_the_screen_of_a_fleet_with_faults():
+    faults = "slow=0.2,dead=0.2,lying=0.2,malformed=0.2"
+    result = CliRunner().invoke(cli.main, [*SIMULATED, "hpc", "--workers", "500", "--faults", faults])
+    assert re.search(r"rejected \(slow\).*rejected \(unreachable\)", result.stdout)
+    assert " more: unreachable: connection refused" in result.stdout and len(result.stdout.splitlines()) < 90
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (("hpc", "--worker", "https://h/mcp"), 2, "has its own workers"),
+        (("moon",), 1, "no fleet of kind 'moon'; there are: hpc, cloud, standalone"),
+        (("hpc", "--workers", "0"), 1, "from 1 to"),
+        (("hpc", "--faults", "late=0.1"), 1, "no fault named 'late'"),
+        (("hpc", "--faults", "slow"), 2, "FAULT=SHARE is wanted"),
+        (("hpc", "--faults", "slow=2"), 1, "shares of faults"),
+        (("hpc", "--faults", "slow=nan"), 1, "shares of faults"),
+        (("hpc", "--truth", "/no/such/folder/file"), 1, "can't write the truth"),
+    ],
+)
+def test_a_fleet_that_there_is_not(words, code, why):
+    result = CliRunner().invoke(cli.main, [*SIMULATED, *words])
+    assert result.exit_code == code and why in result.stderr and result.stdout == ""
+
+
+def test_options_of_fleets_need_one():
+    result = CliRunner().invoke(cli.main, ["hub", "ask", "cores=1", "--worker", "https://h/mcp", "--workers", "4"])
+    assert result.exit_code == 2 and "need --simulate" in result.stderr

@@ -23,6 +23,8 @@ def kubernetes() -> RecordedSystem:
         return (DATA / "kubernetes-1.20.2" / name).read_text()
 
     return RecordedSystem(
+        files={"/home/user/.kube/config": ""},
+        environ={"HOME": "/home/user"},
         commands={
             (*KUBECTL, "version", "-o", "json"): text("version.json"),
             (*KUBECTL, "config", "view", "--minify", "-o", "json"): text("config.json"),
@@ -36,7 +38,7 @@ def kubernetes() -> RecordedSystem:
             raw("/api/v1/namespaces/default/resourcequotas?limit=1000"): EMPTY,
             raw("/api/v1/namespaces?limit=1000"): text("namespaces.json"),
             raw("/apis/storage.k8s.io/v1/storageclasses?limit=1000"): text("storage.json"),
-        }
+        },
     )
 
 

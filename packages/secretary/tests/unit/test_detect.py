@@ -178,9 +178,9 @@ def test_two_providers_of_one_name(plugin, tmp_path):
 
 
 def test_what_there_is_not_is_an_error_that_lists_what_there_is():
-    with pytest.raises(UnknownProvider, match="no category named 'hardwear'; there are: workload, network, hardware"):
+    with pytest.raises(UnknownProvider, match="no category named 'hardwear'; there are: workload, "):
         Secretary().detect("hardwear")
-    with pytest.raises(UnknownProvider, match="no hardware provider named 'slurm'; there are: cpu, memory"):
+    with pytest.raises(UnknownProvider, match="no hardware provider named 'slurm'; there are: amd-gpu, cpu, "):
         Secretary().detect("hardware", "slurm")
     assert [one.known.name for one in Secretary().detect("HARDWARE", "CPU").entries] == ["cpu"]
 
@@ -236,7 +236,7 @@ def test_call_and_offer_say_why_not(plugin, machine, host):
     (Path(secretary.system.which("good"))).unlink()
     with pytest.raises(InactiveProvider, match="good is not active here: looked for the command good"):
         Secretary(system=machine()).call("good.echo", {"text": "a"})
-    with pytest.raises(ArgumentError, match="cpu manages no cluster; these do: flux, slurm"):
+    with pytest.raises(ArgumentError, match=r"cpu manages no cluster; these do: flux, .*slurm"):
         Secretary(system=host).offer("cpu")
 
 

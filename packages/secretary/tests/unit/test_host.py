@@ -131,6 +131,8 @@ def test_memory_is_what_the_control_group_leaves(host):
         "limit": 3 * GiB,
         "limit_source": "cgroup v2",
         "usable": 3 * GiB,
+        "swap": None,
+        "numa_nodes": None,
     }
     left = 3 * GiB - (GiB - GiB // 2)
     assert secretary.call("memory.free").result == {"available": 6 * GiB, "limit_left": left, "usable": left}

@@ -166,6 +166,11 @@ def test_where_no_server_answers_it_is_unreachable_with_what_kubectl_says(cluste
     assert (
         "no server tells its version" in Secretary(system=cluster).detect(name="kubernetes")["kubernetes"].result.reason
     )
+    del cluster.files["/home/user/.kube/config"]
+    cluster.asked.clear()
+    result = Secretary(system=cluster).detect(name="kubernetes")["kubernetes"].result
+    assert isinstance(result, Unreachable) and "there is no /home/user/.kube/config" in result.said
+    assert not cluster.asked
     absent = Secretary(system=RecordedSystem()).detect(name="kubernetes")["kubernetes"].result
     assert isinstance(absent, Absent) and absent.looked_for.startswith("the command kubectl on PATH, and the service")
 

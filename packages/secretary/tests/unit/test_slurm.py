@@ -6,7 +6,7 @@ import pytest
 
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed, OutputError
-from resource_secretary.providers.workload._slurm_text import node_state, read_gres, read_nodes, read_partitions
+from resource_secretary.providers.workload._slurm_text import read_nodes, read_partitions
 from resource_secretary.result import Absent, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem
@@ -33,6 +33,7 @@ def test_the_recorded_nodes(slurm):
     assert (nodes["big01"]["state"], nodes["big01"]["raw_state"]) == ("down", "DOWN+NOT_RESPONDING")
     assert nodes["big01"]["gpus"] == {"a100": 4}
     assert (nodes["n1"]["state"], nodes["n1"]["cores"]) == ("drained", 2)  # the reason says State=IDLE CPUTot=99
+    assert nodes["n1"]["reason"].startswith("disk State=IDLE CPUTot=99 [root@")
     assert nodes["n2"]["free_cores"] == 1 and nodes["n2"]["free_memory"] == 700 * 2**20
     assert nodes["n2"]["partitions"] == ["main", "long"]
     assert nodes["g1"]["gpus"] == {"a100": 2, "h100": 2} and nodes["g1"]["gpus_used"] == {"a100": 1, "h100": 0}
@@ -97,64 +98,8 @@ def test_a_failed_query_is_an_error_never_no_nodes(slurm):
         Secretary(system=slurm).offer("slurm")
 
 
-@pytest.mark.parametrize(
-    ("raw", "state"),
-    [
-        ("IDLE", "up"),
-        ("MIXED", "up"),
-        ("ALLOCATED", "up"),
-        ("ALLOCATED+COMPLETING", "up"),
-        ("MIXED+PLANNED", "up"),
-        ("mixed-", "up"),
-        ("IDLE+CLOUD", "up"),
-        ("IDLE*", "down"),
-        ("DOWN*+DRAIN", "drained"),
-        ("DOWN+NOT_RESPONDING", "down"),
-        ("IDLE+CLOUD+POWERED_DOWN", "down"),
-        ("IDLE~", "down"),
-        ("IDLE#", "down"),
-        ("IDLE+DRAIN", "drained"),
-        ("MIXED+DRAIN", "drained"),
-        ("MIXED+DRAIN@", "drained"),
-        ("IDLE+MAINTENANCE+RESERVED", "drained"),
-        ("IDLE$", "drained"),
-        ("UNKNOWN", "unknown"),
-        ("FUTURE", "unknown"),
-        ("IDLE+SOMETHING_NEW", "unknown"),
-        ("", "unknown"),
-    ],
-)
-def test_states(raw, state):
-    assert node_state(raw) == state
-
-
-@pytest.mark.parametrize(
-    ("gres", "gpus"),
-    [
-        ("(null)", {}),
-        ("", {}),
-        ("N/A", {}),
-        ("gpu:0", {}),
-        ("gpu", {"": 1}),
-        ("gpu:8", {"": 8}),
-        ("gpu:8(S:0-3)", {"": 8}),
-        ("gpu:a100:4(S:0-1)", {"a100": 4}),
-        ("gpu:(null):4(IDX:0-3)", {"": 4}),
-        ("gpu:a100:0(IDX:N/A)", {"a100": 0}),
-        ("gpu:a100:2(IDX:0,3),gpu:h100:1(IDX:2),nvme:1", {"a100": 2, "h100": 1}),
-        ("gpu:a100_1g.5gb:7(S:0)", {"a100_1g.5gb": 7}),
-        ("craynetwork:4,license:2", {}),
-        ("mps:a100:400,gpu:a100:4", {"a100": 4}),
-    ],
-)
-def test_generic_resources(gres, gpus):
-    assert read_gres(gres) == gpus
-
-
 @pytest.mark.parametrize("gres", [",", "gpu:4,,", "gpu:4 (S:0)", "gpu:4(S:0", ":4"])
 def test_generic_resources_that_cannot_be_read(gres):
-    with pytest.raises(ValueError, match="is no generic resource"):
-        read_gres(gres)
     with pytest.raises(OutputError, match="n1: Gres: "):
         one(Gres=gres)
 
@@ -214,22 +159,95 @@ def test_a_record_that_does_not_add_up_is_an_error(fields, message):
     assert message in str(caught.value)
 
 
-def test_lines_that_are_no_records():
-    with pytest.raises(OutputError, match="line 2: NodeName"):
-        read_nodes(record() + "\nslurm_load_node: something else")
-    with pytest.raises(OutputError, match="a name occurs twice"):
-        read_nodes(record() + "\n" + record())
+def test_a_record_that_cannot_be_read_loses_only_itself(slurm):
+    lines = [record(), record(NodeName="n2", CPUTot=7), "slurm_load_node: something else", record(NodeName="n3")]
+    slurm.commands[NODES] = "\n".join([*lines, record()])
+    nodes = read_nodes(slurm.commands[NODES])
+    assert [(node.name, bool(node.unread)) for node in nodes] == [
+        ("n1", False), ("n2", True), ("line 3", True), ("n3", False), ("n1", True)
+    ]  # fmt: skip
+    assert nodes[1].cores is None and nodes[1].state == "unknown"
+    assert nodes[1].unread == "CPUTot=7 is neither its 4 cores nor its 8 threads"
+    assert nodes[2].unread.startswith("NodeName=... expected") and nodes[4].unread == "a name occurs twice"
+    groups = Secretary(system=slurm).offer("slurm").groups
+    assert [(group.hosts, group.state, str(group.total)) for group in groups][1:] == [(("n2", "n1"), "unknown", "")]
+    rows = Secretary(system=slurm).call("slurm.summary", {"by": "cluster"}).result["items"]
+    assert (rows[0]["nodes"], rows[0]["up"], rows[0]["unread"], rows[0]["cores"]) == (5, 2, 3, 8)
+
+
+def test_an_unknown_format_keeps_what_it_says():
+    with pytest.raises(OutputError, match="nothing of it can be read, it says: <nodes>"):
+        read_nodes("<nodes>\n<node name='n1'/>\n</nodes>")
     assert read_nodes("\n") == []
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("1-00:00:00", 86400), ("00:30:00", 1800), ("UNLIMITED", None)])
+def test_where_the_text_cannot_be_read_the_json_is(slurm, data):
+    slurm.commands[NODES] = "a new format"
+    with pytest.raises(OutputError, match="a new format"):
+        Secretary(system=slurm).call("slurm.nodes")
+    slurm.commands["scontrol", "--json", "show", "nodes"] = (data / "slurm-24.05-docs/nodes.json").read_text()
+    [node] = Secretary(system=slurm).call("slurm.nodes").result["items"]
+    assert (node["cores"], node["threads"], node["gpus"], node["state"]) == (16, 32, {"fake1": 1, "fake2": 1}, "up")
+
+
+def test_the_json_of_22_05_says_what_its_text_says(data):
+    from resource_secretary.providers.workload._slurm_json import read_nodes_json
+
+    nodes = read_nodes_json((data / "slurm-22.05.8/nodes.json").read_text())
+    assert [(node.name, node.cores, node.threads, node.free_cores, node.state) for node in nodes] == [
+        ("n1", 2, 2, 1, "up"), ("n2", 2, 2, 1, "up"), ("n3", 8, 16, 8, "drained")
+    ]  # fmt: skip
+    assert nodes[1].gpus == {"a100": 2} and nodes[1].gpus_used == {"a100": 1}
+    assert nodes[0].free_memory == 700 * 2**20 and nodes[2].raw_state.upper() == "UNKNOWN+DRAIN"
+
+
+def test_nodes_of_20_11(data):
+    [node] = read_nodes((data / "slurm-20.11.8/nodes.txt").read_text())
+    assert (node.cores, node.threads, node.free_cores, node.free_threads) == (40, 80, 26, 52)
+    assert node.gpus == {"rtx8000": 8} and node.gpus_used is None and node.features == ("x86_64", "turing", "48gb")
+
+
+def test_ten_thousand_nodes_by_partition(slurm):
+    slurm.commands[NODES] = "\n".join(
+        record(NodeName=f"n{i}", Partitions="a,b" if i % 2 else "a", Gres="gpu:h100:4", GresUsed="gpu:h100:1(IDX:0)")
+        for i in range(10_000)
+    )
+    secretary = Secretary(system=slurm)
+    [a, b] = secretary.call("slurm.summary").result["items"]
+    assert (a["name"], a["nodes"], a["free_gpus"]) == ("a", 10_000, {"h100": 30_000}) and b["nodes"] == 5000
+    page = secretary.call("slurm.nodes")
+    assert page.result["total"] == 10_000 and page.result["next"] and "cursor=" in page.notice
+    [group] = secretary.offer("slurm").groups
+    assert len(group.hosts) == 10_000
+
+
+def test_gpus_with_and_without_a_type_on_one_node(slurm):
+    slurm.commands[NODES] = record(Gres="gpu:2,gpu:a100:1", GresUsed="gpu:0,gpu:a100:0")
+    [group] = Secretary(system=slurm).offer("slurm").groups
+    assert "gpus=1:a100,2:untyped" in str(group.free)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1-00:00:00", 86400), ("00:30:00", 1800), ("4:00", 240), ("UNLIMITED", None)]
+)
 def test_times(text, seconds):
     line = f"PartitionName=p State=UP Default=NO MaxTime={text} TotalNodes=1 TotalCPUs=2 Nodes=(null)"
     [row] = read_partitions(line)
-    assert (row.max_time, row.nodes) == (seconds, "")
+    assert (row.max_time, row.nodes, row.unread) == (seconds, "", "")
 
 
-@pytest.mark.parametrize("text", ["", "4:00", "soon", "NONE"])
+@pytest.mark.parametrize("text", ["", "soon", "NONE", "4:60", "9" * 20])
 def test_a_time_that_cannot_be_read_is_never_unlimited(text):
     with pytest.raises(OutputError, match="MaxTime"):
         read_partitions(f"PartitionName=p State=UP Default=NO MaxTime={text} TotalNodes=1 TotalCPUs=2")
+
+
+def test_partitions_of_another_site(data):
+    rows = {row.name: row for row in read_partitions((data / "slurm-osc/partitions.txt").read_text())}
+    assert (rows["batch"].max_time, rows["batch"].default_time, rows["batch"].state) == (604800, 3600, "INACTIVE")
+    assert rows["batch"].accounts == "ALL but pcon0003,pcon0014" and rows["batch"].gpus == {"p100": 154}
+    debug = rows["gpudebug"]
+    assert (debug.max_nodes, debug.max_cpus_per_node, debug.default_memory, debug.memory_per) == (
+        2, 28, 4315 * 2**20, "cpu"
+    )  # fmt: skip
+    assert rows["dynamic"].max_time is None and rows["dynamic"].memory is None and rows["dynamic"].cpus == 0

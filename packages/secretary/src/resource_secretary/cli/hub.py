@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from resources.resource import Resource
 
+    from resource_secretary.fleet import Fleet
     from resource_secretary.hub.hub import Result
     from resource_secretary.hub.policy import Candidate
-    from resource_secretary.hub.remote import HttpWorker
-    from resource_secretary.hub.worker import Rejected
+    from resource_secretary.hub.worker import Rejected, Worker
 
 WAITING = 15.0  # seconds for a worker: its own managers take up to ten
 _MOST = 20  # lines of a kind that people are shown
@@ -50,11 +50,25 @@ def policies(as_json: bool) -> None:
 @group.command("ask")
 @click.argument("request")
 @click.option(
-    "--worker", "urls", multiple=True, metavar="URL", help="A secretary, as https://HOST/mcp. May be repeated."
+    "--worker",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    help="A secretary: https://HOST/mcp, or stdio:COMMAND. May be repeated.",
 )
 @click.option("--workers-file", metavar="FILE", help="Workers, one a line: URL [name=NAME] [token-file=FILE].")
+@click.option("--simulate", "kind", metavar="KIND", help="Workers that are not there: hpc, cloud or standalone.")
+@click.option("--workers", "count", type=int, help="With --simulate: how many.  [default: 100]")
+@click.option(
+    "--faults", metavar="F=SHARE,...", help="With --simulate: such as slow=0.1,dead=0.1,lying=0.1,malformed=0.1."
+)
+@click.option("--truth", metavar="FILE", help="With --simulate: where to write what the workers really have.")
 @click.option("--policy", "policy_name", default="first-ready", show_default=True, metavar="P", help="See `policies`.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Of the policy's chance; by default a new one.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    help="Of the policy's chance (by default a new one) and of --simulate (0).",
+)
 @click.option("--token-file", metavar="FILE", help="The workers' bearer token. Else RESOURCE_SECRETARY_TOKEN.")
 @click.option("--allow-http", is_flag=True, help="Plain http also to other hosts, token included.")
 @timeout_option(WAITING)
@@ -65,6 +79,10 @@ def ask(
     request: str,
     urls: tuple[str, ...],
     workers_file: str | None,
+    kind: str | None,
+    count: int | None,
+    faults: str | None,
+    truth: str | None,
     policy_name: str,
     seed: int | None,
     token_file: str | None,
@@ -76,6 +94,8 @@ def ask(
 
     REQUEST is as of the command `ask`. A worker that is slow, dead, or sends what is no answer costs one deadline, and
     the result says so. The same answers and the same --seed give the same choice.
+
+    With --simulate the workers are made by the --seed, the same in every process, and take no time.
     """
     from resources.arguments import read_request
     from resources.clikit import one_stdin
@@ -83,7 +103,17 @@ def ask(
     from resource_secretary.hub.registry import policy_named
 
     one_stdin(request, workers_file)
-    workers = _workers(urls, workers_file, token_file, allow_http)
+    if kind is None and not (count is None and faults is None and truth is None):
+        raise click.UsageError("--workers, --faults and --truth need --simulate")
+    fleet = None
+    if kind is None:
+        workers = _workers(urls, workers_file, token_file, allow_http)
+    elif urls or workers_file is not None:
+        raise click.UsageError("--simulate has its own workers: no --worker, no --workers-file")
+    else:
+        seed = seed or 0
+        fleet = _fleet(kind, seed, 100 if count is None else count, faults)
+        workers = list(fleet.workers)
     need = read_request(request)
     policy = policy_named(policy_name)
     if seed is None:
@@ -92,7 +122,10 @@ def ask(
         seed = secrets.randbelow(2**32)
     from resource_secretary.hub.hub import choose
 
-    result = choose(need, _replies(workers, need, timeout), policy, policy_name, seed)
+    replies = _simulated(workers, need, timeout) if fleet else _replies(workers, need, timeout)
+    result = choose(need, replies, policy, policy_name, seed)
+    if fleet is not None and truth is not None:
+        _write_truth(fleet, truth, result)
     if as_json:
         echo_json(result.as_dict())
     else:
@@ -100,9 +133,7 @@ def ask(
     ctx.exit(0 if result.verdict == "READY" else 1)
 
 
-def _workers(
-    urls: Sequence[str], workers_file: str | None, token_file: str | None, allow_http: bool
-) -> list[HttpWorker]:
+def _workers(urls: Sequence[str], workers_file: str | None, token_file: str | None, allow_http: bool) -> list[Worker]:
     """The workers that were given. Raises a usage error where there is none."""
     from resource_secretary.hub.workers import read_token, read_workers, token_from, unique, worker
 
@@ -117,7 +148,49 @@ def _workers(
     return unique(found)
 
 
-def _replies(workers: Sequence[HttpWorker], need: Resource, timeout: float) -> list[Candidate | Rejected]:
+def _fleet(kind: str, seed: int, count: int, faults: str | None) -> Fleet:
+    """The fleet of these options. Raises FleetError, a usage error."""
+    from typing import cast
+
+    from resource_secretary.fleet import make_fleet
+    from resource_secretary.fleet.shapes import Kind
+
+    shares = {}
+    for part in faults.split(",") if faults else ():
+        name, _, share = part.partition("=")
+        try:
+            shares[name.strip()] = float(share)
+        except ValueError:
+            raise click.BadParameter(f"FAULT=SHARE is wanted, not {part!r}", param_hint="--faults") from None
+    return make_fleet(cast("Kind", kind), seed, count, faults=shares)
+
+
+def _write_truth(fleet: Fleet, path: str, result: Result) -> None:
+    """Write the truth, and say on stderr how many answers differ from it."""
+    from pathlib import Path
+
+    from resource_secretary.errors import SecretaryError
+    from resource_secretary.fleet import differences
+
+    truth = fleet.truth()
+    try:
+        with Path(path).open("w", encoding="utf-8") as file:
+            echo_json(truth, lines=True, file=file)
+    except OSError as error:
+        raise SecretaryError(f"can't write the truth to {path!r}: {error.strerror}") from None
+    wrong = {one.worker for one in differences(truth, result.request, [(a.worker, a.answer) for a in result.answers])}
+    click.echo(f"{len(wrong)} of {len(result.answers)} answers that count differ from the truth in {path}", err=True)
+
+
+def _simulated(workers: Sequence[Worker], need: Resource, timeout: float) -> list[Candidate | Rejected]:
+    import asyncio
+
+    from resource_secretary.hub.hub import ask_all
+
+    return asyncio.run(ask_all(workers, need, timeout))
+
+
+def _replies(workers: Sequence[Worker], need: Resource, timeout: float) -> list[Candidate | Rejected]:
     import asyncio
     import importlib.util
     import logging
@@ -168,7 +241,7 @@ def _row(rank: str, one: Candidate) -> tuple[str, ...]:
     answer = one.answer
     free = "?" if answer.free_cores is None else f"{answer.free_cores} of {answer.cores}"
     start = "now" if one.ready else "?"
-    if answer.wait is not None:
+    if answer.wait:
         start = f"in {duration(answer.wait)}"
     cells = (rank, one.worker, answer.verdict, free, start, "; ".join(answer.reasons))
     return tuple(_line(cell) for cell in cells)

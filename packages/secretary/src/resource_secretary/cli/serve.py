@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -66,6 +64,8 @@ def command(
     if bool(tls_cert) != bool(tls_key):
         raise click.UsageError("--tls-cert and --tls-key belong together")
     tls = Tls(tls_cert, tls_key) if tls_cert and tls_key else None
+    if tls:
+        tls.check()
     with (
         listen(host, port, remote=allow_remote, tls=tls) as sock,
         token(token_file, os.environ) as (shown, source),
@@ -80,13 +80,12 @@ def _stdio(choice: Choice, timeout: float, dispatch: bool) -> None:
     wire = stdio.claim()  # before anything else is imported that might print
     if os.isatty(wire.input):
         click.echo("this speaks JSON-RPC with an agent's client on stdin and stdout; Ctrl-C ends it", err=True)
-    with _service(choice, timeout, dispatch) as service:
-        server = _sdk()
+    service, server = _service(choice, timeout, dispatch), _sdk()
 
-        async def serve() -> None:
-            await stdio.serve(server.SecretaryServer(service), wire)
+    async def serve() -> None:
+        await stdio.serve(server.SecretaryServer(service), wire)
 
-        asyncio.run(serve())
+    asyncio.run(serve())
 
 
 def _http(
@@ -98,37 +97,28 @@ def _http(
     names: tuple[str, ...],
     tls: Tls | None,
 ) -> None:
-    from resource_secretary.serving import http
+    from resource_secretary.serving import http, stdio
 
-    with _service(choice, timeout, dispatch) as service:
-        server = _sdk()
+    stdio.divert()
+    service, server = _service(choice, timeout, dispatch), _sdk()
 
-        async def serve() -> None:
-            await http.serve(server.SecretaryServer(service), sock, token, names, tls)
+    async def serve() -> None:
+        await http.serve(server.SecretaryServer(service), sock, token, names, tls)
 
-        asyncio.run(serve())
+    asyncio.run(serve())
 
 
-@contextmanager
-def _service(choice: Choice, timeout: float, dispatch: bool) -> Iterator[Service]:
-    """What is served; detection begins now, beside the import of the SDK, which takes longer."""
+def _service(choice: Choice, timeout: float, dispatch: bool) -> Service:
     from resource_secretary.serving.service import Service
 
     secretary = choice.secretary(dispatch=dispatch)
     if choice.only or choice.skip:
         _ = secretary.catalog  # a name that there is not is told at once
-    service = Service(secretary, timeout)
-    stop = threading.Event()
-    detecting = threading.Thread(target=service.warm_up, args=(stop,), daemon=True)
-    detecting.start()
-    try:
-        yield service
-    finally:
-        stop.set()
-        detecting.join(0.5)
+    return Service(secretary, timeout)
 
 
 def _sdk() -> ModuleType:
+    gc.disable()  # its many classes stay: looking through them again and again doubles the time to begin and to end
     try:
         from resource_secretary.serving import server
     except ImportError as error:
@@ -137,5 +127,8 @@ def _sdk() -> ModuleType:
         raise SecretaryError(
             f"serve needs the Python package {error.name}: pip install 'resource-secretary[mcp]'"
         ) from None
+    finally:
+        gc.freeze()
+        gc.enable()
     server.quiet()
     return server

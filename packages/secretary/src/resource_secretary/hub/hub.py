@@ -129,20 +129,28 @@ async def _ask_one(worker: Worker, request: Resource, timeout: float, gate: asyn
         start = time.monotonic()
         asked = asyncio.create_task(_answer(worker, request, timeout))
         done, _ = await asyncio.wait((asked,), timeout=timeout + _LATER)
-        taken = time.monotonic() - start
+        # Simulated time passes at once, and is the same in every process.
+        latency: float | None = getattr(worker, "latency", None) if getattr(worker, "simulated", False) else None
+        taken = time.monotonic() - start if latency is None else min(latency, timeout)
         if not done:
             asked.cancel()
-            return Rejected(worker.name, "slow", f"no answer in {timeout:g} s", taken)
+            return _slow(worker, timeout)
         try:
             return Candidate(worker.name, asked.result(), taken)
         except WorkerFailed as error:
             return Rejected(worker.name, error.kind, printable(error.reason)[:_LONGEST], taken)
         except TimeoutError:
-            return Rejected(worker.name, "slow", f"no answer in {timeout:g} s", taken)
+            return _slow(worker, timeout)
         except asyncio.CancelledError:
             return Rejected(worker.name, "unreachable", "it was cancelled", taken)
         except Exception as error:  # noqa: BLE001 - one worker spoils nothing but its own reply
-            return Rejected(worker.name, "unreachable", printable(first_line(error)), taken)
+            reason = str(error) if isinstance(error, SecretaryError) else first_line(error)
+            reason = printable(reason.removeprefix(f"{worker.name}: "))[:_LONGEST]
+            return Rejected(worker.name, "unreachable", reason, taken)
+
+
+def _slow(worker: Worker, timeout: float) -> Rejected:
+    return Rejected(worker.name, "slow", f"no answer in {timeout:g} s", timeout)
 
 
 async def _answer(worker: Worker, request: Resource, timeout: float) -> Answer:

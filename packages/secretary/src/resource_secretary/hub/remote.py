@@ -58,7 +58,7 @@ class HttpWorker:
         headers = {"Accept-Encoding": "identity"}  # so that what comes over the wire is all that there is
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        guard = _Guard()
+        guard = Guard()
         client = httpx2.AsyncClient(
             headers=headers,
             timeout=httpx2.Timeout(timeout),
@@ -67,14 +67,15 @@ class HttpWorker:
             event_hooks={"response": [guard.look]},
         )
         async with client:
-            return await _talk(streamable_http_client(self.url, http_client=client), request, timeout, guard)
+            return await talk(streamable_http_client(self.url, http_client=client), request, timeout, guard)
 
 
-class _Guard:
-    """Looks at what a worker sends; `problem` is what was wrong with it."""
+class Guard:
+    """Looks at what a worker sends. problem: what is wrong with it; said: the first line of a command's stderr."""
 
     def __init__(self) -> None:
         self.problem: WorkerFailed | None = None
+        self.said = ""
         self.left = LARGEST
 
     async def look(self, response: httpx2.Response) -> None:
@@ -98,7 +99,7 @@ class _Guard:
         return self.problem
 
 
-def _counted(guard: _Guard, stream: Any) -> httpx2.AsyncByteStream:
+def _counted(guard: Guard, stream: Any) -> httpx2.AsyncByteStream:
     import httpx2
 
     class Counted(httpx2.AsyncByteStream):
@@ -121,7 +122,7 @@ def _certificates() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-async def _talk(transport: AbstractAsyncContextManager[Any], request: str, timeout: float, guard: _Guard) -> Answer:
+async def talk(transport: AbstractAsyncContextManager[Any], request: str, timeout: float, guard: Guard) -> Answer:
     """Put the question and read the answer. Raises WorkerFailed, TimeoutError."""
     from mcp import types
     from mcp.client import Client
@@ -139,13 +140,14 @@ async def _talk(transport: AbstractAsyncContextManager[Any], request: str, timeo
             raise
     except Exception as error:  # noqa: BLE001 - of the SDK, of HTTP, of TLS: all the same for the hub
         if result is None:
-            raise (guard.problem or _failure(error)) from None
+            raise (guard.problem or _failure(error, guard.said)) from None
     return read_answer(result)
 
 
-def _failure(error: BaseException) -> WorkerFailed:
+def _failure(error: BaseException, said: str) -> WorkerFailed:
     """What the SDK's error means: it comes in groups, from the tasks of a session."""
     from mcp import MCPError
+    from mcp.types import CONNECTION_CLOSED
     from pydantic import ValidationError
 
     while isinstance(error, BaseExceptionGroup):
@@ -154,6 +156,8 @@ def _failure(error: BaseException) -> WorkerFailed:
         return error
     if isinstance(error, ValidationError):
         return WorkerFailed("malformed", f"it does not keep to the protocol: {first_line(error)}")
+    if isinstance(error, MCPError) and error.error.code == CONNECTION_CLOSED:
+        return WorkerFailed("unreachable", ": ".join(part for part in (str(error.error.message), said) if part))
     if isinstance(error, MCPError):
         return WorkerFailed("refused", str(error.error.message))
     return WorkerFailed("unreachable", str(error) or type(error).__name__)

@@ -11,21 +11,34 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from resource_secretary.errors import SecretaryError
+from resource_secretary.hub.command import CommandWorker
 from resource_secretary.hub.remote import HttpWorker
+from resource_secretary.hub.worker import Worker
+from resource_secretary.serving.token import VARIABLE as TOKEN
 
-TOKEN = "RESOURCE_SECRETARY_TOKEN"  # noqa: S105 - the name of a variable
-_LONGEST_TOKEN = 4096
+_COMMAND = "stdio:"
+_LONGEST_TOKEN = 4096  # characters
 
 
 class WorkerError(SecretaryError):
     """A worker can't be asked so: its address, or the file of its token."""
 
 
-def worker(url: str, *, token: str = "", name: str = "", allow_http: bool = False) -> HttpWorker:
-    """A worker by its address. Raises WorkerError for what is no http(s) address, or would show the token to others.
+def worker(url: str, *, token: str = "", name: str = "", allow_http: bool = False) -> Worker:
+    """A worker by its address: `https://...`, `http://...`, or `stdio:COMMAND`, such as `stdio:ssh HOST COMMAND`.
 
-    http goes to this host only, unless `allow_http`: what is sent is neither secret nor safe from change.
+    http goes to this host only, unless `allow_http`: what is sent is neither secret nor safe from change. A command is
+    split into words as a shell does it, and run without one.
+    Raises WorkerError for what is no address, or would show the token to others.
     """
+    if url.startswith(_COMMAND):
+        try:
+            argv = tuple(shlex.split(url.removeprefix(_COMMAND)))
+        except ValueError as error:
+            raise WorkerError(f"{url!r:.200} is no command: {error}") from None
+        if not argv or "\0" in url:
+            raise WorkerError(f"{url!r:.200} is no command such as `stdio:ssh HOST resource-secretary serve`")
+        return CommandWorker(name or url, argv)
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -42,12 +55,12 @@ def worker(url: str, *, token: str = "", name: str = "", allow_http: bool = Fals
     return HttpWorker(name or url, url, token, local)
 
 
-def read_workers(text: str, source: str, *, token: str = "", allow_http: bool = False) -> list[HttpWorker]:
-    """The workers of a file: a line each, `URL [name=NAME] [token-file=FILE]`; `#` starts a comment.
+def read_workers(text: str, source: str, *, token: str = "", allow_http: bool = False) -> list[Worker]:
+    """The workers of a file: a line each, `URL [name=NAME] [token-file=FILE]`, words as in a shell, `#` for comments.
 
     token: for the lines that name no file. Raises WorkerError with the line.
     """
-    found = []
+    found: list[Worker] = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
             words = shlex.split(line, comments=True)
@@ -81,7 +94,7 @@ def token_from(environ: Mapping[str, str]) -> str:
     return _checked(environ[TOKEN], TOKEN) if environ.get(TOKEN) else ""
 
 
-def unique(workers: Sequence[HttpWorker]) -> list[HttpWorker]:
+def unique(workers: Sequence[Worker]) -> list[Worker]:
     """The workers. Raises WorkerError where two have one name: the result would not say which was chosen."""
     seen: set[str] = set()
     for one in workers:

@@ -23,7 +23,7 @@ from resource_secretary.serving.stdio import LARGEST_REQUEST
 
 if TYPE_CHECKING:
     import uvicorn
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from resource_secretary.serving.server import SecretaryServer
 
@@ -40,6 +40,16 @@ class Tls:
 
     certificate: str
     key: str
+
+    def check(self) -> None:
+        """Raise SecretaryError where they can't be used."""
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                self.certificate, self.key, password=lambda: ""
+            )
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            why = getattr(error, "strerror", None) or error
+            raise SecretaryError(f"can't use the certificate {self.certificate} and its key: {why}") from None
 
 
 def address(text: str) -> tuple[str, int]:
@@ -111,16 +121,13 @@ async def serve(
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as error:
-        raise SecretaryError(f"can't use the certificate and its key: {error.strerror or error}") from None
     listener = _listener(config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, listener.handle_exit, number, None)
+    server.begin()
     await listener.serve(sockets=[sock])
-    server.workers.stop()
+    server.close()
 
 
 def allowed(sock: socket.socket, names: Sequence[str]) -> list[str]:
@@ -148,7 +155,7 @@ class Guard:
         kind, _, shown = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
         known = hmac.compare_digest(shown.strip(), self._token)
         if scope["type"] == "http" and kind.lower() == b"bearer" and known:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _closing(send))
             return
         error = b', error="invalid_token"' if given else b""
         body = b'{"error": "a bearer token is wanted: Authorization: Bearer TOKEN"}\n'
@@ -160,6 +167,17 @@ class Guard:
         ]
         await send({"type": "http.response.start", "status": 401, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _closing(send: Send) -> Send:
+    """Ends the connection of a request that was too large: its client would go on sending, and nobody reads."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 413:
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    return sending
 
 
 def _listener(config: uvicorn.Config) -> uvicorn.Server:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections import deque
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import mcp_types as types
@@ -27,6 +28,7 @@ _INSTRUCTIONS = (
     "A null is unknown, not zero. A tool that fails says what the asked command said."
 )
 _NOT_FOUND = -32002  # of resources, until the specification of 2026
+_SOON = 0.25  # seconds
 _MOST_SESSIONS = 64  # that are told of changes
 
 Context = Any  # ServerRequestContext: its type parameters are the SDK's own matter
@@ -35,7 +37,7 @@ Context = Any  # ServerRequestContext: its type parameters are the SDK's own mat
 class SecretaryServer(Server[dict[str, Any]]):
     """The tools and resources of a Service. Made in a running event loop.
 
-    `initialize` is answered at once; what is here is detected beside it. The first `tools/list` waits for that, two
+    `initialize` is answered at once; what is here is detected after it. The first `tools/list` waits for that, two
     seconds at most, instead of giving a short list that a notification would complete: many clients list once and
     ignore `list_changed`. It is sent where the tools are others later.
     """
@@ -56,10 +58,19 @@ class SecretaryServer(Server[dict[str, Any]]):
         )
         self.service, self.workers = service, Workers()
         self._sessions: deque[ServerSession] = deque(maxlen=_MOST_SESSIONS)
-        self._telling: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.add_notification_handler("notifications/initialized", types.NotificationParams, self._initialized)
         loop = asyncio.get_running_loop()
-        service.changed = lambda: loop.call_soon_threadsafe(self._tell_later)
+        service.changed = lambda: loop.call_soon_threadsafe(self._do, self._tell)
+
+    def begin(self) -> None:
+        """Detect what is here soon: after the first answer, which would wait for the interpreter's lock otherwise."""
+        asyncio.get_running_loop().call_later(_SOON, self._do, self._warm_up)
+
+    def close(self) -> None:
+        """Have all commands end, and wait a little for that."""
+        self.service.ending.set()
+        self.workers.stop()
 
     def create_initialization_options(
         self,
@@ -120,10 +131,13 @@ class SecretaryServer(Server[dict[str, Any]]):
     async def _initialized(self, ctx: Context, params: types.NotificationParams) -> None:
         self._sessions.append(ctx.session)
 
-    def _tell_later(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._tell())
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+    async def _warm_up(self) -> None:
+        await self.workers.run(lambda stop: self.service.warm_up())
+
+    def _do(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.get_running_loop().create_task(work())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _tell(self) -> None:
         """Tell all clients that tools and resources are others now. One that has gone is told in vain."""

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +16,7 @@ from resources.errors import ResourcesError
 
 from resource_secretary.errors import InactiveProvider, SecretaryError
 from resource_secretary.manifest import ToolResult
-from resource_secretary.paging import cut
+from resource_secretary.paging import Pages, cut
 from resource_secretary.serving.names import hints, published, terse, tool_name
 from resource_secretary.serving.own import Own, listed
 from resource_secretary.sidebyside import first_line
@@ -50,41 +50,49 @@ class Service:
 
     def __init__(self, secretary: Secretary, timeout: float, *, probing: float = DEADLINE) -> None:
         self.secretary, self.timeout, self._probing = secretary, timeout, probing
+        self.pages = secretary.pages or Pages()
+        self.secretary.pages = self.pages
         self.changed: Callable[[], object] | None = None
+        self.ending = threading.Event()  # set where nobody wants to know any more
         self._lock = threading.Lock()
         self._seen: Manifest | None = None
         self._until = 0.0
         self._validators: dict[str, Any] = {}
 
-    def manifest(self, stop: threading.Event | None = None) -> Manifest:
+    def manifest(self) -> Manifest:
         """What is here: detected once for all that ask at the same time, and anew after `FRESH` seconds."""
         with self._lock:
             if self._seen is not None and time.monotonic() < self._until:
                 return self._seen
-            before, self._seen = self._seen, self._within(stop).detect(timeout=self._probing)
+            before, self._seen = self._seen, self._within(self.ending).detect(timeout=self._probing)
             self._until = time.monotonic() + FRESH
             seen = self._seen
         if before is not None and self.changed is not None and _names(before) != _names(seen):
             self.changed()
         return seen
 
-    def warm_up(self, stop: threading.Event) -> None:
+    def warm_up(self) -> None:
         """Detect, and import what checks results, before anybody asks."""
         try:
-            self.manifest(stop)
+            self.manifest()
             import jsonschema  # noqa: F401
         except Exception as error:  # noqa: BLE001 - whoever asks gets the same error, as an answer
             click.echo(f"resource-secretary: {first_line(error)}", err=True)
 
     def tools(self) -> list[dict[str, Any]]:
-        """The tools as the protocol lists them: the secretary's own, then those of the active providers."""
+        """The tools as the protocol lists them: the secretary's own, then those of the active providers.
+
+        Schemas of results are left out where there is no room for them; `read` of a provider has them.
+        """
         found = [("secretary", tool, tool.name) for tool in self._own]
         for entry in self.manifest().active:
             found += [(entry.known.name, tool, tool_name(entry.known.name, tool.name)) for tool in entry.tools]
         made = [_listing(*one) for one in found]
-        if _size(made) > LARGEST:  # many clients read the first page only, so as much as can be is put on it
-            for one in made:
-                one["outputSchema"] = terse(one["outputSchema"])
+        # Many clients read the first page only: rather all tools on it, and what they give described less.
+        if _size(made) > LARGEST:
+            made = [{**one, "outputSchema": terse(one["outputSchema"])} for one in made]
+        if _size(made) > LARGEST:
+            made = [{key: value for key, value in one.items() if key != "outputSchema"} for one in made]
         return made
 
     def has(self, name: str) -> bool:
@@ -165,12 +173,19 @@ class Service:
         secretary = self._within(stop)
         given = tool.read(arguments)
         own = Own(secretary, self.timeout, self.manifest, tool_name)
-        result, notice = tool.result(given, getattr(own, tool.name)(**tool.method_arguments(given)))
-        return ToolResult(tool.name, result, secretary.system.now(), secretary.system.where(), notice)
+        now, where = secretary.system.now(), secretary.system.where()
+        kept = self.pages.find(given["cursor"]) if tool.paged else None
+        if kept is not None:
+            now, where, value = kept.observed_at, kept.observed_on, kept
+        else:
+            value = getattr(own, tool.name)(**tool.method_arguments(given))
+        result, notice = tool.result(given, value, None if kept else partial(self._keep, now, where))
+        return ToolResult(tool.name, result, now, where, notice)
 
-    def _within(self, stop: threading.Event | None) -> Secretary:
-        if stop is None:
-            return self.secretary
+    def _keep(self, now: str, where: str, items: Sequence[Any]) -> str:
+        return self.pages.keep(items, now, where)
+
+    def _within(self, stop: threading.Event) -> Secretary:
         other = copy.copy(self.secretary)
         other.system = other.system.until(stop)
         return other

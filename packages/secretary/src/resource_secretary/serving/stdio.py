@@ -44,13 +44,19 @@ class Wire:
 def claim() -> Wire:
     """Take stdin and stdout for the protocol, at once and for good.
 
-    Descriptor 1 becomes stderr's and 0 /dev/null, so that whatever a provider, a library in C or a child prints does
-    not get between the messages, and nobody reads them. Raises SecretaryError where they are closed.
+    Descriptor 1 becomes stderr's and 0 /dev/null, so that what a provider, a library in C or a child prints does not
+    get between the messages, and nobody else reads them. Raises SecretaryError where they are closed.
     """
     try:
         wire = Wire(fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3), fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3))
     except OSError:
         raise SecretaryError("stdin or stdout is closed: a client talks to this command through them") from None
+    divert()
+    return wire
+
+
+def divert() -> None:
+    """What is printed goes to stderr, and nobody reads stdin."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     try:
@@ -59,7 +65,6 @@ def claim() -> Wire:
         os.dup2(nothing, 1)
     if nothing > 2:
         os.close(nothing)
-    return wire
 
 
 async def serve(server: SecretaryServer, wire: Wire) -> None:
@@ -78,9 +83,10 @@ async def serve(server: SecretaryServer, wire: Wire) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(transport.write, from_server, scope)
             transport.start(loop)
+            server.begin()
             with scope:
                 await server.run(from_client, to_client, server.create_initialization_options())
-            server.workers.stop()
+            server.close()
             transport.answers.close()
             group.cancel_scope.deadline = anyio.current_time() + _FLUSH
     finally:
@@ -222,7 +228,14 @@ def _message(line: bytes | None) -> Any:
     """The message of a line, or the error that answers it."""
     import json
 
-    from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
+    from mcp_types import (
+        INVALID_REQUEST,
+        PARSE_ERROR,
+        ErrorData,
+        JSONRPCError,
+        JSONRPCNotification,
+        jsonrpc_message_adapter,
+    )
 
     def refusal(code: int, text: str) -> JSONRPCError:
         return JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=code, message=text))
@@ -230,9 +243,12 @@ def _message(line: bytes | None) -> Any:
     if line is None:
         return refusal(INVALID_REQUEST, f"a message has at most {LARGEST_REQUEST} bytes")
     try:
-        return jsonrpc_message_adapter.validate_json(line, by_name=False)
+        message = jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValueError:
-        pass
+        message = None
+    # A request whose id is null or a list would pass for a notification.
+    if message is not None and not (isinstance(message, JSONRPCNotification) and "id" in json.loads(line)):
+        return message
     try:
         document = json.loads(line)
     except (ValueError, RecursionError):

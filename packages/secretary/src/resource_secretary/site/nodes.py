@@ -58,6 +58,8 @@ def _gpus(counts: Counter[int]) -> Fact | str:
     found = _alike(with_some, "gpus")
     if isinstance(found, str):
         return found
+    if with_some.total() == counts.total():
+        return found
     return Fact(found.value, f"on each of the {with_some.total()} nodes (of {counts.total()}) that have any")
 
 

@@ -24,6 +24,8 @@ def queue_facts(provider: BaseProvider) -> Known:
         why = f"{provider.name} has no tool that lists queues"
         return {"default_queue": why, "queues": why}
     rows = [row for row in tool() if _name(row)]
+    if not rows:
+        return dict.fromkeys(("default_queue", "queues"), f"{provider.name} has no queue with a name")
     taking = [row for row in rows if _takes_jobs(row)]
     default = [_name(row) for row in rows if getattr(row, "default", None) is True]
     if len(default) == 1:
@@ -73,7 +75,9 @@ def _name(row: Any) -> str:
 def _takes_jobs(row: Any) -> bool:
     enabled = getattr(row, "enabled", None)
     state = str(getattr(row, "state", "")).lower()
-    return enabled is not False and not any(state.startswith(word) for word in _CLOSED)
+    return (
+        enabled is not False and not getattr(row, "unread", "") and not any(state.startswith(word) for word in _CLOSED)
+    )
 
 
 def _limits(row: Any) -> str:

@@ -36,13 +36,13 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Transports:
-    """networks: what messages can go over: ofi, ucx, verbs, psm2, tcp, shared-memory and so on.
+    """networks: what messages can go over: ofi, ucx, verbs, psm2, tcp, shared-memory and so on; None where unknown.
 
     cuda, rocm: whether buffers in GPU memory can be handed to MPI; None where it does not tell, and gpu_reason says
     why, or from what it is known.
     """
 
-    networks: tuple[str, ...]
+    networks: tuple[str, ...] | None
     cuda: bool | None
     rocm: bool | None
     gpu_reason: str
@@ -50,7 +50,8 @@ class Transports:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How programs are started with it. commands: with TASKS and PROGRAM to be filled in, the best first.
+    """How programs are started with it. commands: with TASKS and PROGRAM to be filled in, its own first. One of a
+    manager works where that was built with the interface: `srun --mpi=list` tells.
 
     launcher: the path of its own command, None where a manager starts everything. mpirun_is_its: as in the metadata.
     managers: managers that its own command knows how to start within; None where it does not tell. pmi: the interfaces

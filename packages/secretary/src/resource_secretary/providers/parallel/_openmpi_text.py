@@ -90,6 +90,14 @@ class OmpiInfo:
         return tuple(sorted(found))
 
 
+def read_version(text: str) -> str:
+    """The version of `ompi_info --version`. Raises OutputError."""
+    found = re.match(r"\s*Open MPI v?([0-9][\w.+-]*)\s*$", text.partition("\n")[0])
+    if not found:
+        raise OutputError("ompi_info --version", "", f"Open MPI vVERSION expected, it says: {printable(text[:2000])}")
+    return found[1]
+
+
 def read_ompi_info(text: str) -> OmpiInfo:
     """What an Open MPI says of itself. Raises OutputError, with what it said, where the version is missing."""
     fields: dict[str, str] = {}

@@ -6,6 +6,7 @@ It is asked through `mpiexec.hydra` of its own folder: its `mpirun` is a script 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from resource_secretary.providers import Absent, Active, BaseProvider, Unreachable, secretary_tool
@@ -17,8 +18,11 @@ _FOLDERS = ("bin", "intel64/bin")  # oneAPI, and Parallel Studio until 2020
 _MARKS = ("impi_info", "impi_cpuinfo")  # of 2019 and later
 # Developer Reference for Linux, "Hydra Environment Variables", I_MPI_HYDRA_BOOTSTRAP.
 _MANAGERS = ("fork", "gridengine", "loadleveler", "lsf", "pbs", "pdsh", "slurm", "ssh")
-_PROVIDERS = ("opt/mpi/libfabric/lib/prov", "libfabric/lib/prov", "intel64/libfabric/lib/prov")
-_NAMES = {"psmx2": "psm2", "psm3": "psm3", "mlx": "ucx", "ucx": "ucx", "efa": "efa", "tcp": "tcp", "sockets": "tcp"}
+# Where its libfabric keeps a library for each network: oneAPI, Parallel Studio, and the packages of PyPI and conda.
+_PROVIDERS = ("opt/mpi/libfabric/lib/prov", "libfabric/lib/prov", "intel64/libfabric/lib/prov", "lib/libfabric", "lib")
+_PROVIDER = re.compile(r"lib([a-z0-9]+)(?:-[0-9.]+)?-fi\.so")
+_NAMES = {"psmx2": "psm2", "mlx": "ucx", "sockets": "tcp", "shm": "shared-memory"}
+_HELPERS = {"rxm", "rxd", "mrail", "hook"}  # providers that work on top of another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,12 @@ class IntelMpiProvider(BaseProvider):
     def transports(self) -> Transports:
         """Which networks its libfabric has providers for. GPU support depends on variables of the job."""
         root = _root(self._folder() or "/")
-        found = {"shared-memory"}
-        for place in _PROVIDERS:
-            for file in self.system.entries(f"{root}/{place}"):
-                name, fi, _ = file.removeprefix("lib").partition("-fi.so")
-                if fi and name:
-                    found.add(_NAMES.get(name, name))
-        if len(found) > 1:
-            found.add("ofi")
+        files = (file for place in _PROVIDERS for file in self.system.entries(f"{root}/{place}"))
+        names = {match[1] for file in files if (match := _PROVIDER.fullmatch(file))} - _HELPERS
         reason = "decided at run time by I_MPI_OFFLOAD (Developer Reference, GPU Support)"
+        if not names:
+            return Transports(None, None, None, f"no libfabric of its own was seen below {root}; GPUs: {reason}")
+        found = {_NAMES.get(name, name) for name in names} | {"ofi", "shared-memory"}
         return Transports(tuple(sorted(found)), None, None, reason)
 
     @secretary_tool

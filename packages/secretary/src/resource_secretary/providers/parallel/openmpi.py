@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resource_secretary.providers import Absent, Active, BaseProvider, Unreachable, secretary_tool
-from resource_secretary.providers._paths import folder_of
+from resource_secretary.providers._paths import folder_of, real
 from resource_secretary.providers.parallel._mpi import (
     Build,
     Launch,
@@ -13,9 +13,9 @@ from resource_secretary.providers.parallel._mpi import (
     launcher_in,
     mpirun_is,
 )
-from resource_secretary.providers.parallel._openmpi_text import OmpiInfo, read_cuda, read_ompi_info
+from resource_secretary.providers.parallel._openmpi_text import OmpiInfo, read_cuda, read_ompi_info, read_version
+from resource_secretary.providers.parallel._spectrum import SPECTRUM, has_own_library
 
-_SPECTRUM = "IBM Spectrum MPI"
 # Debian's alternatives give each implementation's mpirun a name of its own; orterun is Open MPI's until 4.
 _LAUNCHERS = ("mpirun.openmpi", "orterun", "mpirun", "mpiexec")
 
@@ -31,14 +31,15 @@ class OpenMpiProvider(BaseProvider):
         path = self.system.which("ompi_info")
         if path is None:
             return Absent("the command ompi_info on PATH")
-        answer = self.system.run("ompi_info", "--parsable")
+        if has_own_library(self.system, folder_of(folder_of(real(self.system, path)))):
+            return Absent(f"an ompi_info of Open MPI: {path} is of {SPECTRUM}")
+        # All else that it tells takes it a quarter of a second, in which it tries the networks.
+        answer = self.system.run("ompi_info", "--version")
         if not answer.ok:
             return answer.unreachable()
-        info = read_ompi_info(answer.stdout)
-        if _SPECTRUM in info.package:
-            return Absent(f"an ompi_info of Open MPI: {path} is of {_SPECTRUM}")
+        version = read_version(answer.stdout)
         folder, launcher = self._launcher()
-        return Active(Mpi(info.version, folder, launcher, mpirun_is(self.system, launcher, folder)))
+        return Active(Mpi(version, folder, launcher, mpirun_is(self.system, launcher, folder)))
 
     @secretary_tool
     def build(self) -> Build:
@@ -58,8 +59,8 @@ class OpenMpiProvider(BaseProvider):
             )
         # Until 4.x only UCX knows of ROCm.
         cuda = read_cuda(self.system.run("ompi_info", "--parsable", "--all").text())
-        said = "opal_built_with_cuda_support does not say" if cuda is None else "opal_built_with_cuda_support"
-        return Transports(info.networks, cuda, None, f"CUDA: {said}; ROCm: this version does not tell")
+        said = "it does not tell" if cuda is None else "opal_built_with_cuda_support"
+        return Transports(info.networks, cuda, None, f"CUDA: {said}; ROCm: before 5.0 it does not tell")
 
     @secretary_tool
     def launch(self) -> Launch:

@@ -7,10 +7,9 @@ from resource_secretary.providers import Absent, Active, BaseProvider, Unreachab
 from resource_secretary.providers._paths import folder_of, real
 from resource_secretary.providers.parallel._mpi import Build, Launch, Mpi, Transports, mpirun_is
 from resource_secretary.providers.parallel._openmpi_text import OmpiInfo, read_ompi_info
+from resource_secretary.providers.parallel._spectrum import SPECTRUM, has_own_library
 
-_PACKAGE = "IBM Spectrum MPI"
 _ROOTS = ("/opt/ibm/spectrum_mpi",)  # IBM Spectrum MPI 10.4 User's Guide, "Installing"
-_LIBRARIES = ("libmpi_ibm.so", "libmpi_ibm.so.3", "libmpi_ibm.so.2", "libmpi_ibm.so.1")
 
 
 class SpectrumMpiProvider(BaseProvider):
@@ -31,8 +30,8 @@ class SpectrumMpiProvider(BaseProvider):
         if not answer.ok:
             return answer.unreachable()
         info = read_ompi_info(answer.stdout)
-        if _PACKAGE not in info.package:
-            return Absent(f"an ompi_info of {_PACKAGE}: {command} says it is of {info.package}")
+        if SPECTRUM not in info.package:
+            return Absent(f"an ompi_info of {SPECTRUM}: {command} says it is of {info.package}")
         launcher = self.system.which(f"{root}/bin/mpirun")
         return Active(Mpi(info.version, f"{root}/bin", launcher, mpirun_is(self.system, launcher, f"{root}/bin")))
 
@@ -70,7 +69,7 @@ class SpectrumMpiProvider(BaseProvider):
             found = self.system.which(name)
             folders.append(folder_of(folder_of(real(self.system, found))) if found else "")
         for folder in (*folders, *_ROOTS):
-            if folder.startswith("/") and any(self.system.exists(f"{folder}/lib/{name}") for name in _LIBRARIES):
+            if folder.startswith("/") and has_own_library(self.system, folder):
                 return folder.rstrip("/")
         return None
 
@@ -81,5 +80,5 @@ class SpectrumMpiProvider(BaseProvider):
         root = self._root()
         command = self._ompi_info(root) if root else None
         if command is None:
-            raise OutputError(_PACKAGE, "", "its ompi_info is gone")
+            raise OutputError(SPECTRUM, "", "its ompi_info is gone")
         return read_ompi_info(self.system.run(command, "--parsable").text())

@@ -7,6 +7,7 @@ what a site has ("How to use the spider tool").
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -17,9 +18,12 @@ from resource_secretary.errors import OutputError
 from resource_secretary.providers.software._common import fields_of, optional, read_json, text_of, unreadable
 
 _MARKS = re.compile(r"^(?P<name>[^\s()]+?)(?:\((?P<marks>[^()]*)\))?$")
+_NOTHING = re.compile(r"No module(s|\(s\))?\b.*\bfound|Use \"module (spider|keyword)")
+_ERROR = re.compile(r"(\S+\(\d+\):)?ERROR:|Lmod has detected the following error")
 _PLAIN = re.compile(r"[\x21-\x7e]+")
-_LUA = re.compile(r"^([a-z_]+)\((.*)\)$")
-_LUA_STRING = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([0-9.]+|true|false|nil))\s*(?:,|$)')
+# Lmod writes setenv("CC","gcc"), and since 8.7 setenv{"CC","gcc"} with named entries after: delim=":".
+_LUA = re.compile(r"^([a-z_]+)(?:\((.*)\)|\{(.*)\})$")
+_LUA_STRING = re.compile(r'\s*([a-z]+=)?(?:"((?:[^"\\]|\\.)*)"|([0-9.]+|true|false|nil))\s*(?:,|$)')
 _TCL_WORD = re.compile(r'\{((?:[^{}\\]|\\.)*)\}|"((?:[^"\\]|\\.)*)"|(\S+)')
 _TCL_LINE = re.compile(r"^([a-z][a-z-]*)[ \t]+(\S.*)$")
 _TEXTS = ("whatis", "module-whatis")
@@ -104,8 +108,8 @@ def _of_json(key: str, record: Any) -> Version | None:
     try:
         fields = fields_of(record)
         name = text_of(fields, "name")
-        if fields.get("type", "modulefile") != "modulefile":
-            return None  # alias, directory, symbolic version: told with what they stand for
+        if fields.get("type") in ("alias", "directory", "version"):
+            return None  # told with what they stand for
         symbols = fields.get("symbols", [])
         default = isinstance(symbols, list) and "default" in symbols
         return Version(name, split_name(name)[1], default, optional(fields, "pathname"))
@@ -121,7 +125,7 @@ def read_terse_avail(text: str) -> list[Version]:
     found = []
     for line in text.splitlines():
         entry = line.strip()
-        if not entry or entry.endswith((":", "/")):
+        if not entry or entry.endswith((":", "/")) or _NOTHING.match(entry):
             continue
         match = _MARKS.match(entry)
         if not match or not _PLAIN.fullmatch(entry):
@@ -224,11 +228,13 @@ def _lua(line: str) -> Effect | None:
     if not match:
         return None
     arguments, at = [], 0
-    while at < len(match[2]):
-        word = _LUA_STRING.match(match[2], at)
-        if not word or word.end() == at:
+    text = match[2] if match[2] is not None else match[3]
+    while at < len(text):
+        word = _LUA_STRING.match(text, at)
+        if not word:
             return None
-        arguments.append(re.sub(r"\\(.)", r"\1", word[1]) if word[1] is not None else word[2])
+        if word[1] is None:
+            arguments.append(re.sub(r"\\(.)", r"\1", word[2]) if word[2] is not None else word[3])
         at = word.end()
     action = match[1].replace("_", "-")
     if action in _TEXTS:
@@ -255,18 +261,18 @@ def _tcl(line: str) -> Effect | None:
 
 
 def error_in(stdout: str, stderr: str) -> str:
-    """The first line of an error message; "" where there is none.
+    """The error message in what was printed, to its first empty line; "" where there is none.
 
     A shell evaluates what modulecmd prints, so it exits 0 for a module that isn't there and prints `test 0 = 1;` or
     `false` for the shell to fail by.
     """
     lines = [line.strip() for line in stderr.splitlines()]
-    for line in lines:
-        if re.match(r"(\S+\(\d+\):)?ERROR:|Lmod has detected the following error", line):
-            return line
-    if any(line.strip().rstrip(";") in ("test 0 = 1", "false") for line in stdout.splitlines()):
-        return next((line for line in lines if line), "it failed without a message")
-    return ""
+    start = next((number for number, line in enumerate(lines) if _ERROR.match(line)), None)
+    if start is None:
+        if not any(line.strip().rstrip(";") in ("test 0 = 1", "false") for line in stdout.splitlines()):
+            return ""
+        start = next((number for number, line in enumerate(lines) if line), 0)
+    return " ".join(itertools.takewhile(bool, lines[start:])) or "it failed without a message"
 
 
 def refuse_errors(command: str, stdout: str, stderr: str) -> None:

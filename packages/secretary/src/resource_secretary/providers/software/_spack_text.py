@@ -20,7 +20,9 @@ _FLAGS = {"cflags", "cxxflags", "cppflags", "fflags", "ldflags", "ldlibs"}
 _LANGUAGES = {"c", "cxx", "fortran"}
 _HEAD = re.compile(r"^-- (?P<family>[^\s]+)(?: (?P<place>[^\s]+))? -{3,}$")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
-_COMPILER = re.compile(r"(?:\[(?P<mark>[e+^-])\]\s+)?(?P<name>[A-Za-z0-9._-]+)@=?(?P<version>[A-Za-z0-9._-]+)")
+_COMPILER = re.compile(
+    r"(?:(?:\[(?P<mark>[e+^])\]|(?<!\S)(?P<remote>-))\s+)?(?P<name>[A-Za-z0-9._-]+)@=?(?P<version>[A-Za-z0-9._-]+)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def read_compilers(text: str) -> list[SpackCompiler]:
     """
     found: list[SpackCompiler] = []
     head: re.Match[str] | None = None
-    origins = {"e": "external", "+": "installed", "^": "installed", "-": "remote"}
+    origins = {"e": "external", "+": "installed", "^": "installed"}
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if not line or line.startswith("==>"):
@@ -134,13 +136,13 @@ def read_compilers(text: str) -> list[SpackCompiler]:
             head = match
             continue
         entries = list(_COMPILER.finditer(line))
-        rest = _COMPILER.sub("", line).replace("-", "").strip()
+        rest = _COMPILER.sub("", line).strip()
         if head is None or not entries or rest:
             raise OutputError("spack compilers", f"line {number}", f"NAME@VERSION expected, not {line[:80]!r}")
         # os and target are joined by the last dash but one of x86_64-like names: targets have no dash.
         system, _, target = (head["place"] or "").rpartition("-")
         for one in entries:
-            origin = origins.get(one["mark"] or "")
+            origin = "remote" if one["remote"] else origins.get(one["mark"] or "")
             found.append(SpackCompiler(one["name"], one["version"], system or None, target or None, origin))
     return found
 

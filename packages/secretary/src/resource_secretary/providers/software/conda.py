@@ -201,7 +201,8 @@ class CondaProvider(BaseProvider):
         if not asked:
             active = self.system.environ.get("CONDA_PREFIX", "").rstrip("/")
             if active in known or known:
-                return active if active in known else known[0]
+                base = next((path for path in known if self._name(path) == "base"), known[0])
+                return active if active in known else base
         for path in known:
             if asked.rstrip("/") == path or asked == self._name(path):
                 return path

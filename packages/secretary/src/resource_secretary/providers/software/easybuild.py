@@ -34,7 +34,9 @@ _NAMED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class EasyBuild:
-    """version: None where there are installations and no `eb`. software: the folder of installations, where told."""
+    """version: None where there are installations and no `eb`. framework: of its framework, where it was asked.
+
+    software: the folder of installations, where told."""
 
     version: str | None
     framework: str | None
@@ -82,6 +84,7 @@ class EasyBuildProvider(BaseProvider):
     description = "EasyBuild: software that it has installed, with versions and toolchains, and its configuration."
     fresh_for = 3600.0
     variables = (
+        "EBVERSIONEASYBUILD",
         "EASYBUILD_INSTALLPATH",
         "EASYBUILD_INSTALLPATH_SOFTWARE",
         "EASYBUILD_PREFIX",
@@ -97,6 +100,10 @@ class EasyBuildProvider(BaseProvider):
                     "the command eb on PATH, and software installed below the folders that EASYBUILD_* and EBROOT* name"
                 )
             return Active(EasyBuild(None, None, software))
+        # The module of EasyBuild tells its version without starting Python, which may take longer than a probe has.
+        loaded = self.system.environ.get("EBVERSIONEASYBUILD", "")
+        if loaded:
+            return Active(EasyBuild(loaded, None, software))
         answer = self.system.run("eb", "--version")
         if not answer.ok:
             return answer.unreachable()
@@ -112,6 +119,8 @@ class EasyBuildProvider(BaseProvider):
         modules = f"{root.removesuffix('/software')}/modules/all"
         found = []
         for name in self.system.entries(root):
+            if name.startswith("."):
+                continue  # .locks
             known = {entry.removesuffix(".lua") for entry in self.system.entries(f"{modules}/{name}")}
             for folder in self.system.entries(f"{root}/{name}"):
                 if not folder.startswith(".") and self.system.exists(f"{root}/{name}/{folder}/easybuild"):

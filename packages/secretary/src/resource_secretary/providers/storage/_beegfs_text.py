@@ -1,4 +1,4 @@
-"""Read what BeeGFS tells: `beegfs-df` and `beegfs-ctl --getquota --csv` of 7, the JSON of `beegfs` of 8.
+"""Read what BeeGFS tells: /proc/fs/beegfs, `beegfs-df` and `beegfs-ctl --getquota --csv` of 7, the JSON of 8.
 
 The JSON of 8.3 is rows of tables between lines for people, later versions give one document with objects in it
 (ThinkParQ/beegfs, issue 121): both are read, by the names of their fields.
@@ -7,13 +7,15 @@ The JSON of 8.3 is rows of tables between lines for people, later versions give 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resource_secretary.providers.storage._quota import Quota, quota
 from resource_secretary.reading import Record, each, records, scaled, strange, whole
 from resource_secretary.run import printable
 
+_SERVER = re.compile(r"(\S+) \[ID: ([0-9]{1,9})\]")
 _SECTIONS = {"METADATA SERVERS:": "meta", "STORAGE TARGETS:": "storage"}
 _NODE_TYPES = {2: "meta", 3: "storage"}
 _UNLIMITED = ("unlimited", "∞", "-", "")
@@ -38,6 +40,31 @@ class BeegfsTarget:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BeegfsServer:
+    """A server as this client knows it. kind: mgmt, meta or storage. connections: open ones, such as
+    `RDMA: 1 (192.0.2.3:8003)`, None where there is none.
+    """
+
+    name: str
+    id: int | None
+    kind: str
+    connections: str | None
+
+
+def read_servers(text: str, kind: str) -> list[BeegfsServer]:
+    """The servers of /proc/fs/beegfs/CLIENT/KIND_nodes: a line `NAME [ID: N]`, below it one with the connections."""
+    found: list[BeegfsServer] = []
+    for line in text.splitlines():
+        head = _SERVER.fullmatch(line.strip())
+        name, _, rest = line.strip().partition(": ")
+        if head:
+            found.append(BeegfsServer(printable(head[1]), whole(head[2]), kind, None))
+        elif found and name == "Connections" and rest.strip() not in ("<none>", ""):
+            found[-1] = replace(found[-1], connections=printable(rest.strip().rstrip(";"))[:200])
+    return found
+
+
 def read_df(text: str) -> list[BeegfsTarget]:
     """The targets of `beegfs-df` of version 6 and 7. Raises OutputError where it lists none."""
     kind, found = "", []
@@ -49,7 +76,7 @@ def read_df(text: str) -> list[BeegfsTarget]:
         # TargetID, capacity pool, total, free, %, inodes, free ones, %; a percentage may be missing.
         amounts = [word for word in words[2:] if not word.endswith("%")]
         sizes = [scaled(word) for word in amounts[:2]] + [scaled(word, decimal=True) for word in amounts[2:4]]
-        if len(sizes) < 4 or None in sizes:
+        if len(sizes) < 4 or not (_adds_up(*sizes[:2]) and _adds_up(*sizes[2:])):
             found.append(BeegfsTarget(printable(words[0]), kind, problem=f"can't be read: {printable(line)[:100]}"))
             continue
         pool = printable(words[1].strip("[]")).lower()
@@ -87,7 +114,7 @@ def read_quota_csv(text: str, point: str, kind: str) -> list[Quota]:
 
 
 def read_quota_json(text: str, point: str) -> list[Quota]:
-    """The quotas of `beegfs quota list-usage --output=ndjson`; `space`, `inode`: used/limit. Raises OutputError."""
+    """The quotas of `beegfs quota list-usage --output=ndjson`: `space` and `inode` are used/limit."""
     found = [record for value in _values(text) for record in _rows(value, "space")]
     if not found:
         raise strange("beegfs quota list-usage", "lists no quota", text)
@@ -103,6 +130,10 @@ def read_quota_json(text: str, point: str) -> list[Quota]:
         return quota(point, record.text("type", default=""), record.text("name", default=""), pairs[0], pairs[1])
 
     return each(found, one, lambda reason: Quota(point, "", "", problem=reason))
+
+
+def _adds_up(total: int | None, free: int | None) -> bool:
+    return total is not None and free is not None and free <= total
 
 
 def _limit(cell: str) -> int | None:
@@ -147,11 +178,14 @@ def _target(record: Record) -> BeegfsTarget:
     if "target" in record.fields:
         own = record.part("target")
         kind = record.text("nodeType", default="")
+        total, free = record.number("totalSpaceBytes"), record.number("freeSpaceBytes")
+        if total is not None and free is not None and free > total:
+            raise record.error(f"of {total} bytes {free} can't be free")
         return BeegfsTarget(
             own.text("alias"),
             kind,
-            total=record.number("totalSpaceBytes"),
-            free=record.number("freeSpaceBytes"),
+            total=total,
+            free=free,
             files=record.number("totalInodes") or None,
             files_free=record.number("freeInodes") if record.number("totalInodes") else None,
             pool=record.text("capacityPool", default="").lower() or None,

@@ -33,6 +33,9 @@ def read_status(text: str) -> CephCluster:
     pgs, osds = record.part("pgmap"), record.part("osdmap")
     # Until Nautilus the map of the OSDs lies in another one of the same name.
     osds = osds.part("osdmap") if "osdmap" in osds.fields else osds
+    total, free = pgs.number("bytes_total"), pgs.number("bytes_avail")
+    if total is not None and free is not None and free > total:
+        raise pgs.error(f"of {total} bytes {free} can't be free")
     found = []
     for name in checks.fields:
         summary = checks.part(name).part("summary").text("message", default="")
@@ -40,8 +43,8 @@ def read_status(text: str) -> CephCluster:
     return CephCluster(
         status=health.text("status", "overall_status"),
         checks=tuple(found),
-        total=pgs.number("bytes_total"),
-        free=pgs.number("bytes_avail"),
+        total=total,
+        free=free,
         osds=osds.number("num_osds"),
         osds_up=osds.number("num_up_osds"),
         osds_in=osds.number("num_in_osds"),

@@ -116,6 +116,8 @@ def read_nodes(text: str) -> list[GpfsNode]:
 
     def one(record: Record) -> GpfsNode:
         quorum, up, total = (record.number(name) for name in ("quorum", "nodesUp", "totalNodes"))
+        if up is not None and total is not None and up > total:
+            raise record.error(f"of {total} nodes {up} can't be up")
         return GpfsNode(record.text("nodeName"), record.text("state"), quorum, up, total)
 
     return each(

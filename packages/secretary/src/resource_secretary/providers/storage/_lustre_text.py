@@ -68,7 +68,7 @@ def read_targets(text: str, point: str) -> list[LustreTarget]:
         if match:
             amounts = [whole(match[number], 1024) for number in (2, 3, 4)]
             index = whole(match[7])
-            if None in amounts or index is None:
+            if index is None or not _adds_up(amounts):
                 targets.append(_unread(point, line))
                 continue
             flags = f"{match[8]}{match[9]}"
@@ -83,6 +83,12 @@ def read_targets(text: str, point: str) -> list[LustreTarget]:
     if not any(target.kind for target in targets):
         raise strange("lfs df", "names no target", text)
     return targets
+
+
+def _adds_up(amounts: list[int | None]) -> bool:
+    """Whether what is used and what is free of a target are no more than all of it."""
+    total = amounts[0]
+    return total is not None and all(amount is not None and amount <= total for amount in amounts)
 
 
 def _unread(point: str, line: str) -> LustreTarget:

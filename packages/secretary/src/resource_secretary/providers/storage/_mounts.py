@@ -7,7 +7,7 @@ and backslashes in a name are written in octal, as in fstab(5).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from resource_secretary.reading import whole
@@ -64,36 +64,42 @@ def visible(mounts: list[Mount]) -> list[Mount]:
     A mount over another one has that one as its parent, and the same mount point.
     """
     by_id = {mount.id: mount for mount in mounts}
-    children: dict[int, list[Mount]] = {}
+    # The points of what is mounted on a mount. The root may be its own parent, and lies over nothing for that.
+    points: dict[int, set[str]] = {}
     for mount in mounts:
-        children.setdefault(mount.parent, []).append(mount)
+        if mount.parent != mount.id:
+            points.setdefault(mount.parent, set()).add(mount.point)
     known: dict[int, bool] = {}
 
     def hidden(mount: Mount) -> bool:
+        """Whether something lies over a folder above it, or above a mount that it is on."""
         chain: list[int] = []
         at: Mount | None = mount
-        found = False
-        while at is not None and at.id not in known and at.id not in chain:
-            chain.append(at.id)
-            beside = children.get(at.parent, ())
-            if any(other.id != at.id and other.point != at.point and inside(at.point, other.point) for other in beside):
-                found = True
+        over = False
+        while at is not None and not over and at.id not in chain:
+            if at.id in known:
+                over = known[at.id]
                 break
+            chain.append(at.id)
+            beside = points.get(at.parent, set())
+            over = any(folder in beside for folder in _above(at.point))
             at = by_id.get(at.parent)
-        else:
-            found = known.get(at.id, False) if at is not None else False
-        known.update(dict.fromkeys(chain, found))
-        return found
+        known.update(dict.fromkeys(chain, over))
+        return over
 
-    def covered(mount: Mount) -> bool:
-        return any(other.id != mount.id and other.point == mount.point for other in children.get(mount.id, ()))
-
-    return [mount for mount in mounts if not covered(mount) and not hidden(mount)]
+    return [mount for mount in mounts if mount.point not in points.get(mount.id, set()) and not hidden(mount)]
 
 
 def inside(path: str, folder: str) -> bool:
     """Whether a path is a folder or lies in it; both absolute, without `.` and `..`."""
     return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+
+
+def _above(path: str) -> Iterator[str]:
+    """The folders that an absolute path lies in."""
+    while path != "/":
+        path = path.rpartition("/")[0] or "/"
+        yield path
 
 
 def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from resource_secretary.errors import OutputError
 from resource_secretary.reading import Record, each, read_object
 
 
@@ -80,16 +81,27 @@ def read_smart(text: str, device: str) -> NvmeWear:
     return wear
 
 
+def read_error(text: str) -> str:
+    """The error in what nvme-cli prints where it fails, "" where there is none."""
+    try:
+        return read_object("nvme", text).text("error", default="")
+    except OutputError:
+        return ""
+
+
 def _use(record: Record, owner: Record) -> NvmeUse:
     name = record.get("DevicePath", "NameSpace", "Namespace")
     if not isinstance(name, str):
         raise record.error(f"NameSpace must be a text, not {name!r:.60}")
+    size, used = record.number("PhysicalSize"), record.number("UsedBytes")
+    if size is not None and used is not None and used > size:
+        raise record.error(f"of {size} bytes {used} can't be in use")
     return NvmeUse(
         name=record.text("DevicePath", "NameSpace", "Namespace").removeprefix("/dev/"),
         model=owner.text("ModelNumber", default="").strip() or None,
         firmware=owner.text("Firmware", default="").strip() or None,
-        size=record.number("PhysicalSize"),
-        used=record.number("UsedBytes"),
+        size=size,
+        used=used,
         sector=record.number("SectorSize"),
     )
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import ClassVar
 
 from resource_secretary.errors import ArgumentError, OutputError
+from resource_secretary.paths import resolved
 from resource_secretary.providers import Absent, Active, BaseProvider, secretary_tool
 from resource_secretary.providers.storage._mounts import Mount, mount_of, read_mounts, visible
 from resource_secretary.run import printable
@@ -18,7 +19,6 @@ from resource_secretary.values import AbsolutePath
 MOUNTINFO = "/proc/self/mountinfo"
 _PATIENCE = 3.0  # seconds that all file systems together have to say how full they are
 _SHARE = 0.7  # of what is left of the provider's time, where that is less
-_LINKS = 40  # symbolic links that a path may lead over, as in path_resolution(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +143,10 @@ def sizes(system: System, paths: Sequence[str]) -> list[tuple[Disk | None, str]]
         if outcome is None:
             found.append((None, f"no answer in {patience:.1f} s"))
         elif outcome.value is None:
-            found.append((None, "it does not tell: gone, stale, or not allowed"))
+            found.append((None, "it does not tell: not there, stale, or not allowed"))
         else:
             found.append((outcome.value, ""))
     return found
-
-
-def resolved(system: System, path: str) -> str | None:
-    """A path without symbolic links; None where it can't be followed in time. What is not there stays as it is."""
-    patience = max(0.2, min(_PATIENCE, system.left() * _SHARE))
-    [outcome] = side_by_side([partial(_followed, system, path)], patience)
-    return outcome.value if outcome else None
 
 
 def space(mount: Mount, disk: Disk | None, problem: str) -> Space:
@@ -173,26 +166,3 @@ def described(mount: Mount) -> Mounted:
         one for one in dict.fromkeys((*mount.options, *mount.super_options)) if one.partition("=")[0] not in _SECRET
     )
     return Mounted(mount.point, printable(mount.source), mount.type, mount.read_only, options)
-
-
-def _followed(system: System, path: str) -> str | None:
-    parts = [part for part in path.split("/") if part][::-1]
-    at: list[str] = []
-    links = 0
-    while parts:
-        part = parts.pop()
-        if part in (".", ".."):
-            del at[len(at) - (part == "..") :]
-            continue
-        here = "/" + "/".join([*at, part])
-        target = system.target(here)
-        if target is None:
-            at.append(part)
-            continue
-        links += 1
-        if links > _LINKS:
-            return None
-        if target.startswith("/"):
-            at.clear()
-        parts += [one for one in target.split("/") if one][::-1]
-    return "/" + "/".join(at)

@@ -7,15 +7,19 @@ from typing import Literal
 from resource_secretary.errors import CommandFailed, OutputError
 from resource_secretary.providers import secretary_tool
 from resource_secretary.providers.storage._beegfs_text import (
+    BeegfsServer,
     BeegfsTarget,
     read_df,
     read_quota_csv,
     read_quota_json,
+    read_servers,
     read_targets,
 )
 from resource_secretary.providers.storage._quota import Quota
 from resource_secretary.providers.storage._storage import MountedProvider
 from resource_secretary.values import AbsolutePath
+
+_CLIENTS = "/proc/fs/beegfs"  # a folder for each mount
 
 
 class BeegfsProvider(MountedProvider):
@@ -34,6 +38,17 @@ class BeegfsProvider(MountedProvider):
                 found += read_targets(answer.text())
             else:
                 found += read_df(self.system.run("beegfs-df", "-p", mount.point).text())
+        return found
+
+    @secretary_tool
+    def servers(self) -> list[BeegfsServer]:
+        """The servers that this client knows, and its connections to them: over RDMA or TCP, or none yet."""
+        found = []
+        for client in self.system.entries(_CLIENTS):
+            for kind in ("mgmt", "meta", "storage"):
+                found += read_servers(self.system.read(f"{_CLIENTS}/{client}/{kind}_nodes") or "", kind)
+        if not found:
+            raise OutputError(_CLIENTS, "", "tells of no server")
         return found
 
     @secretary_tool

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resource_secretary.errors import OutputError
+from resource_secretary.paths import resolved
 from resource_secretary.providers import Absent, Active, secretary_tool
 from resource_secretary.providers.storage import _scratch_places as places
 from resource_secretary.providers.storage._mounts import Mount, inside, mount_of, visible
-from resource_secretary.providers.storage._storage import (
-    MOUNTINFO,
-    MountedProvider,
-    resolved,
-    sizes,
-)
+from resource_secretary.providers.storage._storage import MOUNTINFO, MountedProvider, sizes
 from resource_secretary.run import printable
 from resource_secretary.system import Disk
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from resource_secretary.errors import ArgumentError, CommandFailed
 from resource_secretary.providers import Absent, Active, BaseProvider, secretary_tool
 from resource_secretary.providers.storage._mounts import read_mounts, visible
-from resource_secretary.providers.storage._nvme_text import NvmeUse, NvmeWear, read_list, read_smart
+from resource_secretary.providers.storage._nvme_text import NvmeUse, NvmeWear, read_error, read_list, read_smart
 from resource_secretary.providers.storage._storage import MOUNTINFO
 from resource_secretary.reading import whole
+from resource_secretary.run import Ran
 from resource_secretary.values import Name
 
 _CLASS = "/sys/class/nvme"
@@ -78,7 +79,7 @@ class NvmeProvider(BaseProvider):
     @secretary_tool
     def usage(self) -> list[NvmeUse]:
         """How much of each namespace is allocated, as nvme-cli tells it; most sites allow it to root only."""
-        return read_list(self.system.run("nvme", "list", "-o", "json").text())
+        return read_list(_text(self.system.run("nvme", "list", "-o", "json")))
 
     @secretary_tool
     def wear(self, device: Name | None = None) -> list[NvmeWear]:
@@ -92,7 +93,7 @@ class NvmeProvider(BaseProvider):
         if not names:
             raise CommandFailed("nvme smart-log", f"there is no controller in {_CLASS}")
         return [
-            read_smart(self.system.run("nvme", "smart-log", f"/dev/{name}", "-o", "json").text(), name)
+            read_smart(_text(self.system.run("nvme", "smart-log", f"/dev/{name}", "-o", "json")), name)
             for name in names
         ]
 
@@ -142,3 +143,10 @@ class NvmeProvider(BaseProvider):
             uses.append(f"{holder} ({label})" if label else holder)
             uses += self._uses(holder, depth + 1)
         return uses
+
+
+def _text(answer: Ran) -> str:
+    """The answer. Raises CommandFailed with the error that nvme-cli gives in JSON, since 2.x, beside its usage."""
+    if not answer.ok and not answer.problem and (error := read_error(answer.stdout)):
+        raise CommandFailed(answer.command, f"exit code {answer.code}: {error}")
+    return answer.text()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from resource_secretary.asking import Depth
-from resource_secretary.errors import OutputError
+from resource_secretary.errors import ArgumentError, OutputError
 from resource_secretary.run import printable
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ RAW = 2000  # characters of an answer that is kept in the error where its format
 WAITING: tuple[JobState, ...] = ("pending", "held")
 RUNNING: tuple[JobState, ...] = ("running", "suspended")
 
+_JOB = re.compile(r"(\d{1,15}(?:\[\d{0,9}\])?)(?:\.[A-Za-z0-9._-]*)?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _CLOCK = re.compile(r"(?:(?:(\d{0,9}):)?(\d{0,9}):)?(\d{1,9})(?:\.\d*)?", re.ASCII)
 _AMOUNT = re.compile(r"(\d{1,15})(?:\.(\d{1,15}))?\s*([kKmMgGtTpP]?)(?:i?[bB])?", re.ASCII)
@@ -123,6 +124,17 @@ def reason_of(why: Exception) -> str:
     return printable(str(why))[:500]
 
 
+def job_number(id: str) -> str:
+    """The number of a job, with its index in an array: without the server's name, which a client would turn to.
+
+    Raises ArgumentError for what is no number: the name of a queue, or of a job.
+    """
+    found = _JOB.fullmatch(id)
+    if not found:
+        raise ArgumentError("job", "id", f"must be a number, such as 12, 12[3] or 12.server, not {id!r:.60}")
+    return found[1]
+
+
 def queue_state(enabled: bool, started: bool) -> QueueState:
     return ("up" if started else "stopped") if enabled else ("closed" if started else "down")
 
@@ -212,18 +224,17 @@ def elements(text: str, source: str, tag: str) -> Iterator[tuple[str, Element | 
     try:
         root = xml(text, source)
     except OutputError:
-        pieces = re.findall(rf"<{tag}>.*?</{tag}>", text, re.DOTALL)
+        pieces = text.split(f"<{tag}>")[1:]
         if not pieces:
             raise
         for piece in pieces:
+            body, end, _ = piece.partition(f"</{tag}>")
             try:
-                yield piece, xml(piece, source)
+                if not end:
+                    raise OutputError(source, "", "it ends within a record") from None
+                yield body, xml(f"<{tag}>{body}{end}", source)
             except OutputError as error:
-                yield piece, error
-        rest = re.sub(rf"<{tag}>.*?</{tag}>", "", text, flags=re.DOTALL)
-        if f"<{tag}>" in rest:
-            piece = rest[rest.index(f"<{tag}>") :]
-            yield piece, OutputError(source, "", "it ends within a record")
+                yield body, error
         return
     for element in root.iter(tag):
         yield "", element

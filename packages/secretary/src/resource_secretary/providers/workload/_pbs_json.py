@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,8 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 # A quote ends a string if this follows: the end of a key, of a value that is the last one, or of one before the next.
 _AFTER = re.compile(r'\s*(?::|[}\]]|,\s*(?:"|[\[{}\]]|-?[.\d])|$)')
 _DEEPEST = 20
-# The environment of a job, by the indentation of its first and last line: nobody asks for it, and most that is no JSON
-# is in it. Where a variable holds such a last line, what remains of it makes its job unread or changes nothing.
-_ENVIRONMENT = re.compile(r'^([ \t]*)"Variable_List"\s*:\s*\{.*?^\1\}(,?)[ \t]*$', re.MULTILINE | re.DOTALL)
+_ENVIRONMENT = re.compile(r'([ \t]*)"Variable_List"\s*:\s*\{\s*')
+_STATE = re.compile(r'[ \t]*"job_state"')
 
 
 class Repeated(list[Any]):
@@ -49,7 +49,7 @@ def read_records(text: str, section: str, source: str) -> list[Record]:
     try:
         document = _strict(text)
     except (ValueError, RecursionError):
-        text = _ENVIRONMENT.sub(r'\1"Variable_List":{}\2', text)
+        text = _without_environments(text)
         try:
             document = _strict(text)
         except (ValueError, RecursionError):
@@ -67,6 +67,26 @@ def read_records(text: str, section: str, source: str) -> list[Record]:
 
 def _strict(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_pairs, parse_int=str, parse_float=str, parse_constant=str)
+
+
+def _without_environments(text: str) -> str:
+    """The document without the environments of jobs, by the indentation of their first and last line: nobody asks for
+    them, and most that is no JSON is in them. What looks like one and goes on into another job (each has a state) is
+    kept. Where a variable holds such a last line, what remains of it makes its job unread or changes nothing."""
+    kept: list[str] = []
+    start, indent = -1, ""
+    for line in text.split("\n"):
+        opens = _ENVIRONMENT.fullmatch(line)
+        if opens:
+            start, indent = len(kept), opens[1]
+        elif start >= 0 and line.rstrip() in (f"{indent}}}", f"{indent}}},"):
+            del kept[start:]
+            line = f'{indent}"Variable_List":{{}}{"," if line.rstrip().endswith(",") else ""}'
+            start = -1
+        elif start >= 0 and _STATE.match(line):
+            start = -1
+        kept.append(line)
+    return "\n".join(kept)
 
 
 def _records(name: str, body: Any) -> list[Record]:
@@ -121,7 +141,15 @@ def _one_by_one(text: str, section: str, source: str) -> list[Record]:
     header = re.compile(rf'^{found[1]}"([^"\n]{{1,300}})"\s*:\s*(?=\{{)', re.MULTILINE)
     heads = list(header.finditer(text, start.end()))
     ends = [head.start() for head in heads[1:]] + [len(text)]
-    return [_alone(head[1], text[head.end() : end]) for head, end in zip(heads, ends, strict=True)]
+    # Some versions begin the section anew before each record.
+    pairs = [(head, end) for head, end in zip(heads, ends, strict=True) if head[1] != section]
+    seen = Counter(head[1] for head, _ in pairs)
+    return [
+        Record(head[1], {}, "it occurs more than once")
+        if seen[head[1]] > 1
+        else _alone(head[1], text[head.end() : end])
+        for head, end in {head[1]: (head, end) for head, end in pairs}.values()
+    ]
 
 
 def _alone(name: str, text: str) -> Record:

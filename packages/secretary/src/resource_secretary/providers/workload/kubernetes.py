@@ -91,10 +91,12 @@ class KubernetesProvider(Offering):
     name = "kubernetes"
     description = "Kubernetes: nodes and what is free on them, pods, jobs, quotas and storage classes."
     fresh_for = 60.0
-    variables = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST")
+    variables = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "HOME")
 
     def probe(self) -> Active[Kubernetes] | Absent | Unreachable:
         if self.system.which("kubectl"):
+            if why := self._unconfigured():
+                return Unreachable("kubectl", why)
             answer, source = self._run("version", "-o", "json"), "kubectl version"
         elif self._in_pod():
             answer, source = self._get("/version"), "GET /version"
@@ -227,6 +229,15 @@ class KubernetesProvider(Offering):
         if not _LABEL.fullmatch(namespace):
             raise ArgumentError(tool, "namespace", f"{namespace!r:.80} is no name of a namespace")
         return f"{api}/namespaces/{namespace}/{kind}"
+
+    def _unconfigured(self) -> str:
+        """Why kubectl can know of no server, "" where it may: it would try localhost:8080, where none is any more."""
+        environ = self.system.environ
+        files = [one for one in environ.get("KUBECONFIG", "").split(":") if one]
+        files = files or [f"{environ.get('HOME', '')}/.kube/config"]
+        if environ.get("KUBERNETES_SERVICE_HOST") or any(self.system.exists(one) for one in files):
+            return ""
+        return f"it is told of no server: there is no {' and no '.join(files)}, and this is no pod"
 
     def _context(self) -> tuple[str, str, str]:
         """The kubeconfig's context ("" in a pod that has none), my namespace, and the server."""

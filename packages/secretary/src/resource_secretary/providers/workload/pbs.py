@@ -10,7 +10,7 @@ from resource_secretary.asking import Depth
 from resource_secretary.errors import OutputError
 from resource_secretary.providers import Absent, Active, Offering, Unreachable, secretary_tool
 from resource_secretary.providers.workload import _marks, _pbs_types
-from resource_secretary.providers.workload._batch import Job, Node, Queue, chosen, inventory_of
+from resource_secretary.providers.workload._batch import Job, Node, Queue, chosen, inventory_of, job_number
 from resource_secretary.providers.workload._pbs_json import Record, read_records
 from resource_secretary.providers.workload._pbs_text import read_text
 from resource_secretary.run import printable
@@ -97,8 +97,9 @@ class PbsProvider(Offering):
     def job(self, id: JobId) -> Job:
         """One job, also one that has ended where the server keeps a history.
         id: as qstat shows it, with or without the server's name."""
-        for record in self._records("qstat", "Jobs", "-x", "-f", about=id):
-            if record.name == id or record.name.startswith(f"{id}."):
+        number = job_number(id)
+        for record in self._records("qstat", "Jobs", "-x", "-f", about=number):
+            if record.name == number or record.name.startswith(f"{number}."):
                 return _pbs_types.job(record, "qstat -x -f")
         raise OutputError("qstat -x -f", id, "the answer has no such job")
 

@@ -10,7 +10,7 @@ from resource_secretary.asking import Depth
 from resource_secretary.errors import OutputError
 from resource_secretary.providers import Absent, Active, Offering, Unreachable, secretary_tool
 from resource_secretary.providers.workload import _marks, _pbs_types, _torque_xml
-from resource_secretary.providers.workload._batch import Job, Node, Queue, chosen, depth_of, inventory_of
+from resource_secretary.providers.workload._batch import Job, Node, Queue, chosen, depth_of, inventory_of, job_number
 from resource_secretary.providers.workload._pbs_text import read_text
 from resource_secretary.run import printable
 from resource_secretary.values import JobId, Name
@@ -93,8 +93,9 @@ class TorqueProvider(Offering):
     def job(self, id: JobId) -> Job:
         """One job, also one that ended so lately that the server still has it.
         id: as qstat shows it, with or without the server's name."""
-        for record in _torque_xml.read_records(self.system.run("qstat", "-x", id).text(), "Job", "qstat -x"):
-            if record.name == id or record.name.startswith(f"{id}."):
+        number = job_number(id)
+        for record in _torque_xml.read_records(self.system.run("qstat", "-x", number).text(), "Job", "qstat -x"):
+            if record.name == number or record.name.startswith(f"{number}."):
                 return _pbs_types.job(record, "qstat -x")
         raise OutputError("qstat -x", id, "the answer has no such job")
 
