@@ -283,6 +283,7 @@ def test_a_node_without_room_for_a_pod_has_nothing_free_and_a_bad_one_loses_itse
     free = {group.hosts: str(group.free) for group in Secretary(system=cluster).offer("kubernetes").groups}
     assert free[("w2",)] == "cores=0 memory=0B" and free[("odd",)] == "None"
     assert free[("w1",)].startswith("cores=8 ")
+    assert call(cluster, "resources")["free_cores"] == 8
 
 
 def test_a_pod_that_cannot_be_read_leaves_its_node_unknown_and_no_other(cluster):

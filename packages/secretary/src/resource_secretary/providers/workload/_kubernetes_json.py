@@ -107,6 +107,11 @@ class KubePod:
     unread: str = ""
 
 
+def usable(free: Amounts) -> Amounts:
+    """What new pods can get of what is free: nothing where there is no room for one more pod."""
+    return free if free.pods else Amounts(gpus=dict.fromkeys(free.gpus, 0))
+
+
 def read_list(source: str, text: str, one: Callable[[Fields], T]) -> tuple[list[T], str]:
     """The items of a list, and the token to go on with, "" on the last page. Raises OutputError."""
     value = document(source, text)

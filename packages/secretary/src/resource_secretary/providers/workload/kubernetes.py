@@ -22,6 +22,7 @@ from resource_secretary.providers.workload._kubernetes_json import (
     KubePod,
     read_nodes,
     read_pods,
+    usable,
     with_requests,
 )
 from resource_secretary.providers.workload._kubernetes_work import (
@@ -123,7 +124,7 @@ class KubernetesProvider(Offering):
         states = [node.state for node in nodes]
         up = [node for node in nodes if node.state == "up" and node.allocatable is not None]
         total = [node.allocatable for node in up if node.allocatable is not None]
-        free = [node.free for node in up if node.free is not None]
+        free = [usable(node.free) for node in up if node.free is not None]
         known = len(free) == len(up)
         return KubeSummary(
             up=states.count("up"),
@@ -187,7 +188,7 @@ class KubernetesProvider(Offering):
             total = _resources(node.allocatable or Amounts(), node.allocatable or Amounts())
             free = None
             if node.free is not None and node.allocatable is not None:
-                free = _resources(node.free if node.free.pods else Amounts(), node.allocatable)
+                free = _resources(usable(node.free), node.allocatable)
             rows.append((node.name, node.state, total, free))
         return inventory_of("kubectl get nodes", rows, self.system)
 
