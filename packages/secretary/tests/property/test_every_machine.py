@@ -55,7 +55,7 @@ OTHERS = {
     "spack-0.16/find.json": ("spack", "find"),
     "spack-1.3/compilers-remote.txt": ("spack", "compilers"),
 }
-CASES = list(cases())
+CASES = cases()
 
 
 def other(case: Case, file: str, part: str):

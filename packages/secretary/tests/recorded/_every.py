@@ -8,7 +8,7 @@ import re
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -157,10 +157,15 @@ class Case:
     make: Callable[[], RecordedSystem]
 
 
-def cases() -> Iterator[Case]:
-    for name, make in every().items():
-        for entry in Secretary(system=make()).detect(timeout=30).active:
-            yield Case(name, BUILT_IN[entry.known.name], make)
+@cache
+def cases() -> tuple[Case, ...]:
+    """Every provider on every machine where it is active."""
+    catalog = Catalog()
+    return tuple(
+        Case(name, BUILT_IN[entry.known.name], make)
+        for name, make in every().items()
+        for entry in Secretary(system=make(), catalog=catalog).detect(timeout=30).active
+    )
 
 
 def put(question: Question, provider: type[BaseProvider], system: RecordedSystem) -> Any:

@@ -347,3 +347,9 @@ def test_names_of_gpus(resource, kind):
 )
 def test_types_of_gpus(label, product, kind):
     assert gpu_product({label: product}) == kind
+
+
+def test_a_namespace_that_is_not_known_is_not_the_default_one(cluster):
+    cluster.commands[(*recorded.KUBECTL, "config", "view", "--minify", "-o", "json")] = Ran((), 1, "", "error: boom")
+    with pytest.raises(CommandFailed, match=r"config view .*exit code 1: error: boom"):
+        KubernetesProvider(cluster).jobs()

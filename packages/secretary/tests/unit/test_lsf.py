@@ -189,3 +189,9 @@ def test_limits_of_jobs(text, seconds):
 def test_no_table():
     with pytest.raises(OutputError, match="a head with JOBID"):
         read_job_table("bjobs: something\n")
+
+
+@pytest.mark.parametrize("text", ["-5", "-0.5 min", "9" * 30, "nan", "inf"])
+def test_a_limit_below_zero_or_beyond_all_time_is_refused(text):
+    with pytest.raises(ValueError):
+        read_job({"JOBID": "1", "STAT": "RUN", "RUNTIMELIMIT": text})

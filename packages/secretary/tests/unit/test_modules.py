@@ -194,3 +194,10 @@ def test_a_record_that_can_not_be_read_loses_only_itself():
 
 def test_an_empty_tree_of_lmod_is_empty():
     assert read_spider("{}") == read_spider("[]") == []
+
+
+def test_an_exit_code_of_avail_is_no_list_of_its_words():
+    machine = recorded.environment_modules("4.1.1")
+    machine.commands["modulecmd", "bash", "-t", "avail"] = Ran((), 1, "", "boom")
+    with pytest.raises(CommandFailed, match="exit code 1: boom"):
+        Secretary(system=machine).call("modules.compilers")
