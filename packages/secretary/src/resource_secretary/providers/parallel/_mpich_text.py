@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from resource_secretary.errors import OutputError
 from resource_secretary.run import printable
 
-_LINE = re.compile(r"^\s*(MPICH2?|MVAPICH2?(?:-[A-Z]+)?)[ \t]+([A-Za-z0-9][A-Za-z0-9 ]*?)[ \t]*:[ \t]*(.*?)[ \t]*$")
+_LINE = re.compile(r"^\s*(MPICH2?|MVAPICH2?(?:-[A-Z]+)?)[ \t]+([A-Za-z0-9][A-Za-z0-9 ]{0,60}?)[ \t]{0,60}:[ \t]*(.*)$")
 _CRAY = re.compile(r"CRAY MPICH version ([0-9][A-Za-z0-9._-]*)")
 _MPINAME = re.compile(r"^(MVAPICH2?(?:-[A-Z]+)?)[ \t]+(\S+)[ \t]+(.*?)[ \t]+(ch[0-9]:\S+)$")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*[A-Za-z0-9._-]*", re.ASCII)
@@ -113,7 +113,7 @@ def read_mpichversion(text: str) -> MpichVersion:
     name = ""
     fields: dict[str, str] = {}
     for line in text.splitlines():
-        if match := _LINE.match(line):
+        if match := _LINE.match(line.rstrip()):
             name = name or match[1]
             fields.setdefault(match[2].strip().lower(), match[3])
     if not fields:

@@ -18,6 +18,7 @@ from resource_secretary.providers.software._common import fields_of, optional, r
 _FIND = "spack find --json"
 _FLAGS = {"cflags", "cxxflags", "cppflags", "fflags", "ldflags", "ldlibs"}
 _LANGUAGES = {"c", "cxx", "fortran"}
+_LONGEST = 2000  # characters of a line: more would keep the pattern busy for minutes
 _HEAD = re.compile(r"^-- (?P<family>[^\s]+)(?: (?P<place>[^\s]+))? -{3,}$")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 _COMPILER = re.compile(
@@ -136,6 +137,8 @@ def read_compilers(text: str) -> list[SpackCompiler]:
         if match := _HEAD.match(line):
             head, bare = match, True
             continue
+        if len(line) > _LONGEST:
+            raise OutputError("spack compilers", f"line {number}", f"{len(line)} characters in a line")
         entries = list(_COMPILER.finditer(line))
         rest = _COMPILER.sub("", line).strip()
         if head is None or not entries or rest:

@@ -43,7 +43,7 @@ _JOBS: dict[str, JobState] = {
     **dict.fromkeys("CFXM", "finished"),
     "H": "held",
 }
-_COUNTS = re.compile(r"(\w+):\s*(\d{1,12})")
+_COUNTS = re.compile(r"(?<!\w)(\w{1,40}):\s*(\d{1,12})")
 _INDICES = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?")
 
 
