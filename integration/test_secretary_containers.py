@@ -5,6 +5,7 @@ Each engine is a throwaway of its own: its storage, sockets and images lie in a 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -288,6 +289,51 @@ def test_what_can_be_seen_of_the_mounts_is_what_the_kernel_finds_there(tmp_path:
     seen = [line.partition(" ") for line in done.stdout.splitlines()]
     mine = sorted(point.removeprefix(f"{tmp_path}/") for _, _, point in seen if point.startswith(f"{tmp_path}/"))
     assert mine == ["a", "a/b", "c", "c/d", "e f"]
+
+
+# A file system whose server takes every question and answers none, beside one that answers.
+DEAD = """
+import ctypes, json, os, subprocess, sys
+folder = sys.argv[1]
+for name in ('dead', 'link'): os.mkdir(f'{folder}/{name}')
+fuse = os.open('/dev/fuse', os.O_RDWR)
+options = f'fd={fuse},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()}'
+if ctypes.CDLL(None, use_errno=True).mount(b'host:', f'{folder}/dead'.encode(), b'fuse.sshfs', 0, options.encode()):
+    sys.exit(f'no FUSE: {os.strerror(ctypes.get_errno())}')
+os.symlink(f'{folder}/dead/x/y', f'{folder}/link/x')
+from resource_secretary import Secretary
+from resource_secretary.errors import SecretaryError
+from resource_secretary.system import System
+here = Secretary(system=System(environ={**os.environ, 'TMPDIR': f'{folder}/dead/tmp', 'SCRATCH': folder}))
+told = {'state': here.detect(name='network-fs')['network-fs'].result.state}
+for tool, arguments in (('network-fs.mounts', {}), ('local-scratch.places', {}), ('local-scratch.named', {}),
+                        ('network-fs.space', {'path': f'{folder}/link/x'})):
+    try: told[tool] = here.call(tool, arguments, timeout=4).result
+    except SecretaryError as error: told[tool] = str(error)
+print(json.dumps(told), flush=True)
+os._exit(0)
+"""
+
+
+def test_a_file_system_that_never_answers(tmp_path: Path) -> None:
+    need("unshare")
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("/dev/fuse may not be opened here")
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    argv = ["unshare", *user, "--mount", "--propagation", "private", sys.executable, "-c", DEAD, str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    if done.returncode and ("unshare" in done.stderr or "no FUSE" in done.stderr):
+        pytest.skip(f"no FUSE in a mount namespace here: {done.stderr.strip()[:100]}")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["state"] == "active"
+    [dead] = [one for one in told["network-fs.mounts"]["items"] if one["point"] == f"{tmp_path}/dead"]
+    assert dead["total"] is None and dead["problem"].startswith("no answer in")
+    assert all(one["total"] is not None for one in told["local-scratch.places"]["items"])
+    named = {one["name"]: one for one in told["local-scratch.named"]["items"]}
+    assert named["TMPDIR"]["problem"] and named["TMPDIR"]["free"] is None
+    assert named["SCRATCH"]["free"] is not None
+    assert "no answer" in str(told["network-fs.space"])
 
 
 def test_the_mounts_of_this_machine_are_those_that_the_kernel_finds() -> None:

@@ -42,8 +42,9 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         pytest.skip("Flux is not here: no `flux` on PATH")
     folder = tmp_path_factory.mktemp("flux")
     told = folder / "uri"
-    command = ["flux", "start", f"--test-size={SIZE}", "sh", "-c", f"flux getattr local-uri > {told}; exec sleep 600"]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    # It lasts until the pipe is closed: that ends its first program, and with it every broker.
+    command = ["flux", "start", f"--test-size={SIZE}", "sh", "-c", f"flux getattr local-uri > {told}; exec cat"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
     try:
         end = time.monotonic() + PATIENCE
         while not (told.is_file() and told.read_text().endswith("\n")):
@@ -55,9 +56,10 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         made.say("resource", "drain", "2", "disk a b=c | d")
         yield made
     finally:
-        process.terminate()
+        if process.stdin is not None:
+            process.stdin.close()
         try:
-            process.wait(20)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

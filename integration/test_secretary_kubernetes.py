@@ -110,6 +110,45 @@ def test_the_pods_are_those_that_kubectl_lists(server: Any, secretary: Secretary
     assert sorted(pods) == sorted(names) and pods["waits"]["node"] == ""
 
 
+class Pod(System):
+    """A pod of this cluster without kubectl: what the kubelet would mount there comes from a folder."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        environ = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(port)}
+        super().__init__(environ={**environ, "PATH": "/nonexistent"}, timeout=10)
+        self.folder = folder
+
+    def read(self, path: str) -> str | None:
+        return super().read(str(self.folder / Path(path).name)) if "serviceaccount" in path else super().read(path)
+
+    def exists(self, path: str) -> bool:
+        return (self.folder / Path(path).name).exists() if "serviceaccount" in path else super().exists(path)
+
+
+@pytest.fixture
+def pod(server: Any, tmp_path: Path) -> Pod:
+    (tmp_path / "token").write_text(cluster.TOKEN)
+    (tmp_path / "ca.crt").write_text((server.folder / "certs/apiserver.crt").read_text())
+    (tmp_path / "namespace").write_text("default")
+    return Pod(tmp_path, server.port)
+
+
+def test_a_pod_without_kubectl_sees_the_same(secretary: Secretary, pod: Pod) -> None:
+    inside = Secretary(system=pod)
+    assert inside.offer("kubernetes").groups == secretary.offer("kubernetes").groups
+    assert inside.call("kubernetes.pods").result == secretary.call("kubernetes.pods").result
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [("token", "of-nobody", "HTTP 401: Unauthorized"), ("ca.crt", "", "can't be reached: ")],
+)
+def test_a_pod_whose_account_is_of_no_use_says_why(pod: Pod, file: str, text: str, said: str) -> None:
+    (pod.folder / file).write_text(text)
+    result = Secretary(system=pod).detect("workload", "kubernetes", timeout=10)["kubernetes"].result
+    assert result.state == "unreachable" and said in result.reason
+
+
 def test_a_server_that_went_is_unreachable(server: Any, tmp_path: Path) -> None:
     gone = tmp_path / "kubeconfig"
     gone.write_text(server.kubeconfig.read_text().replace(str(server.port), str(cluster.free_port())))

@@ -1,35 +1,16 @@
 from __future__ import annotations
 
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
-from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem
 
 DATA = Path(__file__).parent / "data"
-SLURM, FLUX = DATA / "slurm-22.05.8", DATA / "flux-0.88.0"
-
-
-def slurm_commands() -> dict[tuple[str, ...], Ran | str]:
-    return {
-        ("scontrol", "ping"): (SLURM / "ping-up.txt").read_text(),
-        ("scontrol", "--version"): (SLURM / "version.txt").read_text(),
-        ("scontrol", "--details", "--oneliner", "show", "nodes"): (SLURM / "nodes.txt").read_text(),
-        ("scontrol", "--oneliner", "show", "partitions"): (SLURM / "partitions.txt").read_text(),
-    }
-
-
-def flux_commands() -> dict[tuple[str, ...], Ran | str]:
-    return {
-        ("flux", "getattr", "size"): (FLUX / "size.txt").read_text(),
-        ("flux", "getattr", "instance-level"): (FLUX / "instance-level.txt").read_text(),
-        ("flux", "version"): (FLUX / "version.txt").read_text(),
-        ("flux", "resource", "R", "-s", "all"): (FLUX / "R-all.json").read_text(),
-        ("flux", "resource", "R", "-s", "free"): (FLUX / "R-free.json").read_text(),
-        ("flux", "resource", "list", "-s", "down", "-n", "-o", "{ranks}"): (FLUX / "down-ranks.txt").read_text(),
-        ("flux", "resource", "status", "-s", "drain", "-n", "-o", "{ranks}"): (FLUX / "drained-ranks.txt").read_text(),
-    }
+_SPEC = spec_from_file_location("recorded_slurm_flux", Path(__file__).parent / "recorded/slurm_flux.py")
+_recorded = module_from_spec(_SPEC)
+_SPEC.loader.exec_module(_recorded)
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +20,14 @@ def data() -> Path:
 
 @pytest.fixture
 def slurm() -> RecordedSystem:
-    return RecordedSystem(commands=slurm_commands())
+    machine: RecordedSystem = _recorded.slurm()
+    return machine
 
 
 @pytest.fixture
 def flux() -> RecordedSystem:
-    return RecordedSystem(commands=flux_commands())
+    machine: RecordedSystem = _recorded.flux()
+    return machine
 
 
 def sysfs(sockets: int, cores: int, threads: int) -> dict[str, str]:

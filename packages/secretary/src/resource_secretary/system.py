@@ -100,6 +100,15 @@ class System:
             stop=self._stop,
         )
 
+    def fetch(self, url: str, *, token: str, authority: str) -> Ran:
+        """What a server answers over https in what is left of this provider's time; see `fetch.fetch`."""
+        from resource_secretary.fetch import fetch
+
+        left = self.left()
+        if left <= 0:
+            return Ran(("GET", url), None, problem=f"no time left of {self.timeout:g} s")
+        return fetch(url, token=token, authority=authority, timeout=left)
+
     def left(self) -> float:
         """Seconds of this provider's time that are left."""
         return self._end - time.monotonic()

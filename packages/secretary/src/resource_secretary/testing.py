@@ -26,11 +26,11 @@ class RecordedSystem(System):
     """A machine that is not there: it has the files and answers the commands that it is given, and nothing else.
 
     files: path -> text. links: path of a symbolic link -> its target. commands: words -> what came of them; a text
-    is the standard output of a command that ended well. anything: what any other command answers, None where no other
-    command is installed. memory: bytes in all, and available. disks: path -> its file system. distributions: Python
-    packages. attributes: path and name -> extended attribute. python: the interpreter. nvml: what stands for the module
-    pynvml. denied: files that this user may not open. `asked` lists the commands that were run, `stdins` what each
-    of them read.
+    is the standard output of a command that ended well; `("GET", URL)` is what a server answers. anything: what any
+    other command answers, None where no other command is installed. memory: bytes in all, and available. disks:
+    path -> its file system. distributions: Python packages. attributes: path and name -> extended attribute. python:
+    the interpreter. nvml: what stands for the module pynvml. denied: files that this user may not open. `asked` lists
+    the commands that were run, `stdins` what each of them read.
     """
 
     def __init__(
@@ -72,6 +72,9 @@ class RecordedSystem(System):
         if answer is None:
             return Ran(words, None, problem="not recorded")
         return Ran(words, 0, answer) if isinstance(answer, str) else dataclasses.replace(answer, argv=words)
+
+    def fetch(self, url: str, *, token: str, authority: str) -> Ran:
+        return self.run("GET", url)
 
     def read(self, path: str) -> str | None:
         return self.files.get(path)

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 
-pytest.importorskip("mcp", reason="needs the extra mcp")
+MAIN = ["-c", "from resource_secretary.cli import main; main()"]
+mcp = pytest.importorskip("mcp", reason="needs the extra mcp")
+
+
+@pytest.mark.parametrize(("era", "version"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
+def test_the_sdks_client_starts_it_lists_and_calls(environ, era, version):
+    server = mcp.StdioServerParameters(command=sys.executable, args=[*MAIN, "serve"], env=environ)
+
+    async def main():
+        async with mcp.Client(server, mode=era) as client:
+            assert client.protocol_version == version and client.server_info.name == "resource-secretary"
+            assert "noisy_echo" in [tool.name for tool in (await client.list_tools()).tools]
+            answer = await client.call_tool("noisy_echo", {"text": "hello"})
+            assert answer.structured_content == {"result": "hello"}
+            assert (await client.call_tool("noisy_fail", {})).is_error
+            with pytest.raises(mcp.MCPError, match="no tool named"):
+                await client.call_tool("noisy_submit", {"words": ["a"]})
+
+    asyncio.run(main())
 
 
 def test_whatever_prints_stdout_is_messages_only(serve):
@@ -180,12 +200,42 @@ def test_what_was_asked_before_the_input_ended_is_answered(serve):
 def test_a_client_that_goes_away_ends_it(environ):
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-c", "from resource_secretary.cli import main; main()", "serve"]
-    with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=write, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, *MAIN, "serve"], env=environ, stdin=subprocess.PIPE, stdout=write, stderr=subprocess.PIPE
+    ) as process:
         os.close(write)
         process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
         process.stdin.flush()
         assert process.wait(60) == 0 and b"Traceback" not in process.stderr.read()
+
+
+def test_a_full_disk_in_place_of_a_client_is_told(environ):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, *MAIN, "serve"]
+        line = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n'
+        done = subprocess.run(command, env=environ, input=line, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1 and b"can't write to the client: No space left" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
+def test_closed_streams_are_no_crash(environ, closed):
+    words = [*MAIN, "serve"]
+    script = f'exec "$@" {closed}'
+    stdio = subprocess.run(
+        ["sh", "-c", script, "sh", sys.executable, *words], env=environ, capture_output=True, input=b""
+    )
+    assert stdio.returncode in (0, 1) and b"bug" not in stdio.stderr and stdio.stdout == b""
+    command = ["sh", "-c", script, "sh", sys.executable, *words, "--http", "0"]
+    with subprocess.Popen(
+        command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as http:
+        said = http.stderr.readline()
+        port = int(said.split(b":")[2].split(b"/")[0])
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert sock.recv(100).startswith(b"HTTP/1.1 401")
+        http.terminate()
+        assert http.wait(60) == 0 and b"bug" not in http.stderr.read()
 
 
 @pytest.mark.parametrize(

@@ -146,9 +146,10 @@ def slurm(folder: Path, *, nodes: Sequence[str] = ("n1", "n2"), accounting: bool
             _start(cluster, "slurmd", "-D", "-N", name, name=name)
         cluster.until(str(len(nodes)), "sinfo", "--noheader", "--partition=main", "--states=idle", "--format=%D")
         yield cluster
-        subprocess.run(["scancel", "--full", "--user=root"], env=environ, check=False, capture_output=True)
-        with suppress(TimeoutError):
-            cluster.until("", "squeue", "--noheader", seconds=5)
+        if cluster.daemons["slurmctld"].poll() is None:
+            subprocess.run(["scancel", "--full", "--user=root"], env=environ, check=False, capture_output=True)
+            with suppress(TimeoutError):
+                cluster.until("", "squeue", "--noheader", seconds=5)
     finally:
         for name in reversed(cluster.daemons):  # munged last: the others stop only with its help
             cluster.stop(name)

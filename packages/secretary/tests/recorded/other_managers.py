@@ -88,8 +88,8 @@ def hyperqueue(version: str = "0.27") -> RecordedSystem:
     )
 
 
-def oar(version: str = "2.5") -> RecordedSystem:
-    folder = DATA / "oar-2.5"
+def oar(version: str = "2.5.9") -> RecordedSystem:
+    folder = DATA / "oar-2.5.9"
     return RecordedSystem(
         commands={
             ("oarnodes", "-V"): (folder / "version.txt").read_text(),

@@ -55,7 +55,7 @@ def test_providers(ask):
     document = json.loads(ask("providers", "--json").stdout)
     flux = document["providers"][0]
     assert (flux["name"], flux["active"], flux["state"]) == ("flux", False, "absent")
-    assert document["observed_on"] == "recorded"
+    assert document["observed_on"] == "recorded, login node"
 
 
 def test_detect(ask):
@@ -64,7 +64,11 @@ def test_detect(ask):
     assert '"version": "22.05.8"' in output and " • memory: free" in output
     assert ask("detect", "hardware").stdout.startswith("Resource Secretary - System Detect (Hardware)\n")
     [entry] = json.loads(ask("detect", "hardware", "cpu", "--json").stdout)["providers"]
-    assert entry["metadata"]["usable_cores"] == 2 and entry["observed_at"] and entry["observed_on"] == "recorded"
+    assert (
+        entry["metadata"]["usable_cores"] == 2
+        and entry["observed_at"]
+        and entry["observed_on"] == "recorded, login node"
+    )
     assert [tool["name"] for tool in entry["tools"]] == ["caches", "load"]
 
 
@@ -87,7 +91,11 @@ def test_offer(ask):
 def test_call(ask):
     assert json.loads(ask("call", "slurm.nodes", "state=up", "limit=1").stdout)["total"] == 2
     document = json.loads(ask("call", "memory.free", "--json").stdout)
-    assert document["tool"] == "memory.free" and document["observed_on"] == "recorded" and document["result"]["usable"]
+    assert (
+        document["tool"] == "memory.free"
+        and document["observed_on"] == "recorded, login node"
+        and document["result"]["usable"]
+    )
 
 
 @pytest.mark.parametrize(

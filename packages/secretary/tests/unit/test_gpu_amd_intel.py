@@ -121,6 +121,21 @@ def test_a_format_that_is_not_known_is_shown_and_the_next_source_is_asked():
     assert 'gpu_data, expected; it said: {"devices": []}' in found["notice"]
 
 
+def test_lines_before_the_json_may_begin_as_json_does():
+    text = recorded.text("amd-smi/mi210-7.0-static.json")
+    assert read_static(f"[WARNING] user is not in the group render\n{{?}}\n{text}") == read_static(text)
+    with pytest.raises(OutputError, match="no JSON: "):
+        read_static(text[:-40])
+
+
+def test_a_tool_that_hangs_is_told_beside_what_the_kernel_shows():
+    hangs = Ran((), None, problem="no answer in 2 s")
+    system = recorded.machine(recorded.amd_pci("0000:05:00.0"), commands={_STATIC: hangs})
+    found = facts(system).metadata
+    assert (found["source"], found["total"]) == ("sysfs of amdgpu", 1)
+    assert found["notice"] == "amd-smi static --json: no answer in 2 s"
+
+
 @pytest.mark.parametrize("text", ["", "WARNING: No JSON data to report", "[1", '{"gpu_data": 1}', "[" * 100_000, "nan"])
 def test_what_is_no_answer_is_an_error(text):
     with pytest.raises(OutputError):

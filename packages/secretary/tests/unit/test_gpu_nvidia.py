@@ -282,6 +282,21 @@ def test_hidden_devices_are_counted_and_not_allowed():
     assert all("a container or control group hides it" in gpu["excluded"] for gpu in hidden)
 
 
+def test_a_virtual_function_is_no_device_and_a_virtual_machine_has_its_own():
+    system = h100s(3, nvml=recorded.Nvml(recorded.h100(0)))
+    system.links["/sys/bus/pci/devices/0000:02:00.0/driver"] = "../../../bus/pci/drivers/vfio-pci"
+    system.links["/sys/bus/pci/devices/0000:03:00.0/physfn"] = "../0000:01:00.0"
+    found = facts(system).metadata
+    assert (found["total"], found["allowed"]) == (2, 1)
+    assert found["devices"][1]["excluded"] == "the driver vfio-pci has it"
+
+
+def test_a_probe_does_not_ask_for_the_use():
+    nvml = recorded.Nvml(recorded.h100(0))
+    nvml.nvmlDeviceGetUtilizationRates = lambda handle: pytest.fail("asked")
+    assert facts(recorded.nvidia(nvml=nvml)).metadata["source"] == "NVML"
+
+
 def test_device_files_and_control_groups(cgroups):
     system = h100s(2)
     system.files |= {"/dev/nvidiactl": "", "/dev/nvidia1": ""}

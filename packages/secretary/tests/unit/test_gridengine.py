@@ -154,6 +154,25 @@ def test_gpus_whose_number_is_not_told_are_unknown():
     assert node["gpus"] is None and node["free_gpus"] is None and "not told" in node["reason"]
 
 
+def test_slots_of_queues_that_take_no_job_now_are_not_free():
+    def queue(name: str, used: int, slots: int, state: str) -> str:
+        values = {"slots_used": used, "slots": slots, "slots_resv": 0, "state_string": state}
+        inner = "".join(f"<queuevalue name='{key}'>{value}</queuevalue>" for key, value in values.items())
+        return f"<queue name='{name}'>{inner}</queue>"
+
+    queues = queue("a.q", 1, 3, "") + queue("b.q", 0, 4, "d") + queue("c.q", 0, 2, "a")
+    [node] = read_nodes(f"<qhost><host name='n'><hostvalue name='num_proc'>8</hostvalue>{queues}</host></qhost>", "x")
+    assert (node.cores, node.free_cores, node.state, node.raw_state) == (8, 2, "up", "b.q:d c.q:a")
+
+
+def test_consumables_of_the_whole_cluster_are_no_gpus_of_a_host():
+    text = recorded.text("gridengine-uge-8.6.6/qhost.xml")
+    assert read_nodes(text, "x")[0].gpus == {"": 1}
+    assert read_nodes(text.replace('dominance="hc">1.0', 'dominance="gc">1.0'), "x")[0].gpus == {}
+    assert read_nodes(text.replace(">1.000000<", ">1.000000 (0)<"), "x")[0].gpus == {"": 1}  # a resource map
+    assert read_nodes(text.replace(">1.000000<", ">-1.000000<"), "x")[0].gpus == {"": 0}
+
+
 def test_the_inventory():
     [group] = Secretary(system=recorded.gridengine()).offer("gridengine").groups
     assert str(group.total).startswith("cores=4 threads=4 memory=") and str(group.total).endswith(" gpus=2")

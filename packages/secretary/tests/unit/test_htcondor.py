@@ -74,6 +74,13 @@ def test_a_static_slot_is_free_or_not(state, free):
     assert (slot.state, slot.free_cpus, slot.machine) == ("up", free, "a")
 
 
+def test_slots_that_start_nothing_are_not_offered(pool):
+    pool.commands[recorded.SLOTS] = (recorded.DATA / "htcondor-23.9.6/start-false.json").read_text()
+    assert {slot["raw_state"] for slot in call(pool, "slots")["items"]} == {"Unclaimed"}
+    groups = Secretary(system=pool).offer("htcondor").groups
+    assert {(group.state, group.free) for group in groups} == {("drained", None)}
+
+
 def test_a_slot_for_backfill_is_not_counted_again():
     text = '[{"Name":"slot1@a","State":"Unclaimed","Cpus":1,"Memory":1,"BackfillSlot":true}]'
     assert read_slots("x", text) == []

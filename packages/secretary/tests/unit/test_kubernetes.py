@@ -172,7 +172,7 @@ def test_where_no_server_answers_it_is_unreachable_with_what_kubectl_says(cluste
     assert isinstance(result, Unreachable) and "there is no /home/user/.kube/config" in result.said
     assert not cluster.asked
     absent = Secretary(system=RecordedSystem()).detect(name="kubernetes")["kubernetes"].result
-    assert absent == Absent("the command kubectl on PATH")
+    assert isinstance(absent, Absent) and absent.looked_for.startswith("the command kubectl on PATH, and the service")
 
 
 def test_in_a_pod_the_namespace_is_that_of_the_service_account(cluster):
@@ -180,6 +180,48 @@ def test_in_a_pod_the_namespace_is_that_of_the_service_account(cluster):
     cluster.files["/var/run/secrets/kubernetes.io/serviceaccount/namespace"] = "lab"
     metadata = Secretary(system=cluster).detect(name="kubernetes")["kubernetes"].metadata
     assert metadata["namespace"] == "lab" and metadata["context"] == ""
+
+
+ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+@pytest.fixture
+def pod(cluster) -> RecordedSystem:
+    """A pod without kubectl: the same server, asked directly."""
+    server = "https://10.0.0.1:443"
+    answers = {("GET", server + words[-1]): one for words, one in cluster.commands.items() if "--raw" in words}
+    version = json.dumps(json.loads(cluster.commands[VERSION])["serverVersion"])
+    return RecordedSystem(
+        files={f"{ACCOUNT}/token": "secret", f"{ACCOUNT}/ca.crt": "PEM", f"{ACCOUNT}/namespace": "lab"},
+        commands={**answers, ("GET", f"{server}/version"): version},
+        environ={"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"},
+    )
+
+
+def test_a_pod_without_kubectl_asks_with_its_service_account(cluster, pod):
+    entry = Secretary(system=pod).detect(name="kubernetes")["kubernetes"]
+    assert entry.metadata == {
+        "client": "",
+        "server": "v1.20.2",
+        "context": "",
+        "namespace": "lab",
+        "address": "https://10.0.0.1:443",
+    }
+    there, here = (Secretary(system=one).offer("kubernetes") for one in (pod, cluster))
+    assert there.groups == here.groups
+    pod.commands["GET", "https://10.0.0.1:443/version"] = Ran((), None, problem="HTTP 401: Unauthorized")
+    result = Secretary(system=pod).detect(name="kubernetes")["kubernetes"].result
+    assert isinstance(result, Unreachable) and result.said == "HTTP 401: Unauthorized"
+    assert not any("secret" in " ".join(words) for words in pod.asked)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{}, {"KUBERNETES_SERVICE_HOST": "a/b@c"}, {"KUBERNETES_SERVICE_HOST": "a", "KUBERNETES_SERVICE_PORT": "1/x"}],
+)
+def test_a_pod_that_is_told_of_no_server_is_not_in_a_cluster(pod, environ):
+    pod.environ = environ
+    assert isinstance(KubernetesProvider(pod).probe(), Absent) and not pod.asked
 
 
 FORBIDDEN = 'Error from server (Forbidden): pods is forbidden: User "u" cannot list resource "pods"'
@@ -241,6 +283,7 @@ def test_a_node_without_room_for_a_pod_has_nothing_free_and_a_bad_one_loses_itse
     free = {group.hosts: str(group.free) for group in Secretary(system=cluster).offer("kubernetes").groups}
     assert free[("w2",)] == "cores=0 memory=0B" and free[("odd",)] == "None"
     assert free[("w1",)].startswith("cores=8 ")
+    assert call(cluster, "resources")["free_cores"] == 8
 
 
 def test_a_pod_that_cannot_be_read_leaves_its_node_unknown_and_no_other(cluster):

@@ -52,6 +52,7 @@ MACHINES = {
     "roce alone": ([rdma("mlx5_bond_0", "mlx5_core", "Ethernet")], []),
     "iwarp": ([rdma("irdma0", "irdma", "Ethernet", node_type="4: RNIC")], []),
     "omni-path": ([rdma("hfi1_0", "hfi1", "InfiniBand"), net("ib0", "hfi1", type="32")], ["omni-path"]),
+    "omni-path renamed by udev": ([rdma("ibp94s0", "hfi1", "InfiniBand")], ["omni-path"]),
     "omni-path down": ([rdma("hfi1_0", "hfi1", "InfiniBand", **DOWN)], []),
     "efa": ([rdma("rdmap0s6", "efa", "Unspecified"), net("eth0", "ena")], ["efa", "ethernet"]),
     "slingshot": ([cxi(0)], ["slingshot"]),
@@ -132,6 +133,12 @@ def test_a_bridge_takes_nothing_away():
 def test_a_virtual_function_beside_its_device_is_not_another_link():
     system = recorded.machine(net("eth0"), net("eth0v0", "iavf", device__physfn__net__eth0__mtu="1500"))
     assert [one.name for one in probe(system, "ethernet").metadata.interfaces] == ["eth0"]
+
+
+def test_ethernet_tells_of_roce():
+    system = recorded.machine(net("eth0", "mlx5_core", device__infiniband__mlx5_0__node_type="1: CA"))
+    [one] = probe(system, "ethernet").metadata.interfaces
+    assert one.rdma == ("mlx5_0",)
 
 
 def test_ethernet_counters():

@@ -90,10 +90,11 @@ def test_the_inventory():
 def test_the_queues():
     queues = {queue["name"]: queue for queue in call(recorded.pbs(), "pbs.queues")}
     assert [(queue["state"], queue["default"]) for queue in queues.values()] == [
-        ("up", False),
+        ("closed", False),
         ("up", True),
         ("stopped", False),
     ]
+    assert queues["cpu"]["reason"] == "takes jobs from routing queues only" and queues["cpu"]["enabled"] is False
     assert (queues["cpu"]["running"], queues["cpu"]["pending"]) == (806, 235)
     assert queues["develop"]["max_walltime"] == 6 * 3600 and queues["cpu"]["max_walltime"] is None
     # A limit of several parts is written as a key that occurs several times.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from resource_secretary.providers.workload.pbs import PbsProvider
 from resource_secretary.providers.workload.torque import TorqueProvider
 from resource_secretary.result import Absent, Unreachable
 from resource_secretary.run import Ran
+from resource_secretary.system import System
 from resource_secretary.testing import RecordedSystem, check_provider
 
 _spec = importlib.util.spec_from_file_location(
@@ -128,3 +130,35 @@ def test_an_id_is_a_number_and_never_another_server(name, id):
     with pytest.raises(ArgumentError, match="must be a number"):
         provider(system).job(id)
     assert not system.asked
+
+
+def stubs(folder: Path, system: RecordedSystem) -> System:
+    """The recorded commands as executables, on a PATH that has nothing else."""
+    names: dict[str, list[str]] = {}
+    for (name, *words), answer in system.commands.items():
+        ran = Ran((), 0, answer) if isinstance(answer, str) else answer
+        out, err = (folder / f"{name}-{len(names.get(name, ()))}.{kind}" for kind in ("out", "err"))
+        out.write_text(ran.stdout)
+        err.write_text(ran.stderr)
+        case = f"{shlex.quote(' '.join(words))}) /bin/cat {out}; /bin/cat {err} >&2; exit {ran.code};;"
+        names.setdefault(name, []).append(case)
+    for name, cases in names.items():
+        script = "\n".join(["#!/bin/sh", 'case "$*" in', *cases, "esac", 'echo "not recorded: $*" >&2', "exit 64"])
+        (folder / name).write_text(f"{script}\n")
+        (folder / name).chmod(0o755)
+    (folder / "pbs.conf").write_text(system.files.get("/etc/pbs.conf", ""))
+    conf = {"PBS_CONF_FILE": str(folder / "pbs.conf")} if "/etc/pbs.conf" in system.files else {}
+    return System(environ={"PATH": str(folder), **system.environ, **conf})
+
+
+@pytest.mark.parametrize("kind", [*recorded.MACHINES, "pbs 19", "pbs 11, by pbs_rstat", "lsf 9", "moab over torque"])
+def test_real_processes(kind, tmp_path):
+    recording, expected = machines()[kind]
+    secretary = Secretary(system=stubs(tmp_path, recording))
+    entries = secretary.detect("workload", timeout=20)
+    assert {one.name for one in PROVIDERS if entries[one.name].active} == expected
+    for name in expected:
+        assert secretary.call(f"{name}.jobs", timeout=20).result["total"] > 0
+        assert secretary.call(f"{name}.queues", timeout=20).result["total"] > 0
+        if name != "cobalt":
+            assert secretary.offer(name, timeout=20).groups == Secretary(system=recording).offer(name).groups

@@ -221,6 +221,21 @@ def test_ten_thousand_nodes_by_partition(slurm):
     assert len(group.hosts) == 10_000
 
 
+def test_nodes_of_which_not_the_same_is_free_are_not_alike(slurm):
+    slurm.commands[NODES] = "\n".join(
+        record(NodeName=f"n{i}", CPUAlloc=alloc, AllocMem=memory, State=state)
+        for i, (alloc, memory, state) in enumerate(
+            [(0, 0, "IDLE"), (2, 0, "MIXED"), (0, 100, "MIXED"), (2, 0, "MIXED"), (2, 0, "DOWN"), (0, 0, "DOWN")]
+        )
+    )
+    groups = Secretary(system=slurm).offer("slurm").groups
+    assert [group.hosts for group in groups] == [("n0",), ("n1", "n3"), ("n2",), ("n4", "n5")]
+    assert [str(group.free) for group in groups[1:3]] == [
+        "cores=3 threads=6 memory=1000MB",
+        "cores=4 threads=8 memory=900MB",
+    ]
+
+
 def test_gpus_with_and_without_a_type_on_one_node(slurm):
     slurm.commands[NODES] = record(Gres="gpu:2,gpu:a100:1", GresUsed="gpu:0,gpu:a100:0")
     [group] = Secretary(system=slurm).offer("slurm").groups

@@ -59,6 +59,12 @@ def test_a_line_of_the_queue_that_cannot_be_read_loses_only_itself(slurm):
     assert read_queue("") == []
 
 
+def test_a_name_that_would_steer_a_terminal_or_end_a_line():
+    line = (recorded.SLURM / "queue.txt").read_text().splitlines()[2]
+    [job] = read_queue(line.replace("a b=c | d", "a\u2028b\x1b[2J\x0bc"))
+    assert job.name == "a?b?[2J?c" and not job.unread
+
+
 def test_a_failed_query_is_never_no_jobs(slurm):
     slurm.commands[*recorded.QUEUE, "--user=user", recorded.LAYOUT] = Ran((), 1, "", "slurm_load_jobs error: no")
     with pytest.raises(CommandFailed, match="slurm_load_jobs error: no"):

@@ -100,7 +100,7 @@ def test_stamps():
     assert told == values.utc(values.epoch("2026-11-21T15:38:02"))
     assert values.moment("Unknown") is values.moment("N/A") is values.moment("None") is None
     for text in ("2026-13-21T15:38:02", "yesterday", "2026-11-21"):
-        with pytest.raises(ValueError, match=r"stamp|match|time"):
+        with pytest.raises(ValueError, match="is no time stamp"):
             values.moment(text)
 
 

@@ -55,6 +55,7 @@ def command(
         _stdio(choice, timeout, dispatch)
         return
     from resource_secretary.serving.http import Tls, address, listen, url
+    from resource_secretary.serving.stdio import divert
     from resource_secretary.serving.token import token
 
     try:
@@ -66,6 +67,7 @@ def command(
     tls = Tls(tls_cert, tls_key) if tls_cert and tls_key else None
     if tls:
         tls.check()
+    divert()  # before a socket gets the number of a closed descriptor
     with (
         listen(host, port, remote=allow_remote, tls=tls) as sock,
         token(token_file, os.environ) as (shown, source),
@@ -97,9 +99,8 @@ def _http(
     names: tuple[str, ...],
     tls: Tls | None,
 ) -> None:
-    from resource_secretary.serving import http, stdio
+    from resource_secretary.serving import http
 
-    stdio.divert()
     service, server = _service(choice, timeout, dispatch), _sdk()
 
     async def serve() -> None:

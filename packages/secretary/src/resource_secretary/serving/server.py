@@ -49,6 +49,7 @@ class SecretaryServer(Server[dict[str, Any]]):
             version=__version__,
             title="Resource Secretary",
             instructions=_INSTRUCTIONS,
+            get_tool_input_schema=lambda name: None,  # no argument is in a header: nothing to list before each call
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             on_list_resources=self._list_resources,

@@ -68,7 +68,7 @@ def divert() -> None:
 
 
 async def serve(server: SecretaryServer, wire: Wire) -> None:
-    """Serve the one client until it ends its input, or a signal comes."""
+    """Serve the one client until it ends its input, goes away, or a signal comes. Raises SecretaryError."""
     import anyio
     from mcp.shared.message import SessionMessage
 
@@ -89,6 +89,8 @@ async def serve(server: SecretaryServer, wire: Wire) -> None:
             server.close()
             transport.answers.close()
             group.cancel_scope.deadline = anyio.current_time() + _FLUSH
+        if transport.problem is not None and not isinstance(transport.problem, BrokenPipeError):
+            raise SecretaryError(f"can't write to the client: {transport.problem.strerror}")
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
@@ -102,6 +104,7 @@ class _Transport:
         answers: MemoryObjectSendStream[SessionMessage],
     ) -> None:
         self._wire, self._to_server, self.answers = wire, to_server, answers
+        self.problem: OSError | None = None
         self._pending: set[Any] = set()
         self._changed = asyncio.Event()
         self._lines: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]]] = queue.SimpleQueue()
@@ -120,7 +123,8 @@ class _Transport:
                 self._lines.put((f"{line}\n".encode(), written))
                 try:
                     await written
-                except OSError:
+                except OSError as error:
+                    self.problem = error
                     scope.cancel()
                     return
                 self._answered(getattr(message.message, "id", None))

@@ -6,13 +6,11 @@ JSON, on the same stream. Names of keys changed from version to version: each va
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from resource_secretary.errors import OutputError
 from resource_secretary.providers.hardware._gpu import (
     Facts,
     Gpu,
@@ -24,9 +22,9 @@ from resource_secretary.providers.hardware._gpu import (
     bus_of,
     gpu_type,
 )
+from resource_secretary.providers.hardware._json import decode, unknown
 
 AMD_SMI, ROCM_SMI = "amd-smi", "rocm-smi"
-_SHOWN = 2000  # characters of an answer that can't be read
 _MB = 2**20  # "MB" of both tools: the kernel's bytes, divided by 1024 twice
 _CARD = re.compile(r"card(\d{1,4})")
 _NO_NODE = (-1, 2**32 - 1)  # what the tools print where sysfs says -1
@@ -48,23 +46,6 @@ class _Part:
     gpu: Gpu
     number: int
     mode: str | None
-
-
-def decode(source: str, text: str) -> Any:
-    """The JSON of an answer, whatever stands before it. Raises OutputError with the beginning of the answer."""
-    start = re.search(r"^\s*[\[{]", text, re.MULTILINE)
-    if start is None:
-        raise unknown(source, text, "no JSON")
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text[start.start() :].lstrip())
-    except (ValueError, RecursionError) as error:
-        raise unknown(source, text, f"no JSON: {str(error)[:80]}") from None
-    return value
-
-
-def unknown(source: str, text: str, why: str) -> OutputError:
-    shown = "".join(char if char.isprintable() or char == "\n" else "?" for char in text[:_SHOWN])
-    return OutputError(source, "", f"{why}; it said: {shown or 'nothing'}")
 
 
 def read_static(text: str) -> Amd:

@@ -249,11 +249,16 @@ def gpu_type(name: str | None) -> str | None:
 
 
 def pci_devices(system: System, vendor: str, classes: Collection[str] = ("0x0300", "0x0302", "0x0380")) -> list[str]:
-    """The PCI addresses of a maker's devices. By default displays: VGA, 3D and other controllers (PCI code 03)."""
+    """The PCI addresses of a maker's devices, without virtual functions of a device that is here too (SR-IOV).
+
+    By default displays: VGA, 3D and other controllers (PCI code 03).
+    """
     return [
         bus
         for bus in system.entries(_PCI)
-        if system.read(f"{_PCI}/{bus}/vendor") == vendor and (system.read(f"{_PCI}/{bus}/class") or "")[:6] in classes
+        if system.read(f"{_PCI}/{bus}/vendor") == vendor
+        and (system.read(f"{_PCI}/{bus}/class") or "")[:6] in classes
+        and not system.exists(f"{_PCI}/{bus}/physfn")
     ]
 
 

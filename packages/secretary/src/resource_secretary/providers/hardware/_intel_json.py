@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from resource_secretary.errors import OutputError
-from resource_secretary.providers.hardware._amd_json import decode, unknown
 from resource_secretary.providers.hardware._gpu import Facts, Gpu, GpuUse, Unread, as_dict, bus_of, gpu_type
+from resource_secretary.providers.hardware._json import decode, unknown
 
 DISCOVERY = "xpu-smi discovery -j"
 _MIB = 2**20

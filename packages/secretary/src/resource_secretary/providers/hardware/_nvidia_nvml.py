@@ -40,12 +40,15 @@ _ARCHITECTURES = {  # nvmlDeviceArchitecture_t
 }
 
 
-def read_nvml(nvml: Any) -> Seen:
-    """What the library tells. Raises CommandFailed where it can't be used: no driver, no library, no permission."""
+def read_nvml(nvml: Any, *, use: bool = True) -> Seen:
+    """What the library tells; use: also what the devices do now, which takes most of the calls.
+
+    Raises CommandFailed where it can't be used: no driver, no library, no permission.
+    """
     try:
         nvml.nvmlInit()
         try:
-            return _Reader(nvml).everything()
+            return _Reader(nvml).everything(use)
         finally:
             with suppress(nvml.NVMLError):
                 nvml.nvmlShutdown()
@@ -64,7 +67,7 @@ class _Reader:
         mismatch = getattr(nvml, "NVMLLibraryMismatchError", nvml.NVMLError)
         self.errors: tuple[type[Exception], ...] = (nvml.NVMLError, mismatch)
 
-    def everything(self) -> Seen:
+    def everything(self, use: bool) -> Seen:
         facts = Facts()
         cuda = self.ask(facts, "cuda", "nvmlSystemGetCudaDriverVersion")
         devices: list[Gpu] = []
@@ -77,7 +80,8 @@ class _Reader:
                 unread.append(Unread(f"GPU {index}", _said(error)))
                 continue
             devices.append(self.device(index, handle))
-            uses.append(self.use(devices[-1], handle))
+            if use:
+                uses.append(self.use(devices[-1], handle))
         return Seen(
             SOURCE,
             self.text(facts, "driver", "nvmlSystemGetDriverVersion"),

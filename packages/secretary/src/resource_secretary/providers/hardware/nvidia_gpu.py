@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from resource_secretary.errors import CommandFailed, OutputError, SecretaryError
 from resource_secretary.providers import Absent, Active, BaseProvider, Unreachable, secretary_tool
@@ -38,18 +39,18 @@ class NvidiaGpuProvider(BaseProvider):
     variables = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "SLURM_JOB_ID", "FLUX_JOB_ID")
 
     def probe(self) -> Active[Gpus] | Absent | Unreachable:
-        found = self._look()
+        found = self._look(use=False)
         return Active(found.summary()) if isinstance(found, Seen) else found
 
     @secretary_tool
     def devices(self) -> list[Gpu]:
         """The GPUs with their memory, their slices, and whether this process may use them, and why not."""
-        return list(self._seen().devices)
+        return list(self._seen(use=False).devices)
 
     @secretary_tool
     def use(self) -> list[GpuUse]:
         """How busy each GPU is now: utilisation, memory in use, temperature, power, memory errors, processes on it."""
-        seen = self._seen()
+        seen = self._seen(use=True)
         if not seen.uses:
             raise CommandFailed(seen.source, "it does not tell the use of GPUs; install nvidia-smi or nvidia-ml-py")
         return list(seen.uses)
@@ -57,15 +58,15 @@ class NvidiaGpuProvider(BaseProvider):
     @secretary_tool
     def topology(self) -> list[Affinity]:
         """What is near each GPU: its NUMA node, the hardware threads and the network devices of that node."""
-        return near(self.system, self._seen().devices)
+        return near(self.system, self._seen(use=False).devices)
 
-    def _seen(self) -> Seen:
-        found = self._look()
+    def _seen(self, *, use: bool) -> Seen:
+        found = self._look(use=use)
         if isinstance(found, Seen):
             return found
         raise CommandFailed("nvidia-gpu", found.reason)
 
-    def _look(self) -> Seen | Absent | Unreachable:
+    def _look(self, *, use: bool) -> Seen | Absent | Unreachable:
         buses = pci_devices(self.system, VENDOR)
         driver = self.system.exists(f"{_PROC}/version")
         if not buses and not driver and not self.system.which("nvidia-smi"):
@@ -74,7 +75,7 @@ class NvidiaGpuProvider(BaseProvider):
             )
         failed: list[tuple[str, str]] = []
         seen: Seen | None = None
-        for source in (self._nvml, self._smi):
+        for source in (partial(self._nvml, use), self._smi):
             try:
                 seen = source()
             except CommandFailed as error:
@@ -93,7 +94,7 @@ class NvidiaGpuProvider(BaseProvider):
             return Absent(f"an NVIDIA GPU: {seen.source} tells of none")
         return self._judged(replace(seen, notice=notice), buses)
 
-    def _nvml(self) -> Seen | None:
+    def _nvml(self, use: bool) -> Seen | None:
         """By the library. A call of it may hang in the kernel: its thread is left behind then."""
         nvml = self.system.nvml()
         if nvml is None:
@@ -101,7 +102,7 @@ class NvidiaGpuProvider(BaseProvider):
         from resource_secretary.providers.hardware._nvidia_nvml import SOURCE, read_nvml
 
         wait = max(0.0, self.system.left() - _RESERVE)
-        [outcome] = side_by_side([lambda: read_nvml(nvml)], wait)
+        [outcome] = side_by_side([partial(read_nvml, nvml, use=use)], wait)
         if outcome is None:
             raise CommandFailed(SOURCE, f"no answer in {round(wait, 1):g} s")
         if isinstance(outcome.error, SecretaryError):
@@ -151,8 +152,15 @@ class NvidiaGpuProvider(BaseProvider):
         hidden = [bus for bus in buses if bus not in listed]
         hidden = hidden[: max(0, len(buses) - len(seen.devices) - len(seen.unread))]
         first = len(seen.devices) + len(seen.unread)
+        unknown = ("name", "memory")
         others = [
-            Gpu(first + at, bus=bus, allowed=False, excluded=why, unknown={"name": "hidden", "memory": "hidden"})
+            Gpu(
+                first + at,
+                bus=bus,
+                allowed=False,
+                excluded=self._taken(bus) or why,
+                unknown=dict.fromkeys(unknown, "hidden"),
+            )
             for at, bus in enumerate(hidden)
         ]
         devices = with_files(self.system, seen.devices, _MAJOR, "/dev/nvidiactl")
@@ -166,6 +174,11 @@ class NvidiaGpuProvider(BaseProvider):
             }
             devices = tuple(chosen.get(device.index, device) for device in devices)
         return replace(seen, devices=with_nodes(self.system, [*devices, *others]))
+
+    def _taken(self, bus: str) -> str:
+        """Whether another driver has a device, such as vfio-pci for a virtual machine."""
+        driver = (self.system.target(f"/sys/bus/pci/devices/{bus}/driver") or "").rpartition("/")[2]
+        return f"the driver {driver} has it" if driver not in ("", "nvidia") else ""
 
 
 def _nothing(failed: list[tuple[str, str]], buses: list[str]) -> Absent | Unreachable:

@@ -22,6 +22,7 @@ class Interface:
     """speed: Mb/s, None where the driver doesn't say (virtual machines). excluded: why it doesn't count, or "".
 
     members: the interfaces of a bond, and of a VLAN the one that it is on. numa_node: the one that the card is near.
+    rdma: the RDMA devices of the card, by which it speaks RoCE or iWARP.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Interface:
     members: tuple[str, ...] = ()
     bus: str | None = None
     numa_node: int | None = None
+    rdma: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def _interface(system: System, name: str) -> Interface:
         members=_members(system, folder),
         bus=place.rsplit("/", 1)[-1] if place and _BUS.search(place) else None,
         numa_node=_number(system.read(f"{folder}/device/numa_node")),
+        rdma=tuple(system.entries(f"{folder}/device/infiniband")),
     )
 
 

@@ -101,7 +101,7 @@ def read_drained(text: str) -> dict[int, tuple[str | None, str]]:
     from resource_secretary.providers.workload._slurm_values import utc
 
     made: dict[int, tuple[str | None, str]] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         parts = line.split("|", len(DRAINED) - 1)

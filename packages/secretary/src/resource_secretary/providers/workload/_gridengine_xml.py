@@ -90,7 +90,7 @@ def _node(name: str, host: Element) -> Node:
         left = _memory(values, resources, ("mem_free",))
     if left is not None and memory is not None:
         left = min(left, memory)
-    gpus = _left(resources, GPUS, whole)
+    gpus = _left(resources, GPUS, whole, "h")
     return Node(
         name=name,
         state=state,
@@ -137,15 +137,18 @@ def _slots(queues: list[tuple[str, int, int, str]], processors: int | None, left
     return capacity, free if left is None else min(free, left)
 
 
-def _left(resources: Mapping[str, Element], names: tuple[str, ...], read: Callable[[str], int]) -> int | None:
-    """The least that is left of the consumables of these names on the host (dominance `hc`); None without one."""
+def _left(
+    resources: Mapping[str, Element], names: tuple[str, ...], read: Callable[[str], int], kinds: str = "gh"
+) -> int | None:
+    """The least that is left of the consumables of these names; None without one. kinds: g for those of the whole
+    cluster, h for those of the host: the first letter of `dominance`, whose second is c (qhost(1), -F)."""
     found = []
     for name in names:
         one = resources.get(name)
-        if one is not None and one.get("dominance", "")[1:2] == "c" and (one.text or "").strip():
-            text = (one.text or "").strip()
+        text = (one.text or "").split() if one is not None else []
+        if one is not None and text and re.fullmatch(f"[{kinds}]c", one.get("dominance", "")):
             # More may be taken than there is, where an administrator lowers a limit under running jobs.
-            found.append(0 if text.startswith("-") else read(text))
+            found.append(0 if text[0].startswith("-") else read(text[0]))
     return min(found) if found else None
 
 

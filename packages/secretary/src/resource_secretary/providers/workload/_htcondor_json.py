@@ -17,7 +17,7 @@ from resource_secretary.providers.workload._gpu_names import gpu_word
 SLOT = (
     *("Name", "Machine", "State", "Activity", "SlotType", "PartitionableSlot", "DynamicSlot", "BackfillSlot"),
     *("Offline", "Cpus", "Memory", "GPUs", "TotalSlotCpus", "TotalSlotMemory", "TotalSlotGPUs", "GPUs_DeviceName"),
-    *("CUDADeviceName", "OpSysAndVer", "Arch", "Microarch", "Draining"),
+    *("CUDADeviceName", "OpSysAndVer", "Arch", "Microarch", "Draining", "Start"),
 )
 JOB = (
     *("ClusterId", "ProcId", "JobStatus", "Owner", "HoldReason", "HoldReasonCode", "RequestCpus", "RequestMemory"),
@@ -48,9 +48,10 @@ STATUS = {
 class CondorSlot:
     """A slot that jobs are matched to: a partitionable one with all that was cut from it, or a static one.
 
-    kind: partitionable or static. state: up, down (hibernating), drained (draining, or its owner's now) or unknown;
-    raw_state and activity as HTCondor has them. memory in bytes. gpus: type ("" where not told) -> how many. free_cpus,
-    free_memory, free_gpus: what a job can still get; None where it is not up or can't be read, and `unread` says why.
+    kind: partitionable or static. state: up, down (hibernating), drained (draining, its owner's now, or its START is
+    false) or unknown; raw_state and activity as HTCondor has them. memory in bytes. gpu_type: "" where not told.
+    free_cpus, free_memory, free_gpus: what a job can still get; None where it is not up or can't be read, and `unread`
+    says why.
     """
 
     machine: str
@@ -173,8 +174,8 @@ def _slot(machine: str, name: str, kind: str, ad: Fields) -> CondorSlot:
     state = _STATES.get(raw, "unknown")
     if ad.get("Offline") is True:
         state = "down"
-    elif state == "up" and ad.get("Draining") is True:
-        state = "drained"
+    elif state == "up" and (ad.get("Draining") is True or ad.get("Start") is False):
+        state = "drained"  # START is an expression most often; where it is just false, no job will ever start
     cpus, memory, gpus = (ad.count(f"TotalSlot{key}", ad.count(key, 0)) for key in ("Cpus", "Memory", "GPUs"))
     left: tuple[int | None, int | None, int | None] = (None, None, None)
     if state == "up" and kind == "partitionable":

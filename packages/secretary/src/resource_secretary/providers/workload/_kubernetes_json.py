@@ -66,8 +66,9 @@ class KubeNode:
 
     state: up, down (not ready), drained (cordoned, or with a taint that keeps ordinary pods away) or unknown;
     raw_state as kubectl shows it, why: what it says where it is not up. capacity: what it has; allocatable: what of
-    it pods may get; requested: what pods asked for that are bound to it and not finished; free: the rest. These are
-    None where unknown, and `unread` says why. A CPU is a core or a hardware thread, as the cloud or the site has it.
+    it pods may get; requested: what pods asked for that are bound to it and not finished; free: the rest, of a node
+    that is up. These are None where unknown, and `unread` says why. A CPU is a core or a hardware thread, as the cloud
+    or the site has it.
     """
 
     name: str
@@ -104,6 +105,11 @@ class KubePod:
     created: str = ""
     requested: Amounts | None = None
     unread: str = ""
+
+
+def usable(free: Amounts) -> Amounts:
+    """What new pods can get of what is free: nothing where there is no room for one more pod."""
+    return free if free.pods else Amounts(gpus=dict.fromkeys(free.gpus, 0))
 
 
 def read_list(source: str, text: str, one: Callable[[Fields], T]) -> tuple[list[T], str]:
@@ -163,7 +169,8 @@ def with_requests(nodes: Iterable[KubeNode], pods: Iterable[KubePod] | None, why
             made.append(replace(node, unread=why or unread[node.name]))
         else:
             requested = _as_typed(requested, node.allocatable)
-            made.append(replace(node, requested=requested, free=node.allocatable.without(requested)))
+            free = node.allocatable.without(requested) if node.state == "up" else None
+            made.append(replace(node, requested=requested, free=free))
     return made
 
 

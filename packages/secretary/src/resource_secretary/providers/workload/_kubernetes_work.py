@@ -86,8 +86,11 @@ def read_storage(source: str, text: str) -> tuple[list[KubeStorage], str]:
 
 
 def read_versions(source: str, text: str) -> tuple[str, str]:
-    """Versions of the client and of the server, "" where the server tells none. Raises OutputError."""
+    """Versions of the client and of the server, "" where there is none: of `kubectl version`, or of the server's
+    `/version`. Raises OutputError."""
     top = Fields.of(source, "", document(source, text))
+    if "gitVersion" in top.value:
+        return "", top.text("gitVersion")
     return top.fields("clientVersion").text("gitVersion", ""), top.fields("serverVersion").text("gitVersion", "")
 
 

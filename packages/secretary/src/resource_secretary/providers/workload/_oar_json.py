@@ -45,7 +45,7 @@ class OarNode:
 
     state: up, down, drained or unknown; raw_state as OAR writes it. cores: distinct cores, or resources where the site
     has no property `core`. memory: bytes of the host, None where the site has no property `memnode`. gpus: type (""
-    where not told) -> how many. free_cores, free_gpus: None where it is not told what jobs hold.
+    where not told) -> how many. free_cores, free_gpus: None where it is not up, or not told what jobs hold.
     """
 
     host: str
@@ -82,9 +82,11 @@ class OarJob:
 def read_resources(text: str, now: int) -> tuple[list[OarResource], list[str]]:
     """The resources of hosts, and why others can't be read. now: seconds since the epoch. Raises OutputError."""
     made, unread = [], []
-    for row in _rows("oarnodes -J", text):
+    rows = _rows("oarnodes -J", text)
+    tells = text.lstrip().startswith("{")  # OAR 2 names the jobs of a resource that has some; OAR 3 names none at all
+    for row in rows:
         try:
-            resource = _resource(row, now)
+            resource = _resource(row, now, tells)
         except OutputError as error:
             unread.append(str(error))
             continue
@@ -92,25 +94,25 @@ def read_resources(text: str, now: int) -> tuple[list[OarResource], list[str]]:
             made.append(resource)
     if unread and not made:
         raise OutputError("oarnodes -J", "", f"none of its resources can be read: {unread[0]}")
-    return made, unread
+    return sorted(made, key=lambda one: one.id), unread
 
 
 def read_jobs(text: str) -> list[OarJob]:
     """The jobs of `oarstat -f -J`. One that can't be read loses itself: `unread` says why. Raises OutputError."""
     made = []
-    for row in _rows("oarstat -f -J", text):
+    for row in _rows("oarstat -f -J", text, none=True):
         id = row.count("Job_Id" if "Job_Id" in row.value else "id")
         try:
             made.append(_job(id, row))
         except OutputError as error:
             made.append(OarJob(id, "", "", "unknown", "", (), 0, None, None, None, "", str(error)))
-    return made
+    return sorted(made, key=lambda job: job.id)
 
 
 def held(text: str) -> dict[int, str] | None:
     """The resources that jobs hold: resource -> job. None where a job that runs does not say which it holds."""
     made = {}
-    for row in _rows("oarstat -f -J", text):
+    for row in _rows("oarstat -f -J", text, none=True):
         if row.text("state") not in _RUNNING:
             continue
         assigned = row.get("assigned_resources")
@@ -138,7 +140,10 @@ def read_nodes(resources: Iterable[OarResource], unread: Iterable[str]) -> list[
     return [_node(*key, rows, note) for key, rows in alike.items()]
 
 
-def _rows(source: str, text: str) -> list[Fields]:
+def _rows(source: str, text: str, *, none: bool = False) -> list[Fields]:
+    """The records of an answer. none: it prints nothing at all (and exits with 0) where there are none."""
+    if none and not text.strip():
+        return []
     value = document(source, text)
     if isinstance(value, dict):
         if not all(isinstance(one, dict) for one in value.values()):
@@ -149,7 +154,7 @@ def _rows(source: str, text: str) -> list[Fields]:
     raise unknown_shape(source, text, "an object or a list expected")
 
 
-def _resource(row: Fields, now: int) -> OarResource | None:
+def _resource(row: Fields, now: int, tells: bool) -> OarResource | None:
     if row.text("type", "default") != "default" or not row.text("network_address", ""):
         return None  # a license, a disk, a network: no place for a process
     raw = row.text("state")
@@ -171,7 +176,7 @@ def _resource(row: Fields, now: int) -> OarResource | None:
         gpu_type=_gpu_type(row),
         memory=None if memory is None else row.count("memnode") * 2**20,
         cluster=row.text("cluster", ""),
-        busy=bool(jobs) if "jobs" in row.value else None,
+        busy=bool(jobs) if tells or jobs else None,
         jobs=jobs,
     )
 
@@ -186,7 +191,7 @@ def _gpu_type(row: Fields) -> str:
 
 
 def _node(host: str, state: str, raw: str, rows: list[OarResource], note: str) -> OarNode:
-    known = all(one.busy is not None for one in rows)
+    known = state == "up" and not note and all(one.busy is not None for one in rows)
     gpus = {one.gpu: one.gpu_type for one in rows if one.gpu is not None}
     taken = {one.gpu for one in rows if one.busy}
     return OarNode(
@@ -196,8 +201,8 @@ def _node(host: str, state: str, raw: str, rows: list[OarResource], note: str) -
         cores=_cores(rows, set()),
         gpus=_by_type(gpus.values()),
         memory=next((one.memory for one in rows if one.memory is not None), None),
-        free_cores=_cores(rows, {_core(one) for one in rows if one.busy}) if known and not note else None,
-        free_gpus=_by_type(kind for gpu, kind in gpus.items() if gpu not in taken) if known and not note else None,
+        free_cores=_cores(rows, {_core(one) for one in rows if one.busy}) if known else None,
+        free_gpus=_by_type(kind for gpu, kind in gpus.items() if gpu not in taken) if known else None,
         jobs=tuple(sorted({job for one in rows for job in one.jobs})),
         cluster=rows[0].cluster,
         unread=note,

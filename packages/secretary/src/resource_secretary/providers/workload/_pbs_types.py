@@ -155,16 +155,19 @@ def _queue(fields: _Fields, default: str | None) -> Queue:
         if key.startswith(("resources_max.", "resources_min.", "resources_default.", "default_chunk.", "max_"))
         or key in ("queue_type", "route_destinations", "acl_groups", "acl_users", "from_route_only", "Priority")
     }
+    routed = fields.text("from_route_only").strip().lower() == "true"
+    takes = enabled and not routed
     return Queue(
         name=fields.record.name,
-        state=queue_state(enabled, started),
+        state=queue_state(takes, started),
         raw_state=f"enabled={enabled} started={started}",
-        enabled=enabled,
+        enabled=takes,
         default=None if default is None else default == fields.record.name,
         max_walltime=fields.read("resources_max.walltime", seconds),
         running=counts.get("Running", 0) + counts.get("Exiting", 0) + counts.get("Begun", 0) if counts else None,
         pending=sum(counts.get(key, 0) for key in ("Queued", "Held", "Waiting", "Transit")) if counts else None,
         limits=limits,
+        reason="takes jobs from routing queues only" if routed else "",
     )
 
 

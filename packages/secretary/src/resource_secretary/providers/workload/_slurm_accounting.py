@@ -86,7 +86,7 @@ def read_accounting(text: str, job: str) -> Found | None:
     Of an array it is the first task. Of a job that was requeued sacct tells the last run only.
     """
     found: list[tuple[Record, list[SlurmStep]]] = []
-    for line_number, line in enumerate(text.splitlines(), 1):
+    for line_number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         parts = line.split("|", len(SACCT) - 1)

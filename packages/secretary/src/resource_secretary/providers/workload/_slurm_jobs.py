@@ -125,7 +125,7 @@ def read_queue(text: str) -> list[SlurmJob]:
     A line that can't be read loses only itself. Raises OutputError where none can be read.
     """
     made: list[SlurmJob] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         parts = line.split("|", len(SQUEUE) - 1)
@@ -174,7 +174,9 @@ def _queued(name: str, fields: Record) -> SlurmJob:
 def read_depth(text: str) -> list[tuple[str, int]]:
     """(state, CPUs) of each line of `squeue --array --noheader --format=%T|%C`. Raises OutputError."""
     made = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
         state, bar, cpus = line.strip().partition("|")
         if not bar or not cpus.isascii() or not cpus.isdecimal() or len(cpus) > 12:
             raise OutputError("squeue", f"line {number}", f"STATE|CPUS expected, not {printable(line[:40])!r}")

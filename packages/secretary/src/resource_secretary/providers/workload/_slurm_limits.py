@@ -73,7 +73,7 @@ def read_clusters(text: str) -> list[SlurmCluster]:
 
 def _rows(text: str, names: tuple[str, ...], source: str) -> list[Record]:
     made = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         parts = line.split("|")

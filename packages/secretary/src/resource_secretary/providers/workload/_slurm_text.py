@@ -155,7 +155,7 @@ class Record:
     def text(self, key: str) -> str:
         """The value, "" where there is none."""
         value = self.fields.get(key, "")
-        return "" if value in NOTHING else value
+        return "" if value in NOTHING else value if value.isprintable() else printable(value)
 
     def words(self, key: str) -> tuple[str, ...]:
         return tuple(part for part in self.text(key).split(",") if part)

@@ -147,6 +147,8 @@ def epoch(text: str) -> float | None:
         return datetime.fromisoformat(text).timestamp()  # a naive time is one of this host
     except (OverflowError, OSError):
         return None
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is no time stamp") from None
 
 
 def utc(stamp: float) -> str:

@@ -1,4 +1,8 @@
-"""Kubernetes, asked through `kubectl`, which finds the server as it always does: kubeconfig, or service account."""
+"""Kubernetes, asked through `kubectl`, which finds the server as it always does: kubeconfig, or service account.
+
+In a pod without `kubectl` its service account is used as any client does (Kubernetes documentation, "Accessing the
+Kubernetes API from a Pod", "Directly accessing the REST API").
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from resource_secretary.providers.workload._kubernetes_json import (
     KubePod,
     read_nodes,
     read_pods,
+    usable,
     with_requests,
 )
 from resource_secretary.providers.workload._kubernetes_work import (
@@ -46,9 +51,10 @@ T = TypeVar("T")
 _WAIT = "--request-timeout=9s"  # less than a tool has, so that kubectl says itself what it waited for
 _PAGE = 1000  # entries that the server gives at once: 15 kB each at most, and each page costs a process
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)  # RFC 1123, section 2.1
+_HOST = re.compile(r"[A-Za-z0-9.:-]+", re.ASCII)  # a name or an address of either IP
 _LOG = re.compile(r"[IWEF][0-9]{4} [0-9:.]+\s+[0-9]+ ")  # the head of a line that klog wrote
 _NOT_FINISHED = "status.phase!=Succeeded,status.phase!=Failed"
-_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +95,17 @@ class KubernetesProvider(Offering):
     variables = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "HOME")
 
     def probe(self) -> Active[Kubernetes] | Absent | Unreachable:
-        if not self.system.which("kubectl"):
-            return Absent("the command kubectl on PATH")
-        if why := self._unconfigured():
-            return Unreachable("kubectl", why)
-        answer = self._run("version", "-o", "json")
+        if self.system.which("kubectl"):
+            if why := self._unconfigured():
+                return Unreachable("kubectl", why)
+            answer, source = self._run("version", "-o", "json"), "kubectl version"
+        elif self._in_pod():
+            answer, source = self._get("/version"), "GET /version"
+        else:
+            return Absent(f"the command kubectl on PATH, and the service account of a pod in {_ACCOUNT}")
         if not answer.ok:
             return Unreachable(answer.command, _said(answer), answer.code)
-        client, server = read_versions("kubectl version", answer.stdout)
+        client, server = read_versions(source, answer.stdout)
         if not server:
             return Unreachable(answer.command, "no server tells its version", answer.code)
         context, namespace, address = self._context()
@@ -115,7 +124,7 @@ class KubernetesProvider(Offering):
         states = [node.state for node in nodes]
         up = [node for node in nodes if node.state == "up" and node.allocatable is not None]
         total = [node.allocatable for node in up if node.allocatable is not None]
-        free = [node.free for node in up if node.free is not None]
+        free = [usable(node.free) for node in up if node.free is not None]
         known = len(free) == len(up)
         return KubeSummary(
             up=states.count("up"),
@@ -178,8 +187,8 @@ class KubernetesProvider(Offering):
         for node in self._nodes():
             total = _resources(node.allocatable or Amounts(), node.allocatable or Amounts())
             free = None
-            if node.state == "up" and node.free is not None and node.allocatable is not None:
-                free = _resources(node.free if node.free.pods else Amounts(), node.allocatable)
+            if node.free is not None and node.allocatable is not None:
+                free = _resources(usable(node.free), node.allocatable)
             rows.append((node.name, node.state, total, free))
         return inventory_of("kubectl get nodes", rows, self.system)
 
@@ -232,12 +241,13 @@ class KubernetesProvider(Offering):
         return f"it is told of no server: there is no {' and no '.join(files)}, and this is no pod"
 
     def _context(self) -> tuple[str, str, str]:
-        """The kubeconfig's context, my namespace, and the server; the first and last are "" inside a pod."""
-        answer = self._run("config", "view", "--minify", "-o", "json")
-        if answer.ok:
-            context, namespace, address = read_context("kubectl config view", answer.stdout)
-            return context, namespace or "default", address
-        return "", self.system.read(_ACCOUNT) or "default", ""
+        """The kubeconfig's context ("" in a pod that has none), my namespace, and the server."""
+        if self.system.which("kubectl"):
+            answer = self._run("config", "view", "--minify", "-o", "json")
+            if answer.ok:
+                context, namespace, address = read_context("kubectl config view", answer.stdout)
+                return context, namespace or "default", address
+        return "", self.system.read(f"{_ACCOUNT}/namespace") or "default", self._server()
 
     def _all(self, path: str, read: Callable[[str, str], tuple[list[T], str]], selector: str = "") -> list[T]:
         """What the server has under a path, page by page. Raises CommandFailed, OutputError."""
@@ -247,16 +257,36 @@ class KubernetesProvider(Offering):
         token = ""
         while True:
             after = f"&continue={quote(token, safe='')}" if token else ""
-            answer = self._run("get", "--raw", f"{path}?limit={_PAGE}{more}{after}")
+            answer = self._get(f"{path}?limit={_PAGE}{more}{after}")
             if not answer.ok:
-                raise CommandFailed(f"kubectl get --raw {path}", _said(answer))
-            items, token = read(f"kubectl get --raw {path}", answer.stdout)
+                raise CommandFailed(f"{self._asks()} {path}", _said(answer))
+            items, token = read(f"{self._asks()} {path}", answer.stdout)
             made += items
             if not token:
                 return made
             if token in seen:
-                raise OutputError(f"kubectl get --raw {path}", "metadata.continue", "the same page comes again")
+                raise OutputError(f"{self._asks()} {path}", "metadata.continue", "the same page comes again")
             seen.add(token)
+
+    def _asks(self) -> str:
+        return "kubectl get --raw" if self.system.which("kubectl") else "GET"
+
+    def _get(self, path: str) -> Ran:
+        if self.system.which("kubectl"):
+            return self._run("get", "--raw", path)
+        token, authority = (self.system.read(f"{_ACCOUNT}/{name}") or "" for name in ("token", "ca.crt"))
+        return self.system.fetch(f"{self._server()}{path}", token=token, authority=authority)
+
+    def _in_pod(self) -> bool:
+        return bool(self._server() and self.system.exists(f"{_ACCOUNT}/token"))
+
+    def _server(self) -> str:
+        """The address of the server for a pod; "" elsewhere."""
+        host = self.system.environ.get("KUBERNETES_SERVICE_HOST", "")
+        port = self.system.environ.get("KUBERNETES_SERVICE_PORT", "443")
+        if not host or not port.isdecimal() or not _HOST.fullmatch(host):
+            return ""
+        return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
     def _run(self, *words: str) -> Ran:
         return self.system.run("kubectl", _WAIT, *words)

@@ -65,7 +65,8 @@ class PbsProvider(Offering):
 
     @secretary_tool
     def queues(self) -> list[Queue]:
-        """The queues with state and limits, and which is the default one; a routing queue hands its jobs to others."""
+        """The queues with state and limits, and which is the default one. A routing queue hands its jobs to others, and
+        a queue may take jobs from those only: it is closed then."""
         records = self._records("qstat", "Queue", "-Q", "-f")
         return _pbs_types.queues(records, self._server().default_queue, "qstat -Q -f")
 
