@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -113,3 +114,12 @@ def test_a_profile_is_yaml_whatever_the_names(mapping, comment):
     site = Site("slurm", WHEN, comment, {"queues": Fact(mapping or "x", comment, dict.fromkeys(mapping, comment))}, {})
     assert yaml.safe_load(to_yaml(site)) == {"queues": mapping or "x"}
     assert json.dumps(site.as_dict())
+
+
+@settings(deadline=None)
+@given(requests(), inventories(), st.data())
+def test_ready_with_too_few_cores_is_a_lie(need, inventory, data):
+    honest = decide(need, inventory, "slurm", now=WHEN, where="x")
+    free = data.draw(st.integers(0, cores_of(need) - 1))
+    liar = replace(honest, verdict="READY", reasons=(), fits=None, cores=10**6, free_cores=free)
+    assert "READY with" in lie(need, liar)
