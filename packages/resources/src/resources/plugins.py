@@ -196,7 +196,7 @@ def _modules(folder: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
 
 def _entries(folder: Path) -> list[str]:
     try:
-        return [path.name for path in folder.iterdir()]
+        return os.listdir(folder)  # noqa: PTH208 - names of hundreds of files are wanted, not their paths
     except OSError:  # a path entry need not exist, nor be a folder
         return []
 
