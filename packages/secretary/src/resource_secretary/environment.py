@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from resource_secretary.run import printable
+
 # What the enclosing job or the user's habits put there and would change what a command answers, or make it
 # believe that it is a rank of a parallel program.
 _REMOVED = (
@@ -63,4 +65,4 @@ def where(
     parts = [hostname, *jobs]
     if any(environ.get(name) for name in _CONTAINER_VARIABLES) or any(exists(path) for path in _CONTAINER_FILES):
         parts.append("in a container")
-    return ", ".join(parts)
+    return printable(", ".join(parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -187,4 +188,36 @@ def test_where_this_runs():
     assert (
         where("n7", {"PBS_JOBID": "1.srv"}, lambda path: path == "/.dockerenv", nothing)
         == "n7, inside PBS job 1.srv, in a container"
+    )
+
+
+def test_a_folder_of_path_that_does_not_answer_hides_no_other(stub, tmp_path, monkeypatch):
+    from resource_secretary import commands
+
+    stub("tool", "echo $PATH")
+    hangs = threading.Event()
+    look = commands._look
+    monkeypatch.setattr(commands, "_look", lambda folder: hangs.wait(20) if folder == "/dead" else look(folder))
+    system = System(environ={"PATH": f"/dead:{tmp_path}"})
+    assert system.run("tool").stdout == f"{tmp_path}\n"
+    assert system.where().endswith("; without /dead of PATH, which does not answer")
+    hangs.set()
+
+
+def test_one_that_a_signal_ends(stub):
+    assert timed([stub("tool", "kill -SEGV $$")], 5)[0].said == "ended by SIGSEGV: it said nothing"
+
+
+def test_a_program_that_ignores_the_end_of_its_children(stub):
+    code = (
+        "import signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); from resource_secretary.run import run;"
+        "print(run(sys.argv[1:], environ={}, timeout=5))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, stub("tool", "exit 3")], capture_output=True, text=True)
+    assert "code=None" in done.stdout and "its exit code is not known" in done.stdout, done.stderr
+
+
+def test_variables_of_a_job_cannot_steer_a_terminal():
+    assert where("n7", {"SLURM_JOB_ID": "4\x1b[2J\n"}, lambda path: False, lambda name: None) == (
+        "n7, inside Slurm job 4?[2J?"
     )
