@@ -153,4 +153,7 @@ def read_environments(text: str) -> list[str]:
     for word in words:
         if not _NAME.fullmatch(word):
             raise OutputError("spack env list", "", f"the name of an environment expected, not {word[:80]!r}")
+    told = re.search(r"^==> (\d{1,6}) environments?$", text, re.MULTILINE)
+    if told and int(told[1]) != len(words):
+        raise OutputError("spack env list", "", f"{told[1]} environments are announced, and {len(words)} named")
     return words

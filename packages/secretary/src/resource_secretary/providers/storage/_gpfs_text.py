@@ -53,6 +53,9 @@ def read_y(text: str, source: str, section: str = "") -> list[Record]:
     found: list[Record] = []
     for number, line in enumerate(text.split("\n"), 1):
         cells = line.strip().split(":")
+        if cells[0] == source.split()[0] and len(cells) < _FIRST:  # cut off
+            found.append(Record(source, f"line {number}", {}))
+            continue
         if len(cells) < _FIRST or cells[1] != section:
             continue
         if cells[2] == "HEADER":

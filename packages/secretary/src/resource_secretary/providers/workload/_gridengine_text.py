@@ -84,6 +84,8 @@ def read_settings(text: str, first: str, source: str) -> list[dict[str, str]]:
         if not records or not re.fullmatch(r"[a-z_][\w]*", key):
             raise unknown_format(source, f"line {number}", f"the setting {first} expected, not {line[:40]!r}", text)
         records[-1][key] = " ".join(value.split())
+    if not records:
+        raise unknown_format(source, "", f"the setting {first} expected", text)
     return records
 
 
@@ -176,6 +178,8 @@ def read_complexes(text: str, source: str) -> list[Complex]:
         if len(words) < 8:  # some forks have more columns behind
             raise unknown_format(source, f"line {number}", f"eight columns expected, not {line[:60]!r}", text)
         made.append(Complex(*words[:8]))
+    if not made:  # Grid Engine has some of its own, which can't be removed
+        raise unknown_format(source, "", "complexes expected", text)
     return made
 
 
