@@ -24,7 +24,6 @@ GIVEN: dict[str, dict[str, Any]] = {"moab.start": {"processors": 20, "walltime":
 PLAIN = ("/tmp", "gcc", "openmpi/4.1.5", "tiny:1.0", "/scratch/work", "/fs/project", "/ceph", "/home", "/images/v1.sif")
 
 
-
 def modules() -> Iterator[Any]:
     for file in sorted(Path(__file__).parent.glob("[a-z]*.py")):
         spec = spec_from_file_location(f"recorded_{file.stem}", file)
@@ -48,7 +47,9 @@ def every() -> tuple[dict[str, Callable[[], RecordedSystem]], dict[str, Callable
 
 def _makes_a_machine(make: Callable[..., object]) -> bool:
     signature = inspect.signature(make)
-    needed = [one for one in signature.parameters.values() if one.default is one.empty and one.kind is not one.VAR_KEYWORD]
+    needed = [
+        one for one in signature.parameters.values() if one.default is one.empty and one.kind is not one.VAR_KEYWORD
+    ]
     return signature.return_annotation == "RecordedSystem" and not needed and make.__name__ != "machine"
 
 
