@@ -144,11 +144,13 @@ class Secretary:
     def offer(self, name: str | None = None, timeout: float = ASKING) -> Inventory:
         """What there is to give: this host, or every node of the cluster that a provider manages, with what is free.
 
-        Raises as `call` does, and ArgumentError for a provider that manages no cluster.
+        name: the provider; `host`, as without one, is this host. Raises as `call` does, and ArgumentError for a
+        provider that manages no cluster.
         """
+        from resource_secretary.asking import HOST
         from resource_secretary.providers import Offering
 
-        if name is None:
+        if name is None or name.lower() == HOST:
             from resource_secretary.host import host_inventory
 
             return host_inventory(self.system.within(timeout))
@@ -293,7 +295,7 @@ class Secretary:
             return Unreachable(error.command, error.said)
         except SecretaryError as error:
             return Unreachable(known.name, str(error))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad detector disables nothing else
+        except BaseException as error:  # noqa: BLE001 - one bad detector disables nothing else
             return Broken(first_line(error))
 
     def _ask(self, known: Known, timeout: float, question: Callable[[BaseProvider], T], *, probed: bool = False) -> T:
