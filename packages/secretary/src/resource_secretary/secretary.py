@@ -211,7 +211,7 @@ class Secretary:
             known = self._offering("profile", name)
         if known is None:
             return host_site(self.offer(timeout=timeout), self.system)
-        return self._ask(known, timeout, lambda provider: manager_site(cast("Offering", provider)))
+        return self._ask(known, timeout, lambda provider: manager_site(cast("Offering", provider)), probed=name is None)
 
     def _managers(self, timeout: float) -> tuple[list[Known], list[str]]:
         """The active workload managers that tell their nodes, the nearest first; and why others can't be asked."""

@@ -160,11 +160,16 @@ def test_help_and_import_load_no_library():
 def test_a_terminal_gets_boxes_and_no_markup_of_a_command(ask, monkeypatch):
     from resource_secretary.run import Ran
 
-    ask.host.commands["scontrol", "ping"] = Ran((), 1, "", "[red]no[/red] [/bold]")
+    ask.host.commands["scontrol", "ping"] = Ran((), None, problem="[red]no[/red] [/bold] " + 999 * "x")
     for name in ("providers", "detect"):
         monkeypatch.setattr(sys.modules[f"resource_secretary.cli.{name}"], "for_people", lambda: True)
     output = ask("detect").stdout
-    assert "╭" in output and "Provider Manifest" in output and "[red]no[/red] [/bold]" in output
+    assert (
+        "╭" in output
+        and "Provider Manifest" in output
+        and "[red]no[/red] [/bold]" in output
+        and 200 < output.count("x") < 400
+    )
     assert '"usable_cores": 2,' in output
     output = ask("providers").stdout
     assert "Available Resource Providers" in output and "│  YES   │ Ethernet: " in output

@@ -10,6 +10,8 @@ from typing import Any
 
 from resource_secretary.run import printable
 
+_LONGEST = 300  # characters of a reason; an answer of unknown shape is part of it
+
 
 @contextmanager
 def data_only() -> Iterator[None]:
@@ -19,7 +21,9 @@ def data_only() -> Iterator[None]:
 
 
 def one_line(text: str) -> str:
-    return printable(" ".join(text.split()))
+    """A text for a listing; what is cut of it stands in the answer to --json."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def as_text(value: Any, *, compact: bool = False) -> str:
