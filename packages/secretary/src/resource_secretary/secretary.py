@@ -144,11 +144,13 @@ class Secretary:
     def offer(self, name: str | None = None, timeout: float = ASKING) -> Inventory:
         """What there is to give: this host, or every node of the cluster that a provider manages, with what is free.
 
-        Raises as `call` does, and ArgumentError for a provider that manages no cluster.
+        name: the provider; `host`, as without one, is this host. Raises as `call` does, and ArgumentError for a
+        provider that manages no cluster.
         """
+        from resource_secretary.asking import HOST
         from resource_secretary.providers import Offering
 
-        if name is None:
+        if name is None or name.lower() == HOST:
             from resource_secretary.host import host_inventory
 
             return host_inventory(self.system.within(timeout))
@@ -209,7 +211,7 @@ class Secretary:
             known = self._offering("profile", name)
         if known is None:
             return host_site(self.offer(timeout=timeout), self.system)
-        return self._ask(known, timeout, lambda provider: manager_site(cast("Offering", provider)))
+        return self._ask(known, timeout, lambda provider: manager_site(cast("Offering", provider)), probed=name is None)
 
     def _managers(self, timeout: float) -> tuple[list[Known], list[str]]:
         """The active workload managers that tell their nodes, the nearest first; and why others can't be asked."""
@@ -293,7 +295,7 @@ class Secretary:
             return Unreachable(error.command, error.said)
         except SecretaryError as error:
             return Unreachable(known.name, str(error))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad detector disables nothing else
+        except BaseException as error:  # noqa: BLE001 - one bad detector disables nothing else
             return Broken(first_line(error))
 
     def _ask(self, known: Known, timeout: float, question: Callable[[BaseProvider], T], *, probed: bool = False) -> T:

@@ -74,4 +74,4 @@ def side_by_side(jobs: Sequence[Callable[[], T]], timeout: float) -> list[Outcom
 
 def first_line(error: BaseException) -> str:
     """An exception as one line: its type and the first line of what it says."""
-    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300].removesuffix(": ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from dataclasses import dataclass
 from typing import ClassVar
@@ -151,3 +152,12 @@ def test_the_folder_is_that_of_the_xdg_specification(make, tmp_path):
     assert Cache(system)._path.parent == tmp_path / "x/resource-secretary"
     system = RecordedSystem(environ={"HOME": str(home), "XDG_CACHE_HOME": "relative"})
     assert Cache(system)._path.parent == home / ".cache/resource-secretary"
+
+
+def test_a_home_that_does_not_answer_costs_little(make):
+    make().detect()
+    [file] = make.folder.iterdir()
+    file.unlink()
+    os.mkfifo(file)  # opening it for reading waits for a writer
+    assert make().detect()["tool"].active and make.tool.asked == 2
+    os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))

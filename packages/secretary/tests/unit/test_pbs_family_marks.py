@@ -85,9 +85,9 @@ def test_what_was_looked_for():
     assert PbsProvider(RecordedSystem()).probe() == Absent("the commands qstat and pbsnodes on PATH")
     torque, _ = machines()["torque"]
     looked = PbsProvider(torque).probe().looked_for
-    assert looked == "beside qstat and pbsnodes one of pbs_rstat, pbs_probe, pbs_hostn, pbs_rsub, /etc/pbs.conf"
+    assert looked == "one of pbs_rstat, pbs_probe, pbs_hostn, pbs_rsub, /etc/pbs.conf, beside qstat and pbsnodes"
     system = RecordedSystem(commands=recorded.torque_commands(), environ={"PBS_CONF_FILE": "/opt/pbs.conf"})
-    assert PbsProvider(system).probe().looked_for.endswith("/opt/pbs.conf")
+    assert PbsProvider(system).probe().looked_for.endswith(", /opt/pbs.conf, beside qstat and pbsnodes")
     both, _ = machines()["torque beside a pbs.conf"]
     assert "it says Version: 6.1.2" in PbsProvider(both).probe().looked_for
     assert MoabProvider(RecordedSystem(commands={("showq",): ""})).probe() == Absent("the command mdiag on PATH")

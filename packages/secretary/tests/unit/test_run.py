@@ -161,7 +161,8 @@ def test_the_environment_of_a_job_is_not_passed_on(stub, tmp_path):
     assert seen["FLUX_URI"] == "local:///x"
     gone = {"LANGUAGE", "SLURM_JOB_ID", "SINFO_FORMAT", "PBS_NODEFILE", "PMIX_RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK"}
     assert not gone & seen.keys()
-    assert for_commands({}) == {"LC_ALL": "C"}
+    retry = "FLUX_LOCAL_CONNECTOR_RETRY_COUNT"
+    assert for_commands({}) == {"LC_ALL": "C", retry: "1"} and for_commands({retry: "9"})[retry] == "9"
 
 
 def test_the_commands_of_one_provider_share_its_time(stub, tmp_path):

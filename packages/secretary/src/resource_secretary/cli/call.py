@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 from resources.clikit import echo_json, json_option
 
 from resource_secretary.cli.options import Choice, choosing, dispatch_option, timeout_option
+from resource_secretary.cli.text import as_text, data_only
 from resource_secretary.secretary import ASKING
 
 
@@ -33,10 +33,11 @@ def command(
         if not key or not equals or key in given:
             raise click.UsageError(f"an argument is KEY=VALUE, each key once, not {argument!r}")
         given[key] = value
-    answer = choice.secretary(dispatch=dispatch).call(tool, given, timeout, text=True)
+    with data_only():
+        answer = choice.secretary(dispatch=dispatch).call(tool, given, timeout, text=True)
     if as_json:
         echo_json(asdict(answer))
         return
-    click.echo(json.dumps(answer.result, indent=2, ensure_ascii=False))
+    click.echo(as_text(answer.result))
     if answer.notice:
         click.echo(answer.notice, err=True)

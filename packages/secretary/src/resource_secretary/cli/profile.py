@@ -6,6 +6,7 @@ import click
 from resources.clikit import echo_json, json_option
 
 from resource_secretary.cli.options import Choice, choosing, timeout_option
+from resource_secretary.cli.text import data_only
 from resource_secretary.secretary import ASKING
 
 
@@ -22,7 +23,8 @@ def command(name: str | None, choice: Choice, timeout: float, as_json: bool) -> 
     """
     from resource_secretary.site.document import to_yaml
 
-    site = choice.secretary().site(name, timeout)
+    with data_only():
+        site = choice.secretary().site(name, timeout)
     if as_json:
         echo_json(site.as_dict())
     else:

@@ -9,6 +9,7 @@ from resources.clikit import echo_json, json_option
 from resources.clikit import table as plain_table
 
 from resource_secretary.cli.options import Choice, choosing, dispatch_option, for_people, timeout_option
+from resource_secretary.cli.text import data_only
 from resource_secretary.system import DEADLINE
 from resource_secretary.tools import Tool
 
@@ -23,11 +24,12 @@ _HEADER = ("Tool", "Parameters", "Description")
 @json_option
 def command(every: bool, dispatch: bool, choice: Choice, timeout: float, as_json: bool) -> None:
     """List the tools that `call` can call. With --json: the JSON Schema of what they take and give."""
-    secretary = choice.secretary(dispatch=dispatch)
-    if every:
-        found = [(known.name, secretary.tools(known)) for known in secretary.catalog.entries]
-    else:
-        found = [(entry.known.name, entry.tools) for entry in secretary.detect(timeout=timeout).active]
+    with data_only():
+        secretary = choice.secretary(dispatch=dispatch)
+        if every:
+            found = [(known.name, secretary.tools(known)) for known in secretary.catalog.entries]
+        else:
+            found = [(entry.known.name, entry.tools) for entry in secretary.detect(timeout=timeout).active]
     if as_json:
         listed: list[dict[str, Any]] = []
         for provider, tools in found:
