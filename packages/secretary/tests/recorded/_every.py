@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -33,16 +34,43 @@ def modules() -> Iterator[Any]:
         yield module
 
 
-def every() -> tuple[dict[str, Callable[[], RecordedSystem]], dict[str, Callable[[], RecordedSystem]]]:
-    """For each provider a machine where it is active; and all machines by the names of their functions."""
-    active: dict[str, Callable[[], RecordedSystem]] = {}
+# Further versions of what a machine has: the arguments of its function.
+VERSIONS: dict[str, tuple[tuple[Any, ...], ...]] = {
+    "docker": (("20.10",),),
+    "podman": (("3.4",), ("5.8",)),
+    "nvidia": (("nvidia-smi/a100-mig-v12.xml",), ("nvidia-smi/rtx-pro-6000-v13.xml",)),
+    "amd": (("amd-smi/mi300x-dpx-static.json", "amd-smi/list-metric.json"), ("amd-smi/strix-halo-6.3.1-static.json",)),
+    "mvapich": (("mvapich-4.0/mpichversion.txt",),),
+    "hyperqueue": (("0.10",),),
+    "oar": (("3-shape",),),
+    "lmod": (("8.7.60",), ("6.6",)),
+    "environment_modules": (("5.5.0",), ("4.6.1",), ("4.1.1",), ("3.2.10",)),
+    "spack": (("1.3",),),
+    "nix": (("2.24",), ("2.8.0",)),
+    "guix": (("1.4",),),
+    "openmpi": (("4.1.8",), ("5.0.7",), ("5.0.11",)),
+    "mpich": (("4.1.3",), ("4.2.1",), ("5.0.2",)),
+}
+
+
+def active() -> dict[str, Callable[[], RecordedSystem]]:
+    """For each provider a machine where it is active."""
+    found: dict[str, Callable[[], RecordedSystem]] = {}
+    for module in modules():
+        found |= module.MACHINES
+    return found
+
+
+def every() -> dict[str, Callable[[], RecordedSystem]]:
+    """All machines by the names of their functions, those of further versions too."""
     named: dict[str, Callable[[], RecordedSystem]] = {}
     for module in modules():
-        active |= module.MACHINES
         for name, make in vars(module).items():
             if inspect.isfunction(make) and make.__module__ == module.__name__ and _makes_a_machine(make):
                 named[name] = make
-    return active, named
+                for arguments in VERSIONS.get(name, ()):
+                    named[" ".join((name, *arguments))] = partial(make, *arguments)
+    return named
 
 
 def _makes_a_machine(make: Callable[..., object]) -> bool:
@@ -50,6 +78,8 @@ def _makes_a_machine(make: Callable[..., object]) -> bool:
     needed = [
         one for one in signature.parameters.values() if one.default is one.empty and one.kind is not one.VAR_KEYWORD
     ]
+    many = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    needed = [one for one in signature.parameters.values() if one.default is one.empty and one.kind not in many]
     return signature.return_annotation == "RecordedSystem" and not needed and make.__name__ != "machine"
 
 

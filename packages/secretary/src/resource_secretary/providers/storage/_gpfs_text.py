@@ -123,9 +123,10 @@ def read_nodes(text: str) -> list[GpfsNode]:
             raise record.error(f"of {total} nodes {up} can't be up")
         return GpfsNode(record.text("nodeName"), record.text("state"), quorum, up, total)
 
-    return each(
-        read_y(text, "mmgetstate -Y"), one, lambda reason: GpfsNode("", "unknown", None, None, None, problem=reason)
-    )
+    records = read_y(text, "mmgetstate -Y")
+    if not records:
+        raise strange("mmgetstate -Y", "tells of no node", text)
+    return each(records, one, lambda reason: GpfsNode("", "unknown", None, None, None, problem=reason))
 
 
 def _amount(record: Record, name: str, unit: int = 1) -> int:

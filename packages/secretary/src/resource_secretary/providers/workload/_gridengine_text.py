@@ -89,6 +89,14 @@ def read_settings(text: str, first: str, source: str) -> list[dict[str, str]]:
     return records
 
 
+def _one(text: str, first: str, source: str) -> dict[str, str]:
+    """The record of an answer that tells of one thing. Raises OutputError."""
+    record, *more = read_settings(text, first, source)
+    if more:
+        raise unknown_format(source, "", f"{first} once expected", text)
+    return record
+
+
 def read_queues(settings: str, slots: dict[str, dict[str, int]], source: str) -> list[Queue]:
     """The queues of `qconf -sq`. slots: of each queue, as `read_slots` gives them. Raises OutputError."""
     queues = []
@@ -138,7 +146,7 @@ def _longest(*settings: str) -> int | None:
 
 def read_environment(text: str, queues: Sequence[dict[str, str]], source: str) -> ParallelEnvironment:
     """One parallel environment of `qconf -sp`. Raises OutputError."""
-    [record] = read_settings(text, "pe_name", source) or [{}]
+    record = _one(text, "pe_name", source)
     name = record.get("pe_name", "")
     rule = record.get("allocation_rule", "")
     try:
@@ -188,7 +196,7 @@ def read_capacity(text: str, names: Sequence[str], source: str) -> int | None:
 
     Raises OutputError.
     """
-    [record] = read_settings(text, "hostname", source) or [{}]
+    record = _one(text, "hostname", source)
     for name in names:
         found = re.search(rf"(?:^|,)\s*{re.escape(name)}=(\d{{1,6}})(?![\w.])", record.get("complex_values", ""))
         if found:
