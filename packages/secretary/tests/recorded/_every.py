@@ -75,9 +75,6 @@ def every() -> dict[str, Callable[[], RecordedSystem]]:
 
 def _makes_a_machine(make: Callable[..., object]) -> bool:
     signature = inspect.signature(make)
-    needed = [
-        one for one in signature.parameters.values() if one.default is one.empty and one.kind is not one.VAR_KEYWORD
-    ]
     many = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     needed = [one for one in signature.parameters.values() if one.default is one.empty and one.kind not in many]
     return signature.return_annotation == "RecordedSystem" and not needed and make.__name__ != "machine"
