@@ -2,15 +2,23 @@ from __future__ import annotations
 
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from resource_secretary.testing import RecordedSystem
 
 DATA = Path(__file__).parent / "data"
-_SPEC = spec_from_file_location("recorded_slurm_flux", Path(__file__).parent / "recorded/slurm_flux.py")
-_recorded = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_recorded)
+
+
+def _load(name: str) -> ModuleType:
+    spec = spec_from_file_location(f"recorded_{name}", Path(__file__).parent / f"recorded/{name}.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_recorded, _host = _load("slurm_flux"), _load("host")
 
 
 @pytest.fixture(scope="session")
@@ -30,66 +38,19 @@ def flux() -> RecordedSystem:
     return machine
 
 
-def sysfs(sockets: int, cores: int, threads: int) -> dict[str, str]:
-    """The sysfs of a host, thread t on core t modulo the number of cores, as Linux counts on x86."""
-    every = sockets * cores
-    files = {"/sys/devices/system/cpu/online": f"0-{every * threads - 1}"}
-    for cpu in range(every * threads):
-        folder = f"/sys/devices/system/cpu/cpu{cpu}/topology"
-        files[f"{folder}/core_cpus_list"] = ",".join(str(cpu % every + every * t) for t in range(threads))
-        files[f"{folder}/physical_package_id"] = str(cpu % every // cores)
-    return files
-
-
-V2 = {
-    "/proc/self/cgroup": "0::/user.slice/job",
-    "/proc/self/mountinfo": "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw",
-}
-V1 = {
-    "/proc/self/cgroup": "5:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n0::/",
-    "/proc/self/mountinfo": (
-        "30 23 0:26 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n"
-        "31 23 0:27 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n"
-        "32 23 0:28 / /sys/fs/cgroup/unified ro - cgroup2 cgroup2 rw"
-    ),
-}
-
-
 @pytest.fixture
 def topology():
-    return sysfs
+    return _host.sysfs
 
 
 @pytest.fixture
 def cgroups() -> dict[int, dict[str, str]]:
     """The files that say where the control groups of a process are, by version."""
-    return {1: V1, 2: V2}
+    return {1: _host.V1, 2: _host.V2}
 
 
 @pytest.fixture
 def host() -> RecordedSystem:
     """Two sockets of four cores of two threads, a quota of 2.5 CPUs, 3 of 8 GiB, an interface that is up."""
-    return RecordedSystem(
-        files={
-            **sysfs(2, 4, 2),
-            **V2,
-            "/sys/fs/cgroup/user.slice/cpu.max": "max 100000",
-            "/sys/fs/cgroup/user.slice/job/cpu.max": "250000 100000",
-            "/sys/fs/cgroup/user.slice/memory.max": "3221225472",
-            "/sys/fs/cgroup/user.slice/memory.current": "1073741824",
-            "/sys/fs/cgroup/user.slice/memory.stat": "anon 5\ninactive_file 536870912",
-            "/proc/cpuinfo": "processor\t: 0\nmodel name\t: Recorded CPU @ 2 GHz",
-            "/proc/loadavg": "0.50 1.25 2.00 1/200 4242",
-            "/sys/class/net/eth0/type": "1",
-            "/sys/class/net/eth0/operstate": "up",
-            "/sys/class/net/eth0/speed": "25000",
-            "/sys/class/net/eth0/mtu": "9000",
-            "/sys/class/net/eth0/device/vendor": "0x15b3",
-        },
-        links={
-            "/sys/class/net/eth0": "../../devices/pci0000:00/0000:00:03.0/net/eth0",
-            "/sys/class/net/eth0/device/driver": "../../../../bus/pci/drivers/mlx5_core",
-        },
-        affinity=frozenset(range(16)),
-        memory=(8 * 2**30, 6 * 2**30),
-    )
+    machine: RecordedSystem = _host.host()
+    return machine

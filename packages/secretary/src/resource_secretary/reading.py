@@ -13,6 +13,9 @@ from resource_secretary.run import printable
 
 T = TypeVar("T")
 LARGEST = 2**63 - 1  # of bytes, files, seconds: more is no answer of a machine
+# More cores or bytes of memory than any machine, job or cluster has: such a number was read wrongly, or told wrongly.
+MOST_CORES = 10_000_000
+MOST_MEMORY = 2**60
 _SHOWN = 2000  # characters of an answer of unknown shape that its error shows
 _WHOLE = re.compile(r"[0-9]{1,19}", re.ASCII)
 _SCALED = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)", re.ASCII)
@@ -27,6 +30,16 @@ def whole(text: object, unit: int = 1) -> int | None:
         return None
     value = int(text) * unit
     return value if 0 <= value <= LARGEST else None
+
+
+def possible(*, cores: Iterable[int | None] = (), memory: Iterable[int | None] = ()) -> None:
+    """Raises ValueError for cores (or threads) or bytes of memory that no machine has."""
+    for amount in cores:
+        if amount is not None and not 0 <= amount <= MOST_CORES:
+            raise ValueError(f"{amount} cores are more than there can be (at most {MOST_CORES})")
+    for amount in memory:
+        if amount is not None and not 0 <= amount <= MOST_MEMORY:
+            raise ValueError(f"{amount} bytes of memory are more than there can be (at most {MOST_MEMORY})")
 
 
 def scaled(text: str, *, decimal: bool = False) -> int | None:

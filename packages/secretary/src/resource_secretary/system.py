@@ -111,11 +111,11 @@ class System:
         """Seconds of this provider's time that are left."""
         return self._end - time.monotonic()
 
-    def read(self, path: str) -> str | None:
-        """The text of a small file without white space around it, or None where it can't be read."""
+    def read(self, path: str, most: int = 2**20) -> str | None:
+        """The text of a file (its first `most` bytes) without white space around it, None where it can't be read."""
         try:
             with open(path, "rb") as file:  # noqa: PTH123
-                return file.read(2**20).decode(errors="replace").strip()
+                return file.read(most).decode(errors="replace").strip()
         except OSError:
             return None
 

@@ -98,7 +98,11 @@ def test_what_was_looked_for():
     [
         (recorded.pbs, ("qstat", "-B", "-f"), "qstat: cannot connect to server pbs01 (errno=15010)"),
         (recorded.torque, ("qstat", "-B", "-f"), "Unable to communicate with head(10.0.0.1)"),
-        (recorded.gridengine, ("qconf", "-sql"), "error: commlib error: got select error (Connection refused)"),
+        (
+            recorded.gridengine,
+            ("qconf", "-sql", "-help"),
+            "error: commlib error: got select error (Connection refused)",
+        ),
         (recorded.lsf, ("lsid",), "lsid: ls_getentitlementinfo() failed: LIM is down; try later"),
         (recorded.moab, ("showq", "--xml"), "ERROR:  client timed out after 30 seconds (hostname:port=mg1:42559)"),
         (recorded.cobalt, ("qstat", "-Q", "-l"), "Failed to connect to queue-manager"),

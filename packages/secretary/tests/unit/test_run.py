@@ -173,6 +173,19 @@ def test_the_commands_of_one_provider_share_its_time(stub, tmp_path):
     assert system.within(0.3).run("slow").problem == "no answer in 0.3 s"
 
 
+def test_a_folder_that_may_not_be_listed_still_has_commands(stub, tmp_path, monkeypatch):
+    from resource_secretary import commands
+
+    stub("tool", "true")
+    (tmp_path / "data").write_text("")
+    (tmp_path / "folder").mkdir()
+    for names in (commands._names, lambda folder: None):
+        monkeypatch.setattr(commands, "_names", names)
+        system = System(environ={"PATH": f"/nonexistent:{tmp_path}"})
+        assert system.which("tool") == str(tmp_path / "tool") == system.which(str(tmp_path / "tool"))
+        assert [system.which(name) for name in ("data", "folder", "other", "/nonexistent/tool")] == [None] * 4
+
+
 def test_relative_entries_of_path_are_not_looked_at(stub, tmp_path, monkeypatch):
     stub("tool", "true")
     monkeypatch.chdir(tmp_path)
@@ -197,8 +210,8 @@ def test_a_folder_of_path_that_does_not_answer_hides_no_other(stub, tmp_path, mo
 
     stub("tool", "echo $PATH")
     hangs = threading.Event()
-    look = commands._look
-    monkeypatch.setattr(commands, "_look", lambda folder: hangs.wait(20) if folder == "/dead" else look(folder))
+    names = commands._names
+    monkeypatch.setattr(commands, "_names", lambda folder: hangs.wait(20) if folder == "/dead" else names(folder))
     system = System(environ={"PATH": f"/dead:{tmp_path}"})
     assert system.run("tool").stdout == f"{tmp_path}\n"
     assert system.where().endswith("; without /dead of PATH, which does not answer")

@@ -178,7 +178,8 @@ def test_a_record_that_cannot_be_read_loses_only_itself(slurm):
 def test_an_unknown_format_keeps_what_it_says():
     with pytest.raises(OutputError, match="nothing of it can be read, it says: <nodes>"):
         read_nodes("<nodes>\n<node name='n1'/>\n</nodes>")
-    assert read_nodes("\n") == []
+    with pytest.raises(OutputError, match="it said nothing"):  # where there are none scontrol says so
+        read_nodes("\n")
 
 
 def test_where_the_text_cannot_be_read_the_json_is(slurm, data):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resource_secretary.providers.container._container import Container, Image, Presence
-from resource_secretary.reading import Record, each, read_object, read_objects, scaled, strange
+from resource_secretary.reading import Record, each, possible, read_object, read_objects, scaled, strange
 
 _NOT_HERE = ("no such image", "image not known", "no such object", "unable to find image", "no images found")
 _NONE = "<none>"
@@ -107,6 +107,10 @@ def read_engine(text: str, versions: Versions, endpoint: str | None) -> Engine:
     if errors:
         raise record.error("; ".join(errors))
     security = record.texts("SecurityOptions")
+    try:
+        possible(cores=(record.number("NCPU"),), memory=(record.number("MemTotal"),))
+    except ValueError as error:
+        raise record.error(str(error)) from None
     return Engine(
         client=versions.client or "",
         version=record.text("ServerVersion"),

@@ -77,6 +77,8 @@ class IntelGpuProvider(BaseProvider):
     def _seen(self) -> Seen:
         found = self._look()
         if isinstance(found, Seen):
+            if found.unread and not found.devices:
+                raise OutputError(found.source, found.unread[0].name, found.unread[0].reason)
             return found
         raise CommandFailed("intel-gpu", found.reason)
 

@@ -63,6 +63,8 @@ class NvidiaGpuProvider(BaseProvider):
     def _seen(self, *, use: bool) -> Seen:
         found = self._look(use=use)
         if isinstance(found, Seen):
+            if found.unread and not found.devices:
+                raise OutputError(found.source, found.unread[0].name, found.unread[0].reason)
             return found
         raise CommandFailed("nvidia-gpu", found.reason)
 

@@ -208,7 +208,7 @@ def read_opainfo(text: str) -> Told:
 def read_fi_info(text: str) -> tuple[Provider, ...]:
     """`fi_info -p NAME`. Raises OutputError where it prints no provider."""
     made = []
-    for name, lines in _blocks(text, re.compile(r"^provider: *(\S{1,64})\s*$")):
+    for name, lines in _blocks(text, re.compile(r"^provider: *([!-~]{1,64})\s*$")):
         fields = {key: value[:200] for key, value in _fields(lines).items()}
         told = [fields.get(key) or None for key in ("fabric", "domain", "version", "type", "protocol")]
         made.append(Provider(name, *told))

@@ -138,6 +138,8 @@ def read_terse_avail(text: str) -> list[Version]:
             continue
         name = match["name"]
         found.append(Version(name, split_name(name)[1], "default" in marks or "D" in marks, None))
+    if found and all(one.problem for one in found):
+        raise unreadable("module --terse avail", text, "no name of a module in it")
     return found
 
 

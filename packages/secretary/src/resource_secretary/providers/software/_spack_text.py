@@ -127,23 +127,27 @@ def read_compilers(text: str) -> list[SpackCompiler]:
     """
     found: list[SpackCompiler] = []
     head: re.Match[str] | None = None
+    bare = False
     origins = {"e": "external", "+": "installed", "^": "installed"}
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if not line or line.startswith("==>"):
             continue
         if match := _HEAD.match(line):
-            head = match
+            head, bare = match, True
             continue
         entries = list(_COMPILER.finditer(line))
         rest = _COMPILER.sub("", line).strip()
         if head is None or not entries or rest:
             raise OutputError("spack compilers", f"line {number}", f"NAME@VERSION expected, not {line[:80]!r}")
+        bare = False
         # os and target are joined by the last dash but one of x86_64-like names: targets have no dash.
         system, _, target = (head["place"] or "").rpartition("-")
         for one in entries:
             origin = "remote" if one["remote"] else origins.get(one["mark"] or "")
             found.append(SpackCompiler(one["name"], one["version"], system or None, target or None, origin))
+    if bare:
+        raise unreadable("spack compilers", text, "NAME@VERSION expected behind the last heading")
     return found
 
 
@@ -153,4 +157,7 @@ def read_environments(text: str) -> list[str]:
     for word in words:
         if not _NAME.fullmatch(word):
             raise OutputError("spack env list", "", f"the name of an environment expected, not {word[:80]!r}")
+    told = re.search(r"^==> (\d{1,6}) environments?$", text, re.MULTILINE)
+    if told and int(told[1]) != len(words):
+        raise OutputError("spack env list", "", f"{told[1]} environments are announced, and {len(words)} named")
     return words

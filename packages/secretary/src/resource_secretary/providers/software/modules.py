@@ -183,6 +183,8 @@ class ModulesProvider(BaseProvider):
 
     def _terse(self) -> list[Version]:
         answer = self._ask("-t", "avail")
+        if answer.code:
+            raise CommandFailed(answer.command, answer.said)
         refuse_errors("module -t avail", answer.stdout, answer.stderr)
         return read_terse_avail(answer.stderr)
 

@@ -53,6 +53,9 @@ def read_y(text: str, source: str, section: str = "") -> list[Record]:
     found: list[Record] = []
     for number, line in enumerate(text.split("\n"), 1):
         cells = line.strip().split(":")
+        if cells[0] == source.split()[0] and len(cells) < _FIRST:  # cut off
+            found.append(Record(source, f"line {number}", {}))
+            continue
         if len(cells) < _FIRST or cells[1] != section:
             continue
         if cells[2] == "HEADER":
@@ -120,9 +123,10 @@ def read_nodes(text: str) -> list[GpfsNode]:
             raise record.error(f"of {total} nodes {up} can't be up")
         return GpfsNode(record.text("nodeName"), record.text("state"), quorum, up, total)
 
-    return each(
-        read_y(text, "mmgetstate -Y"), one, lambda reason: GpfsNode("", "unknown", None, None, None, problem=reason)
-    )
+    records = read_y(text, "mmgetstate -Y")
+    if not records:
+        raise strange("mmgetstate -Y", "tells of no node", text)
+    return each(records, one, lambda reason: GpfsNode("", "unknown", None, None, None, problem=reason))
 
 
 def _amount(record: Record, name: str, unit: int = 1) -> int:

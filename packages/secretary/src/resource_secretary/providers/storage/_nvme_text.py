@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resource_secretary.errors import OutputError
-from resource_secretary.reading import Record, each, read_object
+from resource_secretary.reading import Record, each, read_object, strange
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,10 @@ class NvmeWear:
 def read_list(text: str) -> list[NvmeUse]:
     """The namespaces of `nvme list -o json`. Raises OutputError."""
     found = []
-    for device in read_object("nvme list -o json", text).parts("Devices"):
+    answer = read_object("nvme list -o json", text)
+    if "Devices" not in answer.fields:
+        raise strange("nvme list -o json", "has no Devices", text)
+    for device in answer.parts("Devices"):
         if "Subsystems" not in device.fields:
             found.append((device, device))
             continue

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from resource_secretary.asking import Depth
 from resource_secretary.errors import ArgumentError, OutputError
+from resource_secretary.reading import possible
 from resource_secretary.run import printable
 
 if TYPE_CHECKING:
@@ -83,6 +84,10 @@ class Node:
     host: str = ""
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        cores = (self.cores, self.free_cores, self.threads, self.free_threads)
+        possible(cores=cores, memory=(self.memory, self.free_memory))
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -106,6 +111,9 @@ class Job:
     started: str = ""
     hosts: str = ""
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        possible(cores=(self.cores,))
 
 
 def unread_queue(name: str, why: Exception) -> Queue:
@@ -247,10 +255,17 @@ def inventory_of(nodes: Sequence[Node], source: str, system: System) -> Inventor
     from resources.errors import InputError
 
     alike: dict[tuple[str, str, str], list[tuple[int, str, Resource, Resource | None]]] = {}
-    for rank, node in enumerate(_machines(nodes)):
+    try:
+        machines = _machines(nodes)
+    except ValueError as error:
+        raise OutputError(source, "", str(error)) from None
+    for rank, node in enumerate(machines):
         if not _HOST.fullmatch(node.name):
             raise OutputError(source, "", f"{node.name[:60]!r} is no name of a host")
-        total, free = _resources(node)
+        try:
+            total, free = _resources(node)
+        except InputError as error:  # such as a type of GPU that is no name
+            raise OutputError(source, node.name, str(error)) from None
         alike.setdefault((node.state, str(total), str(free)), []).append((rank, node.name, total, free))
     try:
         groups = tuple(

@@ -53,15 +53,16 @@ class Fields:
             raise self.error(f"{key} must be a text, not {value!r:.60}")
         return value
 
-    def count(self, key: str, default: int | None = None) -> int:
-        """A whole number from 0; also one written as a text, as Perl's JSON does by chance."""
+    def count(self, key: str, default: int | None = None, *, most: int = _LARGEST) -> int:
+        """A whole number from 0 to `most`; also one written as a text, as Perl's JSON does by chance."""
         value = self._known(key, default)
         if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
             value = int(value)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
-            raise self.error(f"{key} must be a whole number, not {value!r:.60}")
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+            upto = "" if most == _LARGEST else f" from 0 to {most}"
+            raise self.error(f"{key} must be a whole number{upto}, not {value!r:.60}")
         return value
 
     def flag(self, key: str, default: bool | None = None) -> bool:

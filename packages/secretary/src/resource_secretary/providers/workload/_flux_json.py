@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from resource_secretary.errors import OutputError
+from resource_secretary.reading import possible
 from resource_secretary.run import printable
 
 _RAW = 2000  # characters of an answer that can't be read, kept in the error
@@ -114,6 +115,7 @@ def _job(row: Mapping[str, Any]) -> FluxJob:
         note = _text(exception, "note")
         wrong = f"{_text(exception, 'type')}: {note}" if note else _text(exception, "type")
     dependencies = row.get("dependencies")
+    possible(cores=(_whole(row, "ncores"),))
     return FluxJob(
         id=name,
         name=_text(row, "name"),

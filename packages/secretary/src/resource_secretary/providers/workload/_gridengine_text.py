@@ -56,16 +56,20 @@ class Complex:
     urgency: str
 
 
-def read_version(help_text: str) -> tuple[str, str]:
-    """Product and version, by the first line of `qstat -help`: `SGE 8.1.9`, `UGE 8.6.6`, `GE 6.2u5`.
-
-    Raises OutputError.
+def read_queue_names(text: str) -> tuple[tuple[str, ...], str, str]:
+    """The queues, the product and its version, of `qconf -sql -help`: a queue a line, then `SGE 8.1.9`, `UGE 8.6.6` or
+    `GE 6.2u5`, then `usage:`. Raises OutputError.
     """
-    first = next((line for line in help_text.splitlines() if line.strip()), "")
-    found = _PRODUCTS.match(first)
+    source = "qconf -sql -help"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    usage = next((number for number, line in enumerate(lines) if line.startswith("usage:")), len(lines))
+    found = _PRODUCTS.match(lines[usage - 1]) if 0 < usage < len(lines) else None
     if not found:
-        raise unknown_format("qstat -help", "line 1", "a product and its version expected", help_text)
-    return found[1].strip(), found[2]
+        raise unknown_format(source, "", "queues, a product with its version, and its usage expected", text)
+    queues = tuple(lines[: usage - 1])
+    if any(len(name.split()) != 1 for name in queues):
+        raise unknown_format(source, "", "names of queues expected", text)
+    return queues, found[1].strip(), found[2]
 
 
 def read_settings(text: str, first: str, source: str) -> list[dict[str, str]]:
@@ -80,7 +84,17 @@ def read_settings(text: str, first: str, source: str) -> list[dict[str, str]]:
         if not records or not re.fullmatch(r"[a-z_][\w]*", key):
             raise unknown_format(source, f"line {number}", f"the setting {first} expected, not {line[:40]!r}", text)
         records[-1][key] = " ".join(value.split())
+    if not records:
+        raise unknown_format(source, "", f"the setting {first} expected", text)
     return records
+
+
+def _one(text: str, first: str, source: str) -> dict[str, str]:
+    """The record of an answer that tells of one thing. Raises OutputError."""
+    record, *more = read_settings(text, first, source)
+    if more:
+        raise unknown_format(source, "", f"{first} once expected", text)
+    return record
 
 
 def read_queues(settings: str, slots: dict[str, dict[str, int]], source: str) -> list[Queue]:
@@ -132,7 +146,7 @@ def _longest(*settings: str) -> int | None:
 
 def read_environment(text: str, queues: Sequence[dict[str, str]], source: str) -> ParallelEnvironment:
     """One parallel environment of `qconf -sp`. Raises OutputError."""
-    [record] = read_settings(text, "pe_name", source) or [{}]
+    record = _one(text, "pe_name", source)
     name = record.get("pe_name", "")
     rule = record.get("allocation_rule", "")
     try:
@@ -172,6 +186,8 @@ def read_complexes(text: str, source: str) -> list[Complex]:
         if len(words) < 8:  # some forks have more columns behind
             raise unknown_format(source, f"line {number}", f"eight columns expected, not {line[:60]!r}", text)
         made.append(Complex(*words[:8]))
+    if not made:  # Grid Engine has some of its own, which can't be removed
+        raise unknown_format(source, "", "complexes expected", text)
     return made
 
 
@@ -180,7 +196,7 @@ def read_capacity(text: str, names: Sequence[str], source: str) -> int | None:
 
     Raises OutputError.
     """
-    [record] = read_settings(text, "hostname", source) or [{}]
+    record = _one(text, "hostname", source)
     for name in names:
         found = re.search(rf"(?:^|,)\s*{re.escape(name)}=(\d{{1,6}})(?![\w.])", record.get("complex_values", ""))
         if found:

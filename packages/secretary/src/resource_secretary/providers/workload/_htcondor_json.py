@@ -13,6 +13,7 @@ from typing import Any
 from resource_secretary.errors import OutputError
 from resource_secretary.providers.workload._fields import Fields, document, unknown_shape
 from resource_secretary.providers.workload._gpu_names import gpu_word
+from resource_secretary.reading import LARGEST, MOST_CORES, MOST_MEMORY
 
 SLOT = (
     *("Name", "Machine", "State", "Activity", "SlotType", "PartitionableSlot", "DynamicSlot", "BackfillSlot"),
@@ -31,6 +32,8 @@ _STATES = {
     **dict.fromkeys(("Unclaimed", "Claimed", "Matched", "Preempting", "Backfill"), "up"),
     **dict.fromkeys(("Owner", "Drained", "Delete", "Shutdown"), "drained"),
 }
+# Memory is in MiB.
+_MOST = {"Cpus": MOST_CORES, "Memory": MOST_MEMORY >> 20, "GPUs": MOST_CORES}
 _IDLE = ("Unclaimed", "Backfill")  # what backfill runs gives way to jobs
 # "Job ClassAd Attributes", JobStatus.
 STATUS = {
@@ -142,9 +145,9 @@ def read_jobs(source: str, text: str) -> list[CondorJob]:
                     state=STATUS.get(ad.count("JobStatus"), f"unknown ({status})"),
                     reason=ad.text("HoldReason", ""),
                     reason_code=_known(ad, "HoldReasonCode"),
-                    cpus=_known(ad, "RequestCpus"),
-                    memory=_mebibytes(_known(ad, "RequestMemory")),
-                    gpus=_known(ad, "RequestGPUs"),
+                    cpus=_known(ad, "RequestCpus", MOST_CORES),
+                    memory=_mebibytes(_known(ad, "RequestMemory", MOST_MEMORY >> 20)),
+                    gpus=_known(ad, "RequestGPUs", MOST_CORES),
                     host=ad.text("RemoteHost", "").rpartition("@")[2],
                     submitted=_known(ad, "QDate"),
                     started=_known(ad, "JobCurrentStartDate"),
@@ -176,7 +179,9 @@ def _slot(machine: str, name: str, kind: str, ad: Fields) -> CondorSlot:
         state = "down"
     elif state == "up" and (ad.get("Draining") is True or ad.get("Start") is False):
         state = "drained"  # START is an expression most often; where it is just false, no job will ever start
-    cpus, memory, gpus = (ad.count(f"TotalSlot{key}", ad.count(key, 0)) for key in ("Cpus", "Memory", "GPUs"))
+    cpus, memory, gpus = (
+        ad.count(f"TotalSlot{key}", ad.count(key, 0, most=most), most=most) for key, most in _MOST.items()
+    )
     left: tuple[int | None, int | None, int | None] = (None, None, None)
     if state == "up" and kind == "partitionable":
         left = ad.count("Cpus"), ad.count("Memory") * 2**20, ad.count("GPUs", 0)
@@ -203,12 +208,12 @@ def _slot(machine: str, name: str, kind: str, ad: Fields) -> CondorSlot:
     )
 
 
-def _known(ad: Fields, key: str) -> int | None:
+def _known(ad: Fields, key: str, most: int = LARGEST) -> int | None:
     """A number; None where there is none, or an expression that only a match can evaluate."""
     value: Any = ad.get(key)
     if value is None or (isinstance(value, str) and value.startswith("/Expr(")):
         return None
-    return ad.count(key)
+    return ad.count(key, most=most)
 
 
 def _mebibytes(amount: int | None) -> int | None:

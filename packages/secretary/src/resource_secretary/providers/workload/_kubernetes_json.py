@@ -15,6 +15,7 @@ from resource_secretary.errors import OutputError
 from resource_secretary.providers.workload._fields import Fields, document, unknown_shape
 from resource_secretary.providers.workload._gpu_names import gpu_kind, gpu_product
 from resource_secretary.providers.workload._quantity import millis, whole
+from resource_secretary.reading import possible
 
 T = TypeVar("T")
 _ROLE = "node-role.kubernetes.io/"
@@ -192,9 +193,11 @@ def amounts(item: Fields, *, up: bool, product: str = "") -> Amounts:
             kind = gpu_kind(name)
             if kind is not None:
                 gpus[kind or product] = gpus.get(kind or product, 0) + whole(_quantity_text(value), up=up)
+        cores, memory = millis(_quantity_text(item.get("cpu")), up=up), whole(_quantity_text(item.get("memory")), up=up)
+        possible(cores=(cores // 1000,), memory=(memory,))
         return Amounts(
-            millis(_quantity_text(item.get("cpu")), up=up),
-            whole(_quantity_text(item.get("memory")), up=up),
+            cores,
+            memory,
             whole(_quantity_text(item.get("pods")), up=up),
             {kind: amount for kind, amount in gpus.items() if amount},
         )

@@ -28,6 +28,7 @@ from resource_secretary.providers.workload._batch import (
     unread_queue,
     whole,
 )
+from resource_secretary.reading import MOST_CORES
 
 # bhosts, "STATUS": a host that is full, busy or given to one job takes no more now; the others need an administrator.
 _FULL = {"closed_full", "closed_busy", "closed_excl", "closed_cu_excl"}
@@ -50,6 +51,7 @@ _JOBS: dict[str, JobState] = {
 }
 _MINUTES = re.compile(r"(\d+(?:\.\d+)?)\s+min(?:\s+of\s+\S+)?")
 _HOSTS = re.compile(r"(?:(\d{1,6})\*)?([^:\s]+)")
+_MOST_SECONDS = 10**12  # 30,000 years
 _DATE = re.compile(r"\s([A-Z][a-z]{2}\s+\d{1,2}\s+(?:\d\d:\d\d(?::\d\d)?|\d{4}))\s*$")
 
 
@@ -259,7 +261,7 @@ def _run_limit(body: str) -> int | None:
         found = _MINUTES.findall(below)
         if len(found) != len(times):
             raise ValueError(f"RUNLIMIT: {below.strip()[:60]!r} can't be read")
-        return round(float(found[times.index("RUNLIMIT")]) * 60)
+        return _minutes(found[times.index("RUNLIMIT")])
     return None
 
 
@@ -308,7 +310,15 @@ def _limit(text: str) -> int | None:
     text = text.strip()
     if text in ("", "-"):
         return None
-    return seconds(text) if ":" in text else round(float(re.sub(r"\s*min\b.*", "", text)) * 60)
+    return seconds(text) if ":" in text else _minutes(re.sub(r"\s*min\b.*", "", text))
+
+
+def _minutes(text: str) -> int:
+    """Seconds of so many minutes. Raises ValueError."""
+    made = float(text) * 60
+    if not 0 <= made <= _MOST_SECONDS:
+        raise ValueError(f"{text[:40]!r} are no minutes of a limit")
+    return round(made)
 
 
 def _exec_hosts(text: str) -> tuple[str, int | None]:
@@ -336,6 +346,9 @@ def read_job_table(text: str) -> list[Job]:
         where = rest.pop(0) if rest and state in ("running", "suspended") else ""
         hosts, nodes = _exec_hosts(where if where != "-" else "")
         slots = sum(int(match[1] or 1) for match in _HOSTS.finditer(where)) if where not in ("", "-") else None
+        if slots is not None and slots > MOST_CORES:
+            jobs.append(unread_job(words[0], OutputError(source, words[0], f"{slots} slots are too many")))
+            continue
         jobs.append(
             Job(
                 id=words[0],

@@ -23,6 +23,7 @@ from resource_secretary.providers.workload._batch import (
     whole,
     xml,
 )
+from resource_secretary.reading import possible
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -53,7 +54,9 @@ def read_cluster(text: str) -> MoabCluster:
         raise unknown_format("showq --xml", "", "<cluster> expected", text)
     keys = ("LocalConfigNodes", "LocalUpNodes", "LocalIdleNodes", "LocalUpProcs", "LocalIdleProcs")
     try:
-        return MoabCluster(*(whole(cluster.get(key, "")) for key in keys))
+        made = MoabCluster(*(whole(cluster.get(key, "")) for key in keys))
+        possible(cores=(made.nodes, made.up_nodes, made.idle_nodes, made.processors, made.idle_processors))
+        return made
     except ValueError as error:
         raise OutputError("showq --xml", "cluster", str(error)) from None
 

@@ -13,6 +13,7 @@ from typing import Any
 from resource_secretary.errors import OutputError
 from resource_secretary.providers.workload._fields import Fields, document, unknown_shape
 from resource_secretary.providers.workload._gpu_names import gpu_word
+from resource_secretary.reading import MOST_MEMORY
 
 # "Resource states". An Absent one that is available_upto later than now stands by: it is woken up when needed.
 _STATES = {"Alive": "up", "Absent": "down", "Suspected": "down", "Dead": "down"}
@@ -174,7 +175,7 @@ def _resource(row: Fields, now: int, tells: bool) -> OarResource | None:
         core=_property(row.get("core")),
         gpu=gpu if gpu is None or gpu.upper() not in _NONE else None,
         gpu_type=_gpu_type(row),
-        memory=None if memory is None else row.count("memnode") * 2**20,
+        memory=None if memory is None else row.count("memnode", most=MOST_MEMORY >> 20) * 2**20,
         cluster=row.text("cluster", ""),
         busy=bool(jobs) if tells or jobs else None,
         jobs=jobs,

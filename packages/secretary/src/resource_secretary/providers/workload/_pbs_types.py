@@ -26,6 +26,7 @@ from resource_secretary.providers.workload._batch import (
     whole,
 )
 from resource_secretary.providers.workload._pbs_json import Record
+from resource_secretary.reading import MOST_CORES
 
 T = TypeVar("T")
 
@@ -106,7 +107,7 @@ def nodes(records: Iterable[Record], source: str) -> list[Node]:
     for record in records:
         try:
             made.append(_node(_Fields(record, source)))
-        except OutputError as error:
+        except ValueError as error:  # OutputError is one
             made.append(unread_node(record.name, error))
     return made
 
@@ -229,6 +230,9 @@ def job(record: Record, source: str) -> Job:
     raw = fields.text("job_state", None).strip()
     state = _JOBS.get(raw, "unknown")
     held = fields.text("Hold_Types").strip()
+    cores = _cores(fields)
+    if cores is not None and cores > MOST_CORES:
+        raise fields.error(f"{cores} cores are more than there can be")
     reason = " ".join(fields.text("comment").split())[:300]
     if state == "held" and held not in ("", "n"):
         reason = f"held ({held})" + (f": {reason}" if reason else "")
@@ -239,7 +243,7 @@ def job(record: Record, source: str) -> Job:
         queue=fields.text("queue"),
         state=state,
         raw_state=raw,
-        cores=_cores(fields),
+        cores=cores,
         nodes=fields.read("Resource_List.nodect", whole),
         tasks=fields.read("array_indices_submitted", _tasks) or 1,
         max_walltime=fields.read("Resource_List.walltime", seconds),

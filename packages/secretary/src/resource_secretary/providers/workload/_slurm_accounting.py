@@ -67,7 +67,7 @@ class SlurmAccount:
     allocated: dict[str, str] | None = None
     cpu_time: int | None = None
     max_memory: int | None = None
-    steps: tuple[SlurmStep, ...] = ()
+    steps: tuple[SlurmStep, ...] | None = None
     jobs: int = 1
 
 
@@ -131,7 +131,8 @@ def total_seconds(text: str) -> int | None:
     if not match or len(text) > 24:
         return None
     days, hours, minutes, second = (int(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + second
+    made = ((days * 24 + hours) * 60 + minutes) * 60 + second
+    return made if made <= values.LONGEST else None
 
 
 def account_of(found: Found, tried: tuple[str, ...]) -> SlurmAccount:
@@ -158,7 +159,7 @@ def account_of(found: Found, tried: tuple[str, ...]) -> SlurmAccount:
             end=record.moment("End"),
             elapsed=record.maybe("ElapsedRaw"),
             time_limit=record.any_seconds("Timelimit"),
-            cpus=record.maybe("AllocCPUS"),
+            cpus=record.cores("AllocCPUS"),
             nodes=record.maybe("AllocNodes"),
             node_list="" if record.text("NodeList") == "None assigned" else record.text("NodeList"),
             allocated=record.tres("AllocTRES"),

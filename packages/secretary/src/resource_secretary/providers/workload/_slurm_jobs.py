@@ -157,7 +157,7 @@ def _queued(name: str, fields: Record) -> SlurmJob:
         state=state,
         reason=fields.text("reason"),
         nodes=fields.maybe("nodes"),
-        cpus=fields.maybe("cpus"),
+        cpus=fields.cores("cpus"),
         memory=(memory[0] or None) if memory else None,  # 0: all of the node's
         memory_per={"c": "cpu"}.get(memory[1], "node") if memory and memory[0] else "",
         gpus=fields.gpus("gres") if fields.text("gres") else None,
@@ -259,7 +259,7 @@ def _gpus(record: Record) -> dict[str, int]:
 def _least(text: str) -> int | None:
     """`4`, or `2-4` while Slurm has a choice: the least."""
     word = text.partition("-")[0]
-    return int(word) if word.isascii() and word.isdecimal() and len(word) < 12 else None
+    return int(word) if word.isascii() and word.isdecimal() and len(word) < 8 else None
 
 
 def exit_code(text: str) -> tuple[int | None, int | None]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from resource_secretary.errors import OutputError
 from resource_secretary.providers.workload import _slurm_values as values
 from resource_secretary.providers.workload._slurm_values import NOTHING, node_state
+from resource_secretary.reading import possible
 from resource_secretary.run import printable
 
 T = TypeVar("T")
@@ -177,6 +178,11 @@ class Record:
             raise ValueError(f"{key} must be a whole number, not {text[:40]!r}")
         return int(text)
 
+    def cores(self, key: str) -> int | None:
+        found = self.maybe(key)
+        possible(cores=(found,))
+        return found
+
     def seconds(self, key: str) -> int | None:
         """A time limit that must be there; None where it is unlimited."""
         text = self.need(key)
@@ -228,7 +234,9 @@ def records(text: str, source: str, first: str) -> list[Record]:
         known = True
         made.append(Record(name, fields, "a name occurs twice" if name in seen else "", line))
         seen.add(name)
-    if made and not known:
+    if not made:  # where there are none scontrol says so
+        raise OutputError(f"scontrol show {source}", "", "it said nothing")
+    if not known:
         raw = printable(text.strip()[:_RAW])
         raise OutputError(
             f"scontrol show {source}", made[0].name, f"{made[0].wrong}; nothing of it can be read, it says: {raw}"
@@ -278,6 +286,7 @@ def make_node(record: Record) -> SlurmNode:
     memory = record.number("RealMemory") - record.number("MemSpecLimit", 0)
     if memory < 0:
         raise ValueError("MemSpecLimit is more than RealMemory")
+    possible(cores=(threads,), memory=(record.number("RealMemory") * 2**20,))
     threads_of, cores_of = threads // cpus, cpus // cores  # threads of a CPU, CPUs of a core
     raw = record.need("State")
     return SlurmNode(
@@ -309,6 +318,7 @@ def _partition(record: Record) -> SlurmPartition:
     total = values.memory(found.get("mem", ""))
     default, of = record.memory("DefMemPerNode", "DefMemPerCPU")
     most, most_of = record.memory("MaxMemPerNode", "MaxMemPerCPU")
+    possible(cores=(record.number("TotalCPUs"),))
     return SlurmPartition(
         name=record.name,
         state=record.need("State"),
@@ -345,7 +355,7 @@ def _reservation(record: Record) -> SlurmReservation:
         duration=record.any_seconds("Duration"),
         nodes=record.text("Nodes"),
         node_count=record.maybe("NodeCnt"),
-        cores=record.maybe("CoreCnt"),
+        cores=record.cores("CoreCnt"),
         partition=record.text("PartitionName"),
         flags=record.words("Flags"),
         users=record.words("Users"),

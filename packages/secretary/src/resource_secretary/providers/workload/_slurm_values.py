@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from resource_secretary.reading import possible
+
 # sinfo(1), "NODE STATE CODES": long names, short ones, and the signs of flags that follow a state.
 _UP = {"IDLE", "ALLOCATED", "ALLOC", "MIXED", "MIX", "COMPLETING", "COMP", "PLANNED", "PLND", "CLOUD", "DYNAMIC_NORM"}
 _DOWN = {"DOWN", "ERROR", "FAIL", "FAILING", "FAILG", "NOT_RESPONDING", "NO_RESPOND", "INVAL", "INVALID_REG"}
@@ -67,7 +69,7 @@ _STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}", re
 _GRES = re.compile(r"([^,:()\s]+)((?::(?:\(null\)|[^,:()\s]+))*)(\([^()]*\))?(?:,|$)", re.ASCII)
 _MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)([KMGTP]?)B?([nc]?)", re.ASCII)
 _UNITS = {"K": 2**10, "": 2**20, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
-_MOST = 10**12  # seconds: 30,000 years
+LONGEST = 10**12  # seconds: 30,000 years
 
 
 def node_state(raw: str) -> str:
@@ -121,7 +123,7 @@ def seconds(text: str) -> int | None:
     if (second is not None and int(second) > 59) or (third is not None and int(third) > 59):
         raise ValueError(f"{word[:40]!r} is no time: more than 59 minutes or seconds")
     made = ((parts[0] * 24 + parts[1]) * 60 + parts[2]) * 60 + parts[3]
-    if made > _MOST:
+    if made > LONGEST:
         raise ValueError(f"{word[:40]!r} is no time: it is too long")
     return made
 
@@ -177,7 +179,9 @@ def memory(text: str) -> tuple[int, str] | None:
     match = _MEMORY.fullmatch(text)
     if not match:
         raise ValueError(f"{text[:40]!r} is no amount of memory")
-    return round(float(match[1]) * _UNITS[match[2]]), match[3]
+    made = round(float(match[1]) * _UNITS[match[2]])
+    possible(memory=(made,))
+    return made, match[3]
 
 
 def gres(text: str) -> dict[str, int]:

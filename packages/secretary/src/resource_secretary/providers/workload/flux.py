@@ -27,6 +27,7 @@ from resource_secretary.providers.workload._flux_nodes import (
     read_queues,
     read_status,
 )
+from resource_secretary.reading import MOST_CORES
 from resource_secretary.run import printable
 from resource_secretary.sidebyside import side_by_side
 from resource_secretary.values import AbsolutePath, Count, JobId, Name, Text, Word
@@ -86,6 +87,7 @@ class FluxCancelled:
 
 
 class FluxProvider(Offering):
+    # There is no `estimated_start` of a request: Flux tells one only of jobs that were submitted (`jobs`, `job`).
     category = "workload"
     name = "flux"
     description = (
@@ -194,7 +196,7 @@ class FluxProvider(Offering):
                 running += 1
             elif state in ("DEPEND", "PRIORITY", "SCHED", "NEW"):
                 pending += 1
-                told = amount.isascii() and amount.isdecimal() and len(amount) < 12
+                told = amount.isascii() and amount.isdecimal() and len(amount) < 9 and int(amount) <= MOST_CORES
                 cores = cores + int(amount) if told and cores is not None else None
             elif state:
                 raise OutputError("flux jobs", f"line {number}", f"a state expected, not {printable(line[:40])!r}")

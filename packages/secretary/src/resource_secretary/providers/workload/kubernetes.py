@@ -247,6 +247,8 @@ class KubernetesProvider(Offering):
             if answer.ok:
                 context, namespace, address = read_context("kubectl config view", answer.stdout)
                 return context, namespace or "default", address
+            if not self.system.exists(f"{_ACCOUNT}/namespace"):  # then nothing tells the namespace
+                raise CommandFailed(answer.command, answer.said)
         return "", self.system.read(f"{_ACCOUNT}/namespace") or "default", self._server()
 
     def _all(self, path: str, read: Callable[[str, str], tuple[list[T], str]], selector: str = "") -> list[T]:

@@ -64,7 +64,12 @@ class MoabProvider(Offering):
     @secretary_tool
     def queues(self) -> list[Queue]:
         """The classes (queues) that nodes serve; the resource manager below, such as Torque, tells their limits."""
-        return _moab_xml.classes(self._nodes())
+        nodes = self._nodes()
+        lost = next((node.reason for node in nodes if node.reason.startswith("unread")), "")
+        found = _moab_xml.classes(nodes)
+        if lost and not found:
+            raise OutputError("mdiag -n --xml", "", f"no class in it; {lost}")
+        return found
 
     @secretary_tool
     def nodes(self, state: Literal["any", "up", "down", "drained", "unknown"] = "any") -> list[Node]:

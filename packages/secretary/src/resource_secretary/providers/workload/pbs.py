@@ -117,7 +117,10 @@ class PbsProvider(Offering):
         return inventory_of(self._nodes(), "pbsnodes -a", self.system)
 
     def _nodes(self) -> list[Node]:
-        return _pbs_types.nodes(self._records("pbsnodes", "nodes", "-a"), "pbsnodes -a")
+        found = _pbs_types.nodes(self._records("pbsnodes", "nodes", "-a"), "pbsnodes -a")
+        if not found:  # a server without nodes says so, and pbsnodes ends with 1
+            raise OutputError("pbsnodes -a", "", "it tells of no node")
+        return found
 
     def _jobs(self) -> list[Job]:
         found = _pbs_types.jobs(self._records("qstat", "Jobs", "-f"), "qstat -f")

@@ -109,7 +109,10 @@ class TorqueProvider(Offering):
         return inventory_of(self._nodes(), "pbsnodes -x", self.system)
 
     def _nodes(self) -> list[Node]:
-        return _torque_xml.nodes(self.system.run("pbsnodes", "-x").text(), "pbsnodes -x")
+        found = _torque_xml.nodes(self.system.run("pbsnodes", "-x").text(), "pbsnodes -x")
+        if not found:  # a server without nodes says so, and pbsnodes ends with 1
+            raise OutputError("pbsnodes -x", "", "it tells of no node")
+        return found
 
     def _jobs(self) -> list[Job]:
         records = _torque_xml.read_records(self.system.run("qstat", "-t", "-x").text(), "Job", "qstat -t -x")
