@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -22,6 +23,7 @@ STOPPED = "stopped: its answer is not wanted any more"
 _LOST = "it ended, and its exit code is not known: this program ignores SIGCHLD, or another part of it took it"
 _TICK = 0.05  # seconds until we look whether a command ended whose children hold its output open
 _GRACE = 0.1  # seconds between SIGTERM and SIGKILL, and from there until the process is left behind
+_RUNNING: set[subprocess.Popen[bytes]] = set()
 # What is said before what is wrong: `WARNING: ...`, `time="..." level=warning msg="..."`.
 _WARNING = re.compile(r"warning:|time=\S+ level=(?:warning|info)", re.IGNORECASE)
 
@@ -115,6 +117,7 @@ def run(
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         return Ran(argv, None, problem=f"can't be started: {why}")
+    _RUNNING.add(process)
     outputs = (bytearray(), bytearray())
     try:
         problem = _collect(process, outputs, end, largest, stop)
@@ -122,6 +125,7 @@ def run(
             problem = f"no answer in {round(timeout, 1):g} s"
     finally:
         code = _finish(process, time.monotonic() >= end)
+        _RUNNING.discard(process)
     if not problem and code is None:
         problem = _LOST
     stdout, stderr = (bytes(output).decode(errors="replace") for output in outputs)
@@ -228,3 +232,14 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
     # A command that runs as another user (setuid) can't be signalled: it is left behind.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+@atexit.register
+def _end_all() -> None:
+    """Where the program ends while commands run (Ctrl-C, and threads that nobody waits for), they end with it."""
+    for process in list(_RUNNING):
+        if not _lost(process):
+            _signal_group(process, signal.SIGKILL)
+
+
+os.register_at_fork(after_in_child=_RUNNING.clear)  # they are the parent's

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -132,10 +135,12 @@ def test_bad_input_is_one_line(ask, words, code, message):
         assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith("resource-secretary: ")
 
 
+START = "import sys; sys.argv[0] = 'resource-secretary'; from resource_secretary.cli import main; main()"
+
+
 def installed(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; sys.argv[0] = 'resource-secretary'; from resource_secretary.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, *words], env={**os.environ, **environ}, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", START, *words], env={**os.environ, **environ}, capture_output=True, text=True, timeout=30
     )
 
 
@@ -206,3 +211,26 @@ def test_a_provider_that_prints(tmp_path):
         shown = installed(*words, **home).stdout
         assert "\x9b" not in shown and "not data" not in shown
     assert len(shown.splitlines()) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_ends_it_ends_what_it_runs(tmp_path, number):
+    pid = tmp_path / "pid"
+    (tmp_path / "hq").write_text(f"#!/bin/bash\necho $$ > {pid}.new; mv {pid}.new {pid}; sleep 60\n")
+    (tmp_path / "hq").chmod(0o755)
+    words = [sys.executable, "-c", START, "detect", "workload", "hyperqueue", "--timeout", "50", "--refresh"]
+    environ = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(pid.exists)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=30)
+    assert out == "" and process.returncode in (1, 128 + number)
+    stat = Path("/proc", pid.read_text().strip(), "stat")
+    wait_for(lambda: not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] in "ZX")
+
+
+def wait_for(happened):
+    end = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)

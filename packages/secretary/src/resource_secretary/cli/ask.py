@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from resources.clikit import echo_json, json_option
 
-from resource_secretary.cli.options import Choice, choosing, for_people, timeout_option
-from resource_secretary.cli.text import data_only
+from resource_secretary.cli.options import Choice, asking, choosing, for_people, timeout_option
 from resource_secretary.secretary import ASKING
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def command(ctx: click.Context, request: str, name: str | None, choice: Choice, 
     from resources.arguments import read_request
 
     need = read_request(request)
-    with data_only():
+    with asking():
         answer = choice.secretary().ask(need, name, timeout)
     if as_json:
         from resource_secretary.tools import as_json as plain

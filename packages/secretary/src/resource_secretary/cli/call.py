@@ -7,8 +7,8 @@ from dataclasses import asdict
 import click
 from resources.clikit import echo_json, json_option
 
-from resource_secretary.cli.options import Choice, choosing, dispatch_option, timeout_option
-from resource_secretary.cli.text import as_text, data_only
+from resource_secretary.cli.options import Choice, asking, choosing, dispatch_option, timeout_option
+from resource_secretary.cli.text import as_text
 from resource_secretary.secretary import ASKING
 
 
@@ -33,7 +33,7 @@ def command(
         if not key or not equals or key in given:
             raise click.UsageError(f"an argument is KEY=VALUE, each key once, not {argument!r}")
         given[key] = value
-    with data_only():
+    with asking():
         answer = choice.secretary(dispatch=dispatch).call(tool, given, timeout, text=True)
     if as_json:
         echo_json(asdict(answer))

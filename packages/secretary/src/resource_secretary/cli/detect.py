@@ -6,8 +6,8 @@ import click
 from resources.clikit import echo_json, json_option
 from resources.clikit import table as plain_table
 
-from resource_secretary.cli.options import Choice, choosing, for_people, timeout_option
-from resource_secretary.cli.text import as_text, data_only, one_line
+from resource_secretary.cli.options import Choice, asking, choosing, for_people, timeout_option
+from resource_secretary.cli.text import as_text, one_line
 from resource_secretary.manifest import Entry, Manifest
 from resource_secretary.result import Absent
 from resource_secretary.system import DEADLINE
@@ -26,7 +26,7 @@ def command(
     ctx: click.Context, category: str | None, name: str | None, choice: Choice, timeout: float, as_json: bool
 ) -> None:
     """Detect everything, a CATEGORY, or one provider of it by NAME. Exits with 1 where nothing of it is active."""
-    with data_only():
+    with asking():
         manifest = choice.secretary().detect(category, name, timeout)
     title = f"Resource Secretary - System Detect ({(category or 'all').title()})"
     if as_json:

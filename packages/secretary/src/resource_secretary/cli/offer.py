@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 from resources.clikit import echo_json, json_option
 
-from resource_secretary.cli.options import timeout_option
-from resource_secretary.cli.text import data_only
+from resource_secretary.cli.options import asking, timeout_option
 from resource_secretary.secretary import ASKING, Secretary
 
 
@@ -25,7 +24,7 @@ def command(name: str | None, timeout: float, as_json: bool) -> None:
     Without --from it is this host: the cores and threads that this process may use (affinity, control groups), and its
     memory. All of those cores count as free: load is no reservation.
     """
-    with data_only():
+    with asking():
         inventory = Secretary().offer(name, timeout)
     if as_json:
         echo_json(inventory.to_json())

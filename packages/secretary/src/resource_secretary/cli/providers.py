@@ -6,8 +6,8 @@ import click
 from resources.clikit import echo_json, json_option
 from resources.clikit import table as plain_table
 
-from resource_secretary.cli.options import Choice, choosing, for_people, timeout_option
-from resource_secretary.cli.text import data_only, one_line
+from resource_secretary.cli.options import Choice, asking, choosing, for_people, timeout_option
+from resource_secretary.cli.text import one_line
 from resource_secretary.system import DEADLINE
 
 _HEADER = ("Category", "Name", "Active", "Description", "Reason")
@@ -21,7 +21,7 @@ _HEADER = ("Category", "Name", "Active", "Description", "Reason")
 def command(category: str | None, choice: Choice, timeout: float, as_json: bool) -> None:
     """List all providers. Active = YES: it was found on this system; otherwise the reason says what was looked for, or
     what the client said that gave no answer."""
-    with data_only():
+    with asking():
         manifest = choice.secretary().detect(category, timeout=timeout)
     if as_json:
         document = manifest.as_dict()

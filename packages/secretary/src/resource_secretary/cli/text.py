@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from resource_secretary.run import printable
 
 _LONGEST = 300  # characters of a reason; an answer of unknown shape is part of it
-
-
-@contextmanager
-def data_only() -> Iterator[None]:
-    """Meanwhile what is printed goes to stderr: a provider that prints is no part of a command's answer."""
-    with redirect_stdout(sys.stderr):
-        yield
 
 
 def one_line(text: str) -> str:

@@ -8,8 +8,7 @@ import click
 from resources.clikit import echo_json, json_option
 from resources.clikit import table as plain_table
 
-from resource_secretary.cli.options import Choice, choosing, dispatch_option, for_people, timeout_option
-from resource_secretary.cli.text import data_only
+from resource_secretary.cli.options import Choice, asking, choosing, dispatch_option, for_people, timeout_option
 from resource_secretary.system import DEADLINE
 from resource_secretary.tools import Tool
 
@@ -24,7 +23,7 @@ _HEADER = ("Tool", "Parameters", "Description")
 @json_option
 def command(every: bool, dispatch: bool, choice: Choice, timeout: float, as_json: bool) -> None:
     """List the tools that `call` can call. With --json: the JSON Schema of what they take and give."""
-    with data_only():
+    with asking():
         secretary = choice.secretary(dispatch=dispatch)
         if every:
             found = [(known.name, secretary.tools(known)) for known in secretary.catalog.entries]
