@@ -43,6 +43,14 @@ class Python:
     base_prefix: str
 
 
+def changed(path: str) -> int:
+    """When a file was changed, in nanoseconds since the epoch; 0 where it is not there."""
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116
+    except OSError:
+        return 0
+
+
 class System:
     """This machine. `timeout` (seconds) is the time that all commands of one provider have together.
 
@@ -58,6 +66,7 @@ class System:
 
     def _start(self, timeout: float) -> None:
         self.timeout = timeout
+        self.programs: dict[str, int] = {}  # that were run: path -> when its file was changed, in nanoseconds
         self._end = time.monotonic() + timeout
 
     def within(self, timeout: float) -> System:
@@ -86,6 +95,7 @@ class System:
             return Ran((path, *arguments), None, problem=f"no time left of {self.timeout:g} s")
         if self._stop is not None and self._stop.is_set():
             return Ran((path, *arguments), None, problem=STOPPED)
+        self.programs[path] = changed(path)
         environ = self._for_commands
         if self._commands.silent():  # it would hang where it looks for a command of its own
             environ = environ | {"PATH": os.pathsep.join(self._commands.folders())}

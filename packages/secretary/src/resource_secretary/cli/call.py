@@ -25,7 +25,7 @@ def command(
     """Call a tool; `tools` lists them. Prints the result as JSON; with --json also when and where it was seen.
 
     A list is printed in pages: call again with cursor=NEXT for the next one. An argument that is a list is written as a
-    shell has it: command="hostname -f".
+    shell has it: argv="hostname -f".
     """
     given: dict[str, object] = {}
     for argument in arguments:
