@@ -93,6 +93,14 @@ def test_offer(ask):
     assert len(Inventory.from_json(ask("offer", "--from", "FLUX", "--json").stdout).groups) == 3
 
 
+def test_tools(ask):
+    lines = ask("tools", "--only", "slurm").stdout.splitlines()
+    assert ["slurm.jobs", "[user]", "everyone=false", "state=any", "[partition]"] in [
+        line.split()[:5] for line in lines
+    ]
+    assert not any("submit" in line for line in lines)
+
+
 def test_call(ask):
     assert json.loads(ask("call", "slurm.nodes", "state=up", "limit=1").stdout)["total"] == 2
     document = json.loads(ask("call", "memory.free", "--json").stdout)
