@@ -485,7 +485,7 @@ SIMULATED = ("hub", "ask", "nodes=2 cores=4 memory=8GB", "--simulate")
 def test_a_simulated_fleet_is_the_same_bytes_in_every_process(kind, tmp_path):
     told = []
     for number in ("1", "2"):
-        words = [*SIMULATED, kind, "--workers", "200", "--seed", "7", "--policy", "random", "--json"]
+        words = [*SIMULATED, kind, "--workers", "60", "--seed", "7", "--policy", "random", "--json"]
         words += ["--faults", "lying=0.1,slow=0.1,dead=0.1", "--truth", str(tmp_path / number)]
         environ = {**os.environ, "PYTHONHASHSEED": number, "PYTHONPATH": os.pathsep.join(sys.path)}
         ran = subprocess.run([*COMMAND, *words], capture_output=True, env=environ, timeout=60)

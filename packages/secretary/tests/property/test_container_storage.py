@@ -160,7 +160,7 @@ def test_a_recording_as_it_is(name):
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(source=st.data())
 def test_a_mutated_recording(name, source):
     text = source.draw(mutated(machines.text(name)))
@@ -171,7 +171,7 @@ def test_a_mutated_recording(name, source):
     sound(answer)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(source=st.data())
 def test_tables_of_mounts_keep_the_rules(source):
     mounts = _mounts.read_mounts(source.draw(mutated(machines.text("mounts/cluster.txt"))))[0]
@@ -187,7 +187,7 @@ def test_any_text_of_subordinate_ids(text, user):
     assert (_container.subordinate(text, user) or 0) >= 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(path=st.one_of(st.text(max_size=30), st.text(max_size=30).map(lambda tail: f"/scratch/{tail}")))
 def test_no_path_of_another_file_system_reaches_a_command(path):
     node = machines.cluster()

@@ -111,7 +111,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(source=st.data())
 def test_outputs(name, source):
     [text] = source.draw(mutated([recorded.text(name)]))
@@ -125,7 +125,7 @@ def test_the_recordings_as_they_are(name):
 
 
 @pytest.mark.parametrize("read", sorted({*READERS.values()}, key=str), ids=lambda read: read.__name__)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(text=st.text(max_size=200))
 def test_any_text(read, text):
     with contextlib.suppress(SecretaryError):
@@ -146,7 +146,7 @@ MACHINES = {
 
 
 @pytest.mark.parametrize("name", MACHINES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(source=st.data())
 def test_files_of_the_kernel(name, source):
     """Whatever the files say, a provider answers or says why not, and so do its tools."""
@@ -162,7 +162,7 @@ def test_files_of_the_kernel(name, source):
             sound(secretary.call(f"{name}.{tool.name}").result["items"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(source=st.data(), visible=st.sampled_from([None, "", "0", "0,1", "GPU-5", "MIG-x", "9" * 99, "²"]))
 def test_an_offer_adds_up(source, visible):
     names = ["nvidia-smi/a100-mig-v12.xml", "nvidia-smi/t4-v11.xml"]

@@ -70,7 +70,7 @@ def ask_everything(provider, system) -> None:
 
 
 @pytest.mark.parametrize("provider, machine", MACHINES, ids=[one.name for one, _ in MACHINES[:4]] + ["hq-old", "oar-3"])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(source=st.data())
 def test_texts(provider, machine, source):
     system = machine()
@@ -105,7 +105,7 @@ def changed(draw, value):
 
 
 @pytest.mark.parametrize("provider, machine", MACHINES, ids=[one.name for one, _ in MACHINES[:4]] + ["hq-old", "oar-3"])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(source=st.data())
 def test_members(provider, machine, source):
     """JSON that is JSON, but not of the shape: what a mutated text seldom is."""

@@ -83,7 +83,7 @@ def adds_up(value):
 
 
 @pytest.mark.parametrize("name", MACHINES)
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_every_tool(name, data):
     make, machine, id = MACHINES[name]
@@ -126,7 +126,7 @@ PIECES += ['"job_state":"R"', '"9.server":{', '"1.server":{', '"Variable_List":{
 WILD = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(comment=WILD, value=WILD)
 def test_nothing_in_a_job_changes_another(comment, value):
     """Whatever a job's comment and environment hold, written without any care: the jobs before and behind it are told

@@ -66,7 +66,7 @@ def nodes(data):
     return (data / "slurm-22.05.8/nodes.txt").read_text()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(source=st.data())
 def test_slurm_nodes(source, nodes):
     [text] = source.draw(mutated([nodes]))
@@ -89,7 +89,7 @@ def test_slurm_nodes(source, nodes):
         pass
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(source=st.data())
 def test_slurm_partitions(source, data):
     [text] = source.draw(mutated([(data / "slurm-22.05.8/partitions.txt").read_text()]))
@@ -97,7 +97,7 @@ def test_slurm_partitions(source, data):
         assert all(row.max_time is None or row.max_time >= 0 for row in read_partitions(text))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(source=st.data())
 def test_flux_answers(source, data):
     from resource_secretary.providers.workload._flux_text import read_inventory
@@ -133,7 +133,7 @@ def test_the_files_as_they_are_tell_the_limits():
     assert (cpu_quota(system).amount, memory_limit(system).amount) == (1.5, 2**30)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(source=st.data())
 def test_files_of_the_kernel(source):
     files = dict(zip(FILES, source.draw(mutated(list(FILES.values()))), strict=True))

@@ -80,7 +80,7 @@ def test_a_recording_as_it_is(file, data):
 
 
 @pytest.mark.parametrize("file", READERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(source=st.data())
 def test_a_mutated_recording(file, source, data):
     [text] = source.draw(mutated([(data / file).read_text()]))

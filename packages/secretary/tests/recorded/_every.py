@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
+import re
+import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,12 +13,18 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from resources.documents import Inventory
+
+from resource_secretary import Secretary
 from resource_secretary.catalog import Catalog
 from resource_secretary.errors import ArgumentError, SecretaryError
 from resource_secretary.providers import BaseProvider, Offering
+from resource_secretary.reading import LARGEST, MOST_CORES, MOST_MEMORY
+from resource_secretary.result import Absent, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem
-from resource_secretary.tools import Tool
+from resource_secretary.tools import Tool, as_json
 
 BUILT_IN: dict[str, type[BaseProvider]] = {
     known.name: known.provider for known in Catalog().entries if known.origin == "built-in" and known.provider
@@ -80,7 +89,12 @@ def _makes_a_machine(make: Callable[..., object]) -> bool:
     return signature.return_annotation == "RecordedSystem" and not needed and make.__name__ != "machine"
 
 
-@dataclass(frozen=True)
+# Fields that may be below zero; and those that are no count of cores, or limits that are as large as a site likes.
+BELOW_ZERO = ("temperature", "returncode", "urgency", "priority", "exit_code", "numa_node")
+LIMITS = ("slots", "min_cores", "max_cores", "max_cpus_per_node", "pending_cores", "limits", "mask", "minutes")
+
+
+@dataclass(frozen=True, eq=False)
 class Question:
     """The probe, a tool with arguments, or a method of an Offering."""
 
@@ -134,3 +148,65 @@ def text_of(answer: Ran | str) -> tuple[str, Callable[[str], Ran]]:
     if not answer.stdout and answer.stderr:
         return answer.stderr, lambda text: Ran((), answer.code, "", text)
     return answer.stdout, lambda text: Ran((), answer.code, text, answer.stderr)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    machine: str
+    provider: type[BaseProvider]
+    make: Callable[[], RecordedSystem]
+
+
+def cases() -> Iterator[Case]:
+    for name, make in every().items():
+        for entry in Secretary(system=make()).detect(timeout=30).active:
+            yield Case(name, BUILT_IN[entry.known.name], make)
+
+
+def put(question: Question, provider: type[BaseProvider], system: RecordedSystem) -> Any:
+    """The answer as JSON; an error's text as a SecretaryError; a probe that finds nothing as its reason."""
+    try:
+        value = question.ask(provider(system))
+    except SecretaryError as error:
+        assert str(error).strip()
+        return error
+    if isinstance(value, Inventory):
+        made = value.to_json()
+        assert Inventory.from_json(made) == value
+        return made
+    if isinstance(value, (Absent, Unreachable)):
+        assert value.reason.strip()
+        return value
+    if question.tool is not None:
+        hint = typing.get_type_hints(getattr(provider, question.name), include_extras=True)["return"]
+        msgspec.convert(as_json(value), type=hint)  # the output schema is made of this type
+        question.tool.result(question.given, value)
+    made = as_json(value)
+    json.dumps(made, allow_nan=False).encode()
+    return made
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, one in value.items():
+            yield from leaves(one, f"{path}.{key}")
+    elif isinstance(value, list) and value:
+        for at, one in enumerate(value):
+            yield from leaves(one, f"{path}[{at}]")
+    else:
+        yield path, value
+
+
+def check_numbers(answer: Any) -> None:
+    for path, value in leaves(answer):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        name = re.sub(r"\[\d+\]", "", path).rpartition(".")[2]
+        assert value >= 0 or name in BELOW_ZERO, f"{path} is {value}"
+        assert value <= LARGEST, f"{path} is {value}"
+        if any(word in path for word in LIMITS):
+            continue
+        if re.search(r"core|cpu(?!_time)|thread|processors", name):
+            assert value <= MOST_CORES * (1000 if "milli" in name else 1), f"{path} is {value}"
+        if "memory" in name:
+            assert value <= MOST_MEMORY, f"{path} is {value}"

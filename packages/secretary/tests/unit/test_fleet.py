@@ -36,7 +36,7 @@ def digest(fleet) -> str:
 def test_a_fleet_is_the_same_in_every_process(kind):
     code = (
         "import sys, json, hashlib; from resource_secretary.fleet import make_fleet;"
-        f"fleet = make_fleet({kind!r}, 7, 300, faults={EVERYTHING!r});"
+        f"fleet = make_fleet({kind!r}, 7, 100, faults={EVERYTHING!r});"
         "print(hashlib.sha256(json.dumps(fleet.truth(), sort_keys=True).encode()).hexdigest())"
     )
     told = {
@@ -49,7 +49,7 @@ def test_a_fleet_is_the_same_in_every_process(kind):
         ).stdout.strip()
         for number in ("1", "2")
     }
-    assert told == {digest(make_fleet(kind, 7, 300, faults=EVERYTHING))}
+    assert told == {digest(make_fleet(kind, 7, 100, faults=EVERYTHING))}
     assert digest(make_fleet(kind, 8, 300)) != digest(make_fleet(kind, 7, 300))
 
 
@@ -112,10 +112,10 @@ def verdict_of(shape: dict, request: dict) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("request_", REQUESTS)
 def test_honest_answers_do_not_differ_from_the_exported_truth(kind, request_):
-    fleet = make_fleet(kind, 11, 100)
+    fleet = make_fleet(kind, 11, 40)
     truth = json.loads(json.dumps(fleet.truth(), allow_nan=False))
     answers = [(one.worker, one.answer) for one in hub(fleet, request_)]
-    assert len(answers) == 100
+    assert len(answers) == 40
     assert differences(truth, request_, answers) == []
 
 
