@@ -93,6 +93,12 @@ def test_offer(ask):
     assert len(Inventory.from_json(ask("offer", "--from", "FLUX", "--json").stdout).groups) == 3
 
 
+def test_tools(ask):
+    words = [line.split()[:5] for line in ask("tools", "--only", "slurm").stdout.splitlines()]
+    assert ["slurm.jobs", "[user]", "everyone=false", "state=any", "[partition]"] in words
+    assert not any(word[0] == "slurm.submit" for word in words)
+
+
 def test_call(ask):
     assert json.loads(ask("call", "slurm.nodes", "state=up", "limit=1").stdout)["total"] == 2
     document = json.loads(ask("call", "memory.free", "--json").stdout)

@@ -9,6 +9,7 @@ from resources.clikit import echo_json, json_option
 from resources.clikit import table as plain_table
 
 from resource_secretary.cli.options import Choice, asking, choosing, dispatch_option, for_people, timeout_option
+from resource_secretary.cli.text import as_text
 from resource_secretary.system import DEADLINE
 from resource_secretary.tools import Tool
 
@@ -54,11 +55,14 @@ _WARNING = " (changes state)"
 
 
 def _parameters(tool: Tool) -> str:
-    """Such as `queue state=any`: those without a default are required; how to turn pages goes without saying."""
+    """Such as `queue state=any [user]`: the first is required; how to turn pages goes without saying."""
     needed = tool.input_schema.get("required", ())
     shown = []
     for name, schema in tool.input_schema["properties"].items():
         if tool.paged and name in ("limit", "cursor"):
             continue
-        shown.append(name if name in needed else f"{name}={schema.get('default')!s}")
+        default = schema.get("default")
+        value = default if isinstance(default, str) and default else as_text(default, compact=True)
+        optional = f"[{name}]" if default is None else f"{name}={value}"
+        shown.append(name if name in needed else optional)
     return " ".join(shown)
