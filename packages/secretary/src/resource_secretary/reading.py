@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from resource_secretary.errors import OutputError
 from resource_secretary.run import printable
@@ -126,10 +126,25 @@ class Record:
         return OutputError(self.source, self.place, message)
 
 
+def loads(text: str) -> Any:
+    """The value of a text in JSON; what is half a surrogate pair there, which no UTF-8 holds, is `?`.
+
+    Raises ValueError, RecursionError.
+    """
+    return whole_text(json.loads(text), text)
+
+
+def whole_text(value: Any, text: str) -> Any:
+    """A value that was read from `text` in JSON, without halves of surrogate pairs."""
+    if "\\ud" not in text and "\\uD" not in text:
+        return value
+    return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+
+
 def read_json(source: str, text: str) -> object:
     """The value of a text in JSON. Raises OutputError, which shows the text."""
     try:
-        return json.loads(text)
+        return loads(text)
     except (ValueError, RecursionError):
         raise strange(source, "is no JSON", text) from None
 
@@ -179,7 +194,7 @@ def strange(source: str, message: str, text: str) -> OutputError:
 
 def _line(source: str, place: str, line: str) -> Record:
     try:
-        value = json.loads(line)
+        value = loads(line)
     except (ValueError, RecursionError):
         value = None
     return Record(source, place, value if isinstance(value, dict) else {})

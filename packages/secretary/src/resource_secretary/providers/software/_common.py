@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from resource_secretary.errors import OutputError
+from resource_secretary.reading import loads
 from resource_secretary.run import printable
 
 MOST_SIMILAR = 20  # names that are told where the one that was asked for is not there
@@ -72,7 +72,7 @@ def is_compiler(name: str) -> bool:
 def read_json(source: str, text: str) -> Any:
     """The value that a JSON text holds. Raises OutputError with the beginning of what it said."""
     try:
-        return json.loads(text)
+        return loads(text)
     except (ValueError, RecursionError) as error:
         raise unreadable(source, text, f"not JSON: {str(error)[:100]}") from None
 

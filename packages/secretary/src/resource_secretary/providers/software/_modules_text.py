@@ -16,6 +16,7 @@ from typing import Any
 
 from resource_secretary.errors import OutputError
 from resource_secretary.providers.software._common import fields_of, optional, read_json, text_of, unreadable
+from resource_secretary.reading import whole_text
 
 _MARKS = re.compile(r"^(?P<name>[^\s()]+?)(?:\((?P<marks>[^()]*)\))?$")
 _NOTHING = re.compile(r"No module(s|\(s\))?\b.*\bfound|Use \"module (spider|keyword)")
@@ -91,6 +92,7 @@ def read_json_avail(text: str) -> list[Version]:
     start = re.search(r"^\{", text, re.MULTILINE)
     try:
         value, _ = json.JSONDecoder().raw_decode(text, start.start() if start else 0)
+        value = whole_text(value, text)
     except (ValueError, RecursionError) as error:
         raise unreadable(source, text, f"not JSON: {str(error)[:100]}") from None
     if not isinstance(value, dict):

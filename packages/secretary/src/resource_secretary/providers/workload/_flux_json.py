@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from resource_secretary.errors import OutputError
-from resource_secretary.reading import possible
+from resource_secretary.reading import loads, possible
 from resource_secretary.run import printable
 
 _RAW = 2000  # characters of an answer that can't be read, kept in the error
@@ -82,7 +82,7 @@ def read_jobs(text: str) -> list[FluxJob]:
     An entry that can't be read loses only itself. Raises OutputError where none can be read.
     """
     try:
-        document = json.loads(text)
+        document = loads(text)
     except (ValueError, RecursionError):
         raise OutputError("flux jobs --json", "", f"no JSON; it says: {printable(text.strip()[:_RAW])}") from None
     rows = document.get("jobs", [document]) if isinstance(document, dict) else None
@@ -157,7 +157,7 @@ def read_events(text: str) -> tuple[FluxEvent, ...]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = loads(line)
             when = _time(row, "timestamp") if isinstance(row, dict) else None
             if when is None or not _text(row, "name"):
                 raise ValueError("a timestamp and a name expected")

@@ -8,7 +8,6 @@ for the state too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from resource_secretary.providers.workload import _slurm_values as values
 from resource_secretary.providers.workload._slurm_jobs import SlurmJobDetail
 from resource_secretary.providers.workload._slurm_text import Record, SlurmNode, each, make_node
 from resource_secretary.providers.workload._slurm_values import NOTHING, job_state, known_job_state
+from resource_secretary.reading import loads
 from resource_secretary.run import printable
 
 _RAW = 2000
@@ -70,7 +70,7 @@ def _node_record(row: Mapping[str, Any]) -> Record:
 
 def _document(text: str, source: str) -> Mapping[str, Any]:
     try:
-        document = json.loads(text)
+        document = loads(text)
     except (ValueError, RecursionError):
         raise OutputError(source, "", f"no JSON; it says: {printable(text.strip()[:_RAW])}") from None
     if not isinstance(document, dict):

@@ -277,6 +277,7 @@ class FluxProvider(Offering):
 
 
 def _count(text: str, what: str) -> int:
-    if not text.strip().isdecimal():
+    word = text.strip()
+    if not (word.isascii() and word.isdecimal() and len(word) < 10):
         raise OutputError(f"flux getattr {what}", "", f"a number expected, not {text[:40]!r}")
-    return int(text)
+    return int(word)
