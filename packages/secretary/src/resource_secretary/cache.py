@@ -25,8 +25,11 @@ _PATIENCE = 0.4  # seconds for a home folder that does not answer
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An active provider as it was seen. mark: what it depends on. seen: in seconds since the epoch. programs: the files
-    of the commands that it asked, and when each was changed."""
+    """An active provider as it was seen.
+
+    mark: what it depends on. seen: in seconds since the epoch. programs: the files of the commands that it asked, and
+    when each was changed.
+    """
 
     mark: str
     seen: float
