@@ -37,9 +37,9 @@ PACKAGES = {  # folder below packages/ -> distribution
 TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
 # What the tests of a package ask besides; those with binary wheels only where they have some.
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
-MCP = "mcp>=2.3,<3"  # as in the secretary's extra of that name
+MCP, NVML = "mcp>=2.3,<3", "nvidia-ml-py>=12"  # as in the extras of the secretary
 JUDGES = {
-    "secretary": (MCP,),
+    "secretary": (MCP, NVML, "pyyaml"),
     "jobspec": ("kubernetes-validate", f"hyperqueue; {BINARY}", f"htcondor==23.10.29; {BINARY}"),
     "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1"),
 }
@@ -157,7 +157,7 @@ def alone(session: nox.Session, package: str) -> None:
 @nox.session
 def integration(session: nox.Session) -> None:
     """The five together, on the engines that are there."""
-    provide(session, *TESTING, MCP)
+    provide(session, *TESTING, MCP, NVML)
     session.run("pytest", "integration", "--timeout=300", *session.posargs)
 
 

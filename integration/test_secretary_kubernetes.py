@@ -118,8 +118,8 @@ class Pod(System):
         super().__init__(environ={**environ, "PATH": "/nonexistent"}, timeout=10)
         self.folder = folder
 
-    def read(self, path: str) -> str | None:
-        return super().read(str(self.folder / Path(path).name)) if "serviceaccount" in path else super().read(path)
+    def read(self, path: str, most: int = 2**20) -> str | None:
+        return super().read(str(self.folder / Path(path).name) if "serviceaccount" in path else path, most)
 
     def exists(self, path: str) -> bool:
         return (self.folder / Path(path).name).exists() if "serviceaccount" in path else super().exists(path)

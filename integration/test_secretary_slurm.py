@@ -155,7 +155,8 @@ def test_when_a_job_would_start(cluster: Any, secretary: Secretary) -> None:
     provider = SlurmProvider(System(environ=cluster.environ, timeout=PATIENCE))
     start = provider.estimated_start(parse("nodes=2 cores=1 memory=100MB walltime=60s"))
     assert start is not None and abs(start - time.time()) < 3600
-    assert provider.estimated_start(parse("nodes=9")) is None
+    with pytest.raises(CommandFailed, match="allocation failure"):
+        provider.estimated_start(parse("nodes=9"))
 
 
 def test_the_accounting_database(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 Both are run by their own entry point, in a process of its own, several times in turns; the first time in each process
 is not counted, so that what is compared is the work beyond interpreter and imports. The prototype (0.0.11) is installed
 from the package index into an environment beside the results, with the four packages that it does not declare. Where
-Flux and Slurm are installed, an instance and a throwaway cluster are started, so that both have something to ask.
+Flux, Slurm and Grid Engine are installed, throwaway ones are started, so that both have something to ask.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ for number in range(times + 1):
     if number:
         print(time.perf_counter() - start)
 """
-IMPORT = "import time; start = time.perf_counter(); import resource_secretary; print(time.perf_counter() - start)"
+IMPORT = (
+    "import time; start = time.perf_counter(); from resource_secretary import Secretary;"
+    "print(time.perf_counter() - start)"
+)
 
 
 def seconds(python: str, *words: str, times: int = TIMES, **environ: str) -> list[float]:
@@ -68,16 +71,25 @@ def prototype() -> str | None:
 
 
 @contextlib.contextmanager
-def slurm() -> Iterator[str]:
-    """A throwaway cluster that the environment leads to, where Slurm is installed; yields what it is."""
-    from engines import slurm as engine
+def engines() -> Iterator[str]:
+    """Slurm and Grid Engine, throwaway ones that the environment leads to; yields which of them are here."""
+    from engines import gridengine, slurm
 
-    if missing := engine.missing():
-        yield f"no Slurm (missing: {', '.join(missing)})"
-        return
-    with tempfile.TemporaryDirectory(prefix="bench-slurm-") as folder, engine.slurm(Path(folder)) as cluster:
-        os.environ.update(cluster.environ)
-        yield "Slurm"
+    there = ["Flux" if "FLUX_URI" in os.environ else "no Flux"]
+    with contextlib.ExitStack() as stack:
+        if missing := slurm.missing():
+            there.append(f"no Slurm (missing: {', '.join(missing)})")
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-slurm-"))
+            os.environ.update(stack.enter_context(slurm.slurm(Path(folder))).environ)
+            there.append("Slurm")
+        if lacking := gridengine.missing():
+            there.append(f"no Grid Engine (missing: {lacking})")
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-sge-"))
+            os.environ.update(stack.enter_context(gridengine.gridengine(Path(folder))).environ)
+            there.append("Grid Engine")
+        yield ", ".join(there)
 
 
 def stubbed(folder: Path) -> float:
@@ -95,10 +107,9 @@ def main() -> None:
     given = options.parse_args()
     if shutil.which("flux") and "FLUX_URI" not in os.environ:
         os.execvp("flux", ["flux", "start", "--test-size=4", sys.executable, *sys.argv])
-    with tempfile.TemporaryDirectory(prefix="bench-detect-") as folder, slurm() as there:
+    with tempfile.TemporaryDirectory(prefix="bench-detect-") as folder, engines() as there:
         os.environ["XDG_CACHE_HOME"] = folder
         old = prototype()
-        engines = f"{'Flux' if 'FLUX_URI' in os.environ else 'no Flux'}, {there}"
         rounds: list[dict[str, float]] = []
         for _ in range(ROUNDS):
             one = {
@@ -115,7 +126,7 @@ def main() -> None:
             for _ in range(20)
         ]
     middle = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
-    print(f"detect, beyond interpreter and imports, {ROUNDS} rounds; here: {engines}")
+    print(f"detect, beyond interpreter and imports, {ROUNDS} rounds; here: {there}")
     for name, seen in middle.items():
         print(f"  {name:<10} {seen * 1000:8.1f} ms")
     ratios = {
@@ -125,11 +136,11 @@ def main() -> None:
         told = f"{ratios[name]:.1f} times as fast as the prototype" if old else "the prototype can't be installed"
         print(f"  {name}: {told} (at least {least})")
     print(f"five tools that hang: {hanging:.2f} s (under {DEADLINE + 0.5})")
-    print(f"import resource_secretary: {statistics.median(imports) * 1000:.1f} ms (under 40)")
+    print(f"from resource_secretary import Secretary: {statistics.median(imports) * 1000:.1f} ms (under 40)")
     if given.json:
         result = {
             "benchmark": "detect",
-            "engines": engines,
+            "engines": there,
             "milliseconds": {name: round(seen * 1000, 2) for name, seen in middle.items()},
             "ratios": {name: round(ratio, 2) for name, ratio in ratios.items()},
             "seconds_with_five_that_hang": round(hanging, 3),

@@ -172,7 +172,8 @@ def _built_in(packages: Iterable[str]) -> Iterator[Found]:
 
 def _third_party(prefix: str) -> Iterator[Found]:
     seen: set[Path] = set()
-    for folder in _path_entries():
+    folders = _path_entries()
+    for folder in folders:
         for module, path in _modules(folder, prefix):
             real = path.resolve()
             if real in seen:
@@ -181,7 +182,7 @@ def _third_party(prefix: str) -> Iterator[Found]:
             origin = _origin(folder, module)
             if origin:
                 yield Found(plugin_name(module, prefix), module, origin, path)
-    yield from _hooked(prefix, seen)
+    yield from _hooked(prefix, seen, folders)
 
 
 def _modules(folder: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
@@ -196,7 +197,7 @@ def _modules(folder: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
 
 def _entries(folder: Path) -> list[str]:
     try:
-        return [path.name for path in folder.iterdir()]
+        return os.listdir(folder)  # noqa: PTH208 - names of hundreds of files are wanted, not their paths
     except OSError:  # a path entry need not exist, nor be a folder
         return []
 
@@ -287,11 +288,11 @@ def _editable_root(dist: Distribution) -> Path | None:
     return Path(unquote(urlsplit(url).path)).resolve()
 
 
-def _hooked(prefix: str, seen: set[Path]) -> Iterator[Found]:
+def _hooked(prefix: str, seen: set[Path], folders: Iterable[Path]) -> Iterator[Found]:
     """Editable installs that are found by an import hook instead of a path entry (setuptools)."""
     from importlib.metadata import distributions
 
-    if not any(_has_hook(folder) for folder in _path_entries()):
+    if not any(_has_hook(folder) for folder in folders):
         return  # the usual case, and reading every distribution's record is slow
     for dist in distributions():
         if _editable_root(dist) is None:

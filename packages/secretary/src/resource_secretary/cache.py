@@ -7,28 +7,36 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from resource_secretary import __version__
 from resource_secretary.catalog import Known
-from resource_secretary.system import System
+from resource_secretary.sidebyside import side_by_side
+from resource_secretary.system import System, changed
 
+T = TypeVar("T")
 _LARGEST = 4 * 2**20  # bytes of a file that is read
+_PATIENCE = 0.4  # seconds for a home folder that does not answer
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An active provider as it was seen: `mark` is what it depends on, `seen` in seconds since the epoch."""
+    """An active provider as it was seen.
+
+    mark: what it depends on. seen: in seconds since the epoch. programs: the files of the commands that it asked, and
+    when each was changed.
+    """
 
     mark: str
     seen: float
     observed_at: str
     observed_on: str
     metadata: dict[str, Any]
+    programs: dict[str, int]
 
 
 class Cache:
@@ -42,23 +50,46 @@ class Cache:
         self._system, self._refresh = system, refresh
         self._path = (folder or _folder(system)) / f"{_host(system)}.json"
         self._known: dict[str, Kept] | None = None
+        self._silent = False
 
     def get(self, known: Known) -> Kept | None:
         """What is known of a provider and still fresh."""
         if known.provider is None or not known.provider.fresh_for or self._refresh:
             return None
         if self._known is None:
-            self._known = self._read()
+            self._known = self._in_time(self._read) or {}
         kept = self._known.get(known.name)
         if kept is None or not 0 <= time.time() - kept.seen < known.provider.fresh_for:
             return None
-        return kept if kept.mark == self._mark(known) else None
+        same = kept.mark == self._mark(known) and all(changed(path) == at for path, at in kept.programs.items())
+        return kept if same else None
 
     def put(self, found: Iterable[tuple[Known, Kept]]) -> None:
         """Keep what was found; what another process kept meanwhile stays."""
         news = {known.name: kept for known, kept in found}
         if not news:
             return
+        self._in_time(lambda: self._write(news))
+
+    def kept(
+        self,
+        known: Known,
+        metadata: dict[str, Any],
+        observed_at: str,
+        observed_on: str,
+        programs: dict[str, int],
+    ) -> Kept:
+        return Kept(self._mark(known), time.time(), observed_at, observed_on, metadata, programs)
+
+    def _in_time(self, job: Callable[[], T]) -> T | None:
+        """What reading or writing gives; None where the file system does not answer, which is then left alone."""
+        if self._silent:
+            return None
+        [outcome] = side_by_side([job], _PATIENCE)
+        self._silent = outcome is None
+        return outcome.value if outcome else None
+
+    def _write(self, news: dict[str, Kept]) -> None:
         everything = msgspec.json.encode(self._read() | news)
         with suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,9 +100,6 @@ class Cache:
                 Path(name).replace(self._path)
             except OSError:
                 Path(name).unlink(missing_ok=True)
-
-    def kept(self, known: Known, metadata: dict[str, Any], observed_at: str, observed_on: str) -> Kept:
-        return Kept(self._mark(known), time.time(), observed_at, observed_on, metadata)
 
     def _read(self) -> dict[str, Kept]:
         try:
@@ -86,12 +114,8 @@ class Cache:
         if provider is None:
             return ""
         code = getattr(sys.modules.get(provider.__module__), "__file__", None) or ""
-        try:
-            changed = Path(code).stat().st_mtime_ns
-        except OSError:
-            changed = 0
         values = [f"{name}={self._system.environ.get(name)}" for name in provider.variables]
-        return _digest(provider.__module__, provider.__qualname__, code, str(changed), *values)
+        return _digest(provider.__module__, provider.__qualname__, code, str(changed(code)), *values)
 
 
 def _folder(system: System) -> Path:

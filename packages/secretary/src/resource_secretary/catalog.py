@@ -14,6 +14,8 @@ from resources.plugins import BUILT_IN, Registry
 
 from resource_secretary import providers
 from resource_secretary.errors import UnknownProvider
+from resource_secretary.run import printable
+from resource_secretary.tools import check_tools
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -72,7 +74,8 @@ def read_classes(found: Sequence[type[BaseProvider]]) -> Classes:
                 raise TypeError(
                     f"{one.__name__}: the {attribute} {getattr(one, attribute)!r} is not lower case with '-'"
                 )
-        one.tools()  # a tool without type hints makes its provider unusable, and says so at once
+        if not one.__module__.startswith(f"{providers.__name__}."):  # the built-in ones are known to be right
+            check_tools(one)  # a tool without type hints makes its provider unusable, and says so at once
     return tuple(found)
 
 
@@ -89,6 +92,8 @@ def registry() -> Registry[Classes]:
 class Catalog:
     """All providers, sorted by category and name. Making it imports their modules, not the libraries they use."""
 
+    _note = ""  # what an error says of a catalogue from which some were left out
+
     def __init__(self, source: Registry[Classes] | None = None) -> None:
         self.entries = sorted(_without_conflicts(_entries(source or registry())), key=_order)
 
@@ -101,6 +106,7 @@ class Catalog:
             return self
         chosen, left_out = (self._named(patterns) for patterns in (only, skip))
         made = copy.copy(self)
+        made._note = "the others are left out (only, skip)"
         made.entries = [
             entry for entry in self.entries if (not only or entry.name in chosen) and entry.name not in left_out
         ]
@@ -128,13 +134,13 @@ class Catalog:
         if category is not None:
             found = [entry for entry in found if entry.category == category.lower()]
             if not found:
-                raise UnknownProvider("category", category, self.categories())
+                raise UnknownProvider("category", category, self.categories(), self._note)
         if name is not None:
             known = [entry.name for entry in found]
             found = [entry for entry in found if entry.name == name.lower()]
             if not found:
                 what = f"{category.lower()} provider" if category else "provider"
-                raise UnknownProvider(what, name, known)
+                raise UnknownProvider(what, name, known, self._note)
         return found
 
 
@@ -144,7 +150,8 @@ def _entries(source: Registry[Classes]) -> list[Known]:
         found = line.found
         origin = f"{found.origin} (replaces the built-in one)" if found.replaces else found.origin
         classes = line.plugin or ()
-        entries += [Known(one.category, one.name, one.description.strip(), origin, one) for one in classes]
+        described = [(one, printable(" ".join(one.description.split()))) for one in classes]
+        entries += [Known(one.category, one.name, text, origin, one) for one, text in described]
         if line.plugin is None:
             category = found.module.split(".")[-2] if found.origin == BUILT_IN else _PLUGIN
             entries.append(Known(category, found.name, "", origin, None, line.reason))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from resource_secretary.run import printable
+
 # What the enclosing job or the user's habits put there and would change what a command answers, or make it
 # believe that it is a rank of a parallel program.
 _REMOVED = (
@@ -22,6 +24,8 @@ _KEPT = frozenset(
         *("HQ_SERVER_DIR", "OAR_CONF", "LSB_CONFDIR", "LSB_SHAREDIR", "COBALT_CONFIG_FILES"),
     }
 )
+# Where no broker runs, each command of Flux looks for its socket five times more, in half a second.
+_DEFAULTS = {"FLUX_LOCAL_CONNECTOR_RETRY_COUNT": "1"}
 
 _JOBS = {
     "SLURM_JOB_ID": "Slurm",
@@ -40,14 +44,14 @@ _CONTAINER_VARIABLES = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "KUBERNE
 
 
 def for_commands(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a command: no enclosing job but for where its server is, and the C locale."""
+    """The environment of a command: no enclosing job but for where its server is, the C locale, and little patience."""
     kept = {
         name: value
         for name, value in environ.items()
         if name in _KEPT or not (name.startswith(_REMOVED) or name in _REMOVED_NAMES)
     }
     kept.pop("LANGUAGE", None)  # gettext's, and it wins over the locale's messages
-    return kept | {"LC_ALL": "C"}
+    return _DEFAULTS | kept | {"LC_ALL": "C"}
 
 
 def where(
@@ -63,4 +67,4 @@ def where(
     parts = [hostname, *jobs]
     if any(environ.get(name) for name in _CONTAINER_VARIABLES) or any(exists(path) for path in _CONTAINER_FILES):
         parts.append("in a container")
-    return ", ".join(parts)
+    return printable(", ".join(parts))

@@ -12,11 +12,12 @@ class SecretaryError(Exception):
 
 
 class UnknownProvider(SecretaryError):
-    """No provider, category or tool has this name; `known` are the names that there are."""
+    """No provider, category or tool has this name; `known` are the names that there are, `note` what more to know."""
 
-    def __init__(self, what: str, name: str, known: Sequence[str]) -> None:
-        self.what, self.name, self.known = what, name, tuple(known)
-        super().__init__(f"no {what} named {name!r}; there are: {', '.join(known) or 'none'}")
+    def __init__(self, what: str, name: str, known: Sequence[str], note: str = "") -> None:
+        self.what, self.name, self.known, self.note = what, name, tuple(known), note
+        rest = f"; {note}" if note else ""
+        super().__init__(f"no {what} named {name!r}; there are: {', '.join(known) or 'none'}{rest}")
 
 
 class InactiveProvider(SecretaryError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -19,8 +20,10 @@ from resource_secretary.result import Unreachable
 
 LARGEST_OUTPUT = 32 * 2**20  # bytes; `scontrol show nodes` of 10,000 nodes is about 12 MB
 STOPPED = "stopped: its answer is not wanted any more"
+_LOST = "it ended, and its exit code is not known: this program ignores SIGCHLD, or another part of it took it"
 _TICK = 0.05  # seconds until we look whether a command ended whose children hold its output open
 _GRACE = 0.1  # seconds between SIGTERM and SIGKILL, and from there until the process is left behind
+_RUNNING: set[subprocess.Popen[bytes]] = set()
 # What is said before what is wrong: `WARNING: ...`, `time="..." level=warning msg="..."`.
 _WARNING = re.compile(r"warning:|time=\S+ level=(?:warning|info)", re.IGNORECASE)
 
@@ -54,7 +57,7 @@ class Ran:
         lines = [line for line in lines if not _WARNING.match(line)] or lines
         # What is wrong stands last where a tool in Python failed.
         first = lines[-1] if lines[0].startswith("Traceback (most recent call last)") else lines[0]
-        return f"exit code {self.code}: {printable(first)[:200]}"
+        return f"{_end(self.code)}: {printable(first)[:200]}"
 
     def unreachable(self) -> Unreachable:
         """The result of a probe whose command is not ok."""
@@ -65,6 +68,16 @@ class Ran:
         if not self.ok:
             raise CommandFailed(self.command, self.said)
         return self.stdout
+
+
+def _end(code: int | None) -> str:
+    """An exit code as people say it: minus a signal is the signal."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"ended by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"ended by signal {-code}"
 
 
 def printable(text: str) -> str:
@@ -104,6 +117,7 @@ def run(
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         return Ran(argv, None, problem=f"can't be started: {why}")
+    _RUNNING.add(process)
     outputs = (bytearray(), bytearray())
     try:
         problem = _collect(process, outputs, end, largest, stop)
@@ -111,6 +125,9 @@ def run(
             problem = f"no answer in {round(timeout, 1):g} s"
     finally:
         code = _finish(process, time.monotonic() >= end)
+        _RUNNING.discard(process)
+    if not problem and code is None:
+        problem = _LOST
     stdout, stderr = (bytes(output).decode(errors="replace") for output in outputs)
     return Ran(argv, None if problem else code, stdout, stderr, problem)
 
@@ -167,7 +184,19 @@ def _collect(
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:
     """Whether it ended, leaving it unreaped: until then nobody else can get its process group's number."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # reaped by the kernel where SIGCHLD is ignored, or by who waits for any child
+        return True
+
+
+def _lost(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it was reaped by somebody else: its number may be another's by now, and its exit code is unknown."""
+    try:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
 
 
 def _wait(process: subprocess.Popen[bytes], end: float) -> bool:
@@ -185,12 +214,15 @@ def _finish(process: subprocess.Popen[bytes], late: bool) -> int | None:
     if late and not _ended(process):
         _signal_group(process, signal.SIGTERM)
         _wait(process, time.monotonic() + _GRACE)
-    _signal_group(process, signal.SIGKILL)
+    if not _lost(process):
+        _signal_group(process, signal.SIGKILL)
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
     if _wait(process, time.monotonic() + _GRACE):
-        return process.wait()
+        lost = _lost(process)
+        code = process.wait()
+        return None if lost else code
     # Left behind: a thread that nobody waits for reaps it, should the kernel ever let it go.
     threading.Thread(target=process.wait, daemon=True).start()
     return None
@@ -200,3 +232,14 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
     # A command that runs as another user (setuid) can't be signalled: it is left behind.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+@atexit.register
+def _end_all() -> None:
+    """Where the program ends while commands run (Ctrl-C, and threads that nobody waits for), they end with it."""
+    for process in list(_RUNNING):
+        if not _lost(process):
+            _signal_group(process, signal.SIGKILL)
+
+
+os.register_at_fork(after_in_child=_RUNNING.clear)  # they are the parent's

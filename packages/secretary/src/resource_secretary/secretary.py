@@ -82,7 +82,9 @@ class Secretary:
         chosen = self.catalog.select(category, name)
         kept = {known.name: self.cache.get(known) if self.cache else None for known in chosen}
         asked = [known for known in chosen if kept[known.name] is None]
-        outcomes = side_by_side([partial(self._probe, known, timeout) for known in asked], timeout + _SETTLE)
+        systems = {known.name: self.system.within(timeout) for known in asked}
+        probes = [partial(self._probe, known, systems[known.name]) for known in asked]
+        outcomes = side_by_side(probes, timeout + _SETTLE)
         where, now = self.system.where(), self.system.now()
         by_name = {known.name: outcome for known, outcome in zip(asked, outcomes, strict=True)}
         entries = []
@@ -99,7 +101,7 @@ class Secretary:
                 result = Unreachable("probe", f"no answer in {timeout:g} s")
             tools = self.tools(known) if isinstance(result, Active) else ()
             entries.append(Entry(known, result, outcome.seconds if outcome else timeout, now, where, tools))
-        self._keep([entry for entry in entries if not entry.cached])
+        self._keep([entry for entry in entries if not entry.cached], systems)
         return Manifest(tuple(entries), now, where)
 
     def tools(self, known: Known) -> tuple[Tool, ...]:
@@ -144,11 +146,13 @@ class Secretary:
     def offer(self, name: str | None = None, timeout: float = ASKING) -> Inventory:
         """What there is to give: this host, or every node of the cluster that a provider manages, with what is free.
 
-        Raises as `call` does, and ArgumentError for a provider that manages no cluster.
+        name: the provider; `host`, as without one, is this host. Raises as `call` does, and ArgumentError for a
+        provider that manages no cluster.
         """
+        from resource_secretary.asking import HOST
         from resource_secretary.providers import Offering
 
-        if name is None:
+        if name is None or name.lower() == HOST:
             from resource_secretary.host import host_inventory
 
             return host_inventory(self.system.within(timeout))
@@ -209,7 +213,7 @@ class Secretary:
             known = self._offering("profile", name)
         if known is None:
             return host_site(self.offer(timeout=timeout), self.system)
-        return self._ask(known, timeout, lambda provider: manager_site(cast("Offering", provider)))
+        return self._ask(known, timeout, lambda provider: manager_site(cast("Offering", provider)), probed=name is None)
 
     def _managers(self, timeout: float) -> tuple[list[Known], list[str]]:
         """The active workload managers that tell their nodes, the nearest first; and why others can't be asked."""
@@ -271,29 +275,30 @@ class Secretary:
     def _keep_list(self, items: Sequence[Any]) -> str:
         return self.pages.keep(items, self.system.now(), self.system.where()) if self.pages else ""
 
-    def _keep(self, entries: Sequence[Entry]) -> None:
+    def _keep(self, entries: Sequence[Entry], systems: Mapping[str, System]) -> None:
         if self.cache is None:
             return
-        found = [
-            (entry.known, self.cache.kept(entry.known, entry.metadata, entry.observed_at, entry.observed_on))
-            for entry in entries
-            if entry.metadata is not None and entry.known.provider and entry.known.provider.fresh_for
-        ]
+        found = []
+        for entry in entries:
+            if entry.metadata is not None and entry.known.provider and entry.known.provider.fresh_for:
+                programs = systems[entry.known.name].programs
+                seen = (entry.observed_at, entry.observed_on)
+                found.append((entry.known, self.cache.kept(entry.known, entry.metadata, *seen, programs)))
         self.cache.put(found)
 
     def _one(self, name: str) -> Known:
         return self.catalog.select(name=name)[0]
 
-    def _probe(self, known: Known, timeout: float) -> Probe:
+    def _probe(self, known: Known, system: System) -> Probe:
         if known.provider is None:
             return Broken(known.reason)
         try:
-            return _checked(known.provider(self.system.within(timeout)).probe())
+            return _checked(known.provider(system).probe())
         except CommandFailed as error:
             return Unreachable(error.command, error.said)
         except SecretaryError as error:
             return Unreachable(known.name, str(error))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad detector disables nothing else
+        except BaseException as error:  # noqa: BLE001 - one bad detector disables nothing else
             return Broken(first_line(error))
 
     def _ask(self, known: Known, timeout: float, question: Callable[[BaseProvider], T], *, probed: bool = False) -> T:

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from resource_secretary.commands import Commands
 from resource_secretary.environment import for_commands, where
-from resource_secretary.run import STOPPED, Ran, run
+from resource_secretary.run import STOPPED, Ran, printable, run
 
 DEADLINE = 2.0  # seconds that one provider's probe may take
 
@@ -42,6 +43,14 @@ class Python:
     base_prefix: str
 
 
+def changed(path: str) -> int:
+    """When a file was changed, in nanoseconds since the epoch; 0 where it is not there."""
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116
+    except OSError:
+        return 0
+
+
 class System:
     """This machine. `timeout` (seconds) is the time that all commands of one provider have together.
 
@@ -50,13 +59,14 @@ class System:
 
     def __init__(self, *, timeout: float = DEADLINE, environ: Mapping[str, str] | None = None) -> None:
         self.environ = dict(os.environ if environ is None else environ)
-        self._paths: dict[str, str | None] = {}
+        self._commands = Commands(self.environ.get("PATH", os.defpath))
         self._for_commands = for_commands(self.environ)
         self._stop: threading.Event | None = None
         self._start(timeout)
 
     def _start(self, timeout: float) -> None:
         self.timeout = timeout
+        self.programs: dict[str, int] = {}  # that were run: path -> when its file was changed, in nanoseconds
         self._end = time.monotonic() + timeout
 
     def within(self, timeout: float) -> System:
@@ -72,14 +82,8 @@ class System:
         return other
 
     def which(self, name: str) -> str | None:
-        """The path of a command, or None; nothing is run. Relative entries of PATH are not looked at."""
-        if name not in self._paths:
-            entries = self.environ.get("PATH", os.defpath).split(os.pathsep)
-            path = os.pathsep.join(entry for entry in entries if os.path.isabs(entry))  # noqa: PTH117
-            from shutil import which
-
-            self._paths[name] = which(name, path=path)
-        return self._paths[name]
+        """The path of a command, or None; nothing is run. Relative folders of PATH are not looked at."""
+        return self._commands.find(name)
 
     def run(self, name: str, *arguments: str, stdin: str = "", cwd: str = "/") -> Ran:
         """Run a command of PATH in what is left of this provider's time. stdin: what it reads, by default nothing."""
@@ -91,9 +95,13 @@ class System:
             return Ran((path, *arguments), None, problem=f"no time left of {self.timeout:g} s")
         if self._stop is not None and self._stop.is_set():
             return Ran((path, *arguments), None, problem=STOPPED)
+        self.programs[path] = changed(path)
+        environ = self._for_commands
+        if self._commands.silent():  # it would hang where it looks for a command of its own
+            environ = environ | {"PATH": os.pathsep.join(self._commands.folders())}
         return run(
             (path, *arguments),
-            environ=self._for_commands,
+            environ=environ,
             timeout=left,
             stdin=stdin.encode(errors="replace"),
             cwd=cwd,
@@ -113,11 +121,11 @@ class System:
         """Seconds of this provider's time that are left."""
         return self._end - time.monotonic()
 
-    def read(self, path: str) -> str | None:
-        """The text of a small file without white space around it, or None where it can't be read."""
+    def read(self, path: str, most: int = 2**20) -> str | None:
+        """The text of a file (its first `most` bytes) without white space around it, None where it can't be read."""
         try:
             with open(path, "rb") as file:  # noqa: PTH123
-                return file.read(2**20).decode(errors="replace").strip()
+                return file.read(most).decode(errors="replace").strip()
         except OSError:
             return None
 
@@ -164,6 +172,8 @@ class System:
 
     def microarchitecture(self) -> str:
         """The name that archspec gives to this processor, such as `zen4`."""
+        if not self.exists("/proc/cpuinfo"):  # which archspec would warn of on stderr
+            return self.machine()
         from archspec.cpu import host
 
         return str(host().name)
@@ -219,7 +229,8 @@ class System:
 
     def where(self) -> str:
         """Where facts are seen from, as a text: the host, the job and the container around this process."""
-        return where(self.hostname(), self.environ, self.exists, self.which)
+        without = "".join(f"; without {folder} of PATH, which does not answer" for folder in self._commands.silent())
+        return where(self.hostname(), self.environ, self.exists, self.which) + printable(without)
 
     def now(self) -> str:
         """The time, as RFC 3339 in UTC."""

@@ -76,7 +76,7 @@ class RecordedSystem(System):
     def fetch(self, url: str, *, token: str, authority: str) -> Ran:
         return self.run("GET", url)
 
-    def read(self, path: str) -> str | None:
+    def read(self, path: str, most: int = 2**20) -> str | None:
         return self.files.get(path)
 
     def entries(self, path: str) -> list[str]:

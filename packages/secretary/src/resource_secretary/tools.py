@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -45,21 +45,36 @@ def dispatch_tool(method: F) -> F:
     return method
 
 
-@dataclass(frozen=True, slots=True)
 class Tool:
     """What is known of a tool without calling it.
 
     kind: "read" or "dispatch". input_schema: of an object of the arguments. output_schema: of the object that a call
-    gives: a dataclass as it is, a list as a page, anything else as `{"result": ...}`.
+    gives: a dataclass as it is, a list as a page, anything else as `{"result": ...}`. paged: whether it is a list.
+    The schemas are made when they are first asked for, which raises TypeError for a type hint that is missing or unfit.
     """
 
-    name: str
-    description: str
-    kind: Literal["read", "dispatch"]
-    input_schema: dict[str, Any]
-    output_schema: dict[str, Any]
-    paged: bool
-    arguments: type[msgspec.Struct]
+    def __init__(self, name: str, method: Callable[..., Any]) -> None:
+        self.name, self._method = name, method
+        self.kind: Literal["read", "dispatch"] = getattr(method, _MARK)
+        self._parameters = list(inspect.signature(method).parameters.values())[1:]
+        names = {*(parameter.name for parameter in self._parameters), *_PAGING}
+        self.description, self._described = _docstring(inspect.getdoc(method) or "", names)
+
+    @property
+    def paged(self) -> bool:
+        return self._contract.paged
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        return self._contract.input_schema
+
+    @property
+    def output_schema(self) -> dict[str, Any]:
+        return self._contract.output_schema
+
+    @cached_property
+    def _contract(self) -> _Contract:
+        return _contract(self.name, self._method, self._parameters, self._described)
 
     def read(self, arguments: Mapping[str, object], *, text: bool = False) -> dict[str, Any]:
         """The arguments, checked against the schema, defaults put in. text: they are words of a command line.
@@ -77,7 +92,7 @@ class Tool:
         if text:
             given = {name: _words(self.name, name, properties[name], value) for name, value in arguments.items()}
         try:
-            read = msgspec.convert(given, self.arguments, strict=not text)
+            read = msgspec.convert(given, self._contract.arguments, strict=not text)
         except msgspec.ValidationError as error:
             raise self._refusal(given, str(error)) from None
         except UnicodeEncodeError as error:  # half a surrogate pair, as JSON can write it, where an enum is wanted
@@ -126,23 +141,39 @@ class Tool:
         return ArgumentError(self.name, name, f"must be {wanted}, not {given.get(name)!r:.60}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Contract:
+    arguments: type[msgspec.Struct]
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any]
+    paged: bool
+
+
 def tools_of(provider: type) -> tuple[Tool, ...]:
-    """The tools of a provider's class, by name. Raises TypeError for a type hint that is missing or unfit."""
+    """The tools of a provider's class, by name."""
     return _tools_of(provider)
+
+
+def check_tools(provider: type) -> None:
+    """Raises TypeError for a tool of a provider's class whose type hints are missing or unfit."""
+    for tool in tools_of(provider):
+        _ = tool.input_schema
 
 
 @lru_cache(maxsize=512)
 def _tools_of(provider: type) -> tuple[Tool, ...]:
     methods = ((name, getattr(provider, name)) for name in sorted(dir(provider)) if not name.startswith("_"))
-    return tuple(_describe(name, method) for name, method in methods if getattr(method, _MARK, ""))
+    return tuple(Tool(name, method) for name, method in methods if getattr(method, _MARK, ""))
 
 
-def _describe(name: str, method: Callable[..., Any]) -> Tool:
+def _contract(
+    name: str, method: Callable[..., Any], parameters: Sequence[inspect.Parameter], described: Mapping[str, str]
+) -> _Contract:
     hints = typing.get_type_hints(method, include_extras=True)
     if "return" not in hints:
         raise TypeError(f"the tool {name} says not what it returns")
     fields: list[Any] = []
-    for parameter in list(inspect.signature(method).parameters.values())[1:]:
+    for parameter in parameters:
         if parameter.name not in hints or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise TypeError(f"the parameter {parameter.name} of the tool {name} has no type hint")
         hint = _parameter(hints[parameter.name], f"{name}.{parameter.name}")
@@ -154,14 +185,12 @@ def _describe(name: str, method: Callable[..., Any]) -> Tool:
             raise TypeError(f"the tool {name} returns a list, so it can't have a parameter {taken.pop()} of its own")
         fields += [("limit", Limit, 100), ("cursor", Text, "")]
     arguments = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True, frozen=True)
-    text, described = _docstring(inspect.getdoc(method) or "", {field[0] for field in fields})
     schema = _inlined(msgspec.json.schema(arguments))
     schema.pop("title", None)
     for key, value in schema["properties"].items():
         meaning = {**(_PAGING if paged else {}), **described}.get(key, "")
         value["description"] = ". ".join(part.rstrip(".") for part in (meaning, value.get("description", "")) if part)
-    kind = getattr(method, _MARK)
-    return Tool(name, text, kind, schema, _output(name, hints["return"], paged), paged, arguments)
+    return _Contract(arguments, schema, _output(name, hints["return"], paged), paged)
 
 
 _SCALARS = (int, float, bool)

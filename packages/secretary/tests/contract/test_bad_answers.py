@@ -131,9 +131,9 @@ class Watched:
         self.paths: dict[str, None] = {}
         original = system.read
 
-        def read(path: str) -> str | None:
+        def read(path: str, *rest: int) -> str | None:
             self.paths[path] = None
-            return original(path)
+            return original(path, *rest)
 
         system.read = read  # type: ignore[method-assign]
 
@@ -149,7 +149,7 @@ def test_a_file_that_can_not_be_read_or_holds_nonsense(case):
             for text in (None, *BAD_FILES):
                 system = case.make()
                 if text is None:
-                    system.read = lambda one, read=system.read, path=path: None if one == path else read(one)
+                    system.read = lambda one, *_, read=system.read, path=path: None if one == path else read(one)
                 else:
                     system.files[path] = text
                 try:

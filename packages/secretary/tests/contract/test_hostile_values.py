@@ -142,9 +142,9 @@ class Watching:
     def _watch(self, method: str, log: list[str]) -> None:
         original = getattr(self.system, method)
 
-        def watched(value: str) -> Any:
+        def watched(value: str, *rest: Any) -> Any:
             log.append(value)
-            return original(value)
+            return original(value, *rest)
 
         setattr(self.system, method, watched)
 

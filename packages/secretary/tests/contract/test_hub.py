@@ -27,7 +27,7 @@ from resource_secretary.asking import Answer
 from resource_secretary.errors import SecretaryError
 from resource_secretary.hub.honesty import lie
 from resource_secretary.hub.hub import ask_all
-from resource_secretary.hub.remote import LARGEST, HttpWorker
+from resource_secretary.hub.remote import LARGEST, HttpWorker, ready
 from resource_secretary.hub.worker import Rejected, WorkerFailed
 from resource_secretary.hub.workers import WorkerError, read_workers, token_from, unique, worker
 from resource_secretary.serving.token import VARIABLE as TOKEN
@@ -117,7 +117,8 @@ def serve() -> Iterator:
         server.server_close()
 
 
-def ask(*workers, timeout: float = 20.0):
+def ask(*workers, timeout: float = 60.0):
+    ready()
     return asyncio.run(ask_all(workers, NEED, timeout))
 
 
@@ -204,14 +205,14 @@ def test_a_huge_reply_is_cut_off(serve, compressed):
 
 
 def silent(handler: Handler, message: dict) -> None:
-    time.sleep(8)
+    time.sleep(20)
 
 
 def dripping(handler: Handler, message: dict) -> None:
     handler.send_response(200)
     handler.send_header("content-type", "text/event-stream")
     handler.end_headers()
-    for _ in range(160):
+    for _ in range(400):
         handler.wfile.write(b": still here\n\n")
         time.sleep(0.05)
 
@@ -224,22 +225,22 @@ def test_bad_workers_cost_one_deadline_and_the_good_one_counts(serve):
     workers = [serve(reply) for reply in (silent, dripping, junk, saying(answer()))]
     dead = worker("http://127.0.0.1:9/mcp")
     start = time.monotonic()
-    replies = ask(*workers, dead, timeout=2.5)
-    assert time.monotonic() - start < 2.5 + 2
+    replies = ask(*workers, dead, timeout=4.0)
+    assert time.monotonic() - start < 12, "the slow ones take 20 s each"
     assert [getattr(reply, "kind", "ok") for reply in replies] == ["slow", "slow", replies[2].kind, "ok", "unreachable"]
-    assert replies[2].kind in ("malformed", "refused") and replies[0].reason == "no answer in 2.5 s"
+    assert replies[2].kind in ("malformed", "refused") and replies[0].reason == "no answer in 4 s"
 
 
 def test_an_answer_counts_though_the_end_of_the_session_hangs(serve):
     class Sticky(Handler):
         def do_DELETE(self) -> None:
-            time.sleep(8)
+            time.sleep(20)
 
         def result(self, message: dict, result: object) -> None:
             body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result})
             self.send(body, **{"mcp-session-id": "one"})
 
-    [reply] = ask(serve(saying(answer()), Sticky), timeout=2.0)
+    [reply] = ask(serve(saying(answer()), Sticky), timeout=4.0)
     assert reply.answer.verdict == "READY"
 
 
@@ -429,7 +430,7 @@ def test_a_secretary_behind_a_command():
 )
 def test_commands_that_are_none(words, kind, reason, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    [reply] = ask(command(*words), timeout=2.0)
+    [reply] = ask(command(*words), timeout=2.0 if kind == "slow" else 60.0)
     assert reply.kind == kind and reason in reply.reason, reply
     if kind == "slow":
         for pid in (tmp_path / "pid").read_text().split():
@@ -469,6 +470,12 @@ def test_nothing_of_the_sdk_is_printed(serve):
         [*COMMAND, "hub", "ask", "cores=1", "--worker", url], capture_output=True, text=True, env=environ, timeout=60
     )
     assert ran.returncode == 1 and ran.stderr == "" and "Rejected" in ran.stdout
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    result = CliRunner().invoke(cli.main, ["hub", "ask", "cores=1", "--worker", "https://h/mcp"])
+    assert result.exit_code == 1 and result.stdout == "" and "pip install 'resource-secretary[mcp]'" in result.stderr
 
 
 SIMULATED = ("hub", "ask", "nodes=2 cores=4 memory=8GB", "--simulate")

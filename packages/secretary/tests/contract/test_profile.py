@@ -153,6 +153,9 @@ def test_slurm(slurm):
     assert made.facts["default_queue"].value == "main" and made.facts["array_cap"].value == 1001
     assert made.facts["memory_units"].value == {"slurm": "MB"}
     assert "a100" in made.facts["gpu_types"].value and "cores_per_node" in made.missing
+    slurm.asked.clear()
+    assert Secretary(system=slurm, only=["slurm"]).site().facts.keys() == made.facts.keys()
+    assert slurm.asked.count(("scontrol", "ping")) == 1
 
 
 def test_lsf_says_its_unit_in_a_file(host):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -80,7 +81,7 @@ def test_what_is_not_told_never_makes_it_ready(need, inventory):
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers(-3, 12) | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
@@ -101,7 +102,7 @@ def test_whatever_a_worker_sends_is_an_answer_or_refused_in_words(need, inventor
     if lie(need, answer) == "":
         numbers = [answer.cores, answer.free_cores, answer.fits, answer.wait]
         assert all(number is None or 0 <= number < 2**60 for number in numbers) and answer.request == need.text
-        assert answer.verdict != "READY" or (answer.free_cores or 10**9) >= cores_of(need)
+        assert answer.verdict != "READY" or answer.free_cores is None or answer.free_cores >= cores_of(need)
 
 
 names = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=12).filter(str.isprintable)
@@ -113,3 +114,12 @@ def test_a_profile_is_yaml_whatever_the_names(mapping, comment):
     site = Site("slurm", WHEN, comment, {"queues": Fact(mapping or "x", comment, dict.fromkeys(mapping, comment))}, {})
     assert yaml.safe_load(to_yaml(site)) == {"queues": mapping or "x"}
     assert json.dumps(site.as_dict())
+
+
+@settings(deadline=None)
+@given(requests(), inventories(), st.data())
+def test_ready_with_too_few_cores_is_a_lie(need, inventory, data):
+    honest = decide(need, inventory, "slurm", now=WHEN, where="x")
+    free = data.draw(st.integers(0, cores_of(need) - 1))
+    liar = replace(honest, verdict="READY", reasons=(), fits=None, cores=10**6, free_cores=free)
+    assert "READY with" in lie(need, liar)

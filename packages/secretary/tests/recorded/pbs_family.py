@@ -102,13 +102,13 @@ def moab_over_torque() -> RecordedSystem:
 def gridengine_commands() -> Commands:
     folder = "gridengine-8.1.9"
     return {
-        ("qconf", "-sql"): text(f"{folder}/queue-names.txt"),
+        ("qconf", "-sql", "-help"): text(f"{folder}/queue-names.txt")
+        + text(f"{folder}/qstat-help.txt").replace("qstat", "qconf"),
         ("qconf", "-spl"): text(f"{folder}/pes.txt"),
         ("qconf", "-sq", "*"): text(f"{folder}/queue-settings.txt"),
         ("qconf", "-sc"): text(f"{folder}/complexes.txt"),
         ("qconf", "-se", "localhost"): text(f"{folder}/host.txt"),
         **{("qconf", "-sp", name): text(f"{folder}/pe-{name}.txt") for name in ("mpi", "smp", "two")},
-        ("qstat", "-help"): text(f"{folder}/qstat-help.txt"),
         ("qstat", "-g", "c", "-xml"): text(f"{folder}/queues.xml"),
         ("qstat", "-xml", "-r", "-s", "prs", "-u", "*"): text(f"{folder}/jobs.xml"),
         ("qstat", "-xml", "-j", "4"): text(f"{folder}/job.xml"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,6 +14,7 @@ from resource_secretary import Secretary
 from resource_secretary.cache import Cache
 from resource_secretary.catalog import Catalog, Known
 from resource_secretary.providers import Absent, Active, BaseProvider, secretary_tool
+from resource_secretary.system import System
 from resource_secretary.testing import RecordedSystem
 
 
@@ -77,6 +79,31 @@ def test_another_path_or_variable_is_another_machine(make):
     assert not make(PATH="/usr/bin").detect()["tool"].cached
     assert not make(TOOL_CONF="/etc/other").detect()["tool"].cached
     assert make(UNRELATED="1", TOOL_CONF="/etc/other").detect()["tool"].cached
+
+
+def test_a_program_that_is_another_or_gone_is_asked_anew(tmp_path, make):
+    class Tool(_Counted):
+        name = "tool"
+
+        def probe(self):
+            type(self).asked += 1
+            return Active(Facts(self.system.run("tool").text()))
+
+    def secretary() -> Secretary:
+        system = System(environ={"PATH": f"{tmp_path}:/bin"})
+        catalog = Catalog()
+        catalog.entries = [Known("test", "tool", Tool.description, "built-in", Tool)]
+        return Secretary(system=system, catalog=catalog, cache=Cache(system, make.folder))
+
+    tool = tmp_path / "tool"
+    for version in ("1", "2"):
+        tool.write_text(f"#!/bin/sh\necho {version}\n")
+        tool.chmod(0o755)
+        os.utime(tool, (1, int(version)))
+        assert [secretary().detect()["tool"].metadata for _ in range(2)] == [{"version": f"{version}\n"}] * 2
+    assert Tool.asked == 2
+    tool.unlink()
+    assert not secretary().detect()["tool"].active
 
 
 def test_what_is_not_there_is_looked_for_each_time(make):
@@ -151,3 +178,12 @@ def test_the_folder_is_that_of_the_xdg_specification(make, tmp_path):
     assert Cache(system)._path.parent == tmp_path / "x/resource-secretary"
     system = RecordedSystem(environ={"HOME": str(home), "XDG_CACHE_HOME": "relative"})
     assert Cache(system)._path.parent == home / ".cache/resource-secretary"
+
+
+def test_a_home_that_does_not_answer_costs_little(make):
+    make().detect()
+    [file] = make.folder.iterdir()
+    file.unlink()
+    os.mkfifo(file)  # opening it for reading waits for a writer
+    assert make().detect()["tool"].active and make.tool.asked == 2
+    os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -60,7 +63,7 @@ def test_providers(ask):
 
 def test_detect(ask):
     output = ask("detect").stdout
-    assert output.startswith("Resource Secretary - System Detect (All)\n")
+    assert output.startswith("Resource Secretary - System Detect (All)\n") and "Not active" not in output
     assert '"version": "22.05.8"' in output and " • memory: free" in output
     assert ask("detect", "hardware").stdout.startswith("Resource Secretary - System Detect (Hardware)\n")
     [entry] = json.loads(ask("detect", "hardware", "cpu", "--json").stdout)["providers"]
@@ -74,6 +77,7 @@ def test_detect(ask):
 
 def test_detecting_what_is_not_there_is_a_negative_answer(ask):
     ask.host.commands = {}
+    assert ask("detect").stdout.split("\n\n")[-2].splitlines()[1:] == [" • flux, slurm"]
     assert "flux: absent: looked for the command flux on PATH" in ask("detect", "workload", "flux", code=1).stdout
     [entry] = json.loads(ask("detect", "workload", "flux", "--json", code=1).stdout)["providers"]
     assert entry["reason"] == "looked for the command flux on PATH" and entry["metadata"] is None
@@ -81,11 +85,18 @@ def test_detecting_what_is_not_there_is_a_negative_answer(ask):
 
 def test_offer(ask):
     inventory = Inventory.from_json(ask("offer", "--json").stdout)
-    assert Inventory.from_text(ask("offer").stdout).groups == inventory.groups
+    for words in (["offer"], ["offer", "--from", "host"]):
+        assert Inventory.from_text(ask(*words).stdout).groups == inventory.groups
     assert [
         len(group.hosts) for group in Inventory.from_json(ask("offer", "--from", "slurm", "--json").stdout).groups
     ] == [2, 1, 1, 1]
     assert len(Inventory.from_json(ask("offer", "--from", "FLUX", "--json").stdout).groups) == 3
+
+
+def test_tools(ask):
+    words = [line.split()[:5] for line in ask("tools", "--only", "slurm").stdout.splitlines()]
+    assert ["slurm.jobs", "[user]", "everyone=false", "state=any", "[partition]"] in words
+    assert not any(word[0] == "slurm.submit" for word in words)
 
 
 def test_call(ask):
@@ -104,6 +115,7 @@ def test_call(ask):
         (["detect", "nothing"], 1, "no category named 'nothing'; there are: workload, network, hardware"),
         (["detect", "hardware", "gpu"], 1, "no hardware provider named 'gpu'; there are: cpu, memory"),
         (["providers", "--category", "\n"], 1, "no category named '\\n'"),
+        (["providers", "--only", "cpu", "--category", "network"], 1, "there are: hardware; the others are left out"),
         (["offer", "--from", "cpu"], 1, "cpu manages no cluster; these do: flux, slurm"),
         (["offer", "--from", "pbs"], 1, "no provider named 'pbs'; there are: flux, slurm"),
         (["call", "slurm"], 1, "no tool of slurm named ''; there are: "),
@@ -129,10 +141,12 @@ def test_bad_input_is_one_line(ask, words, code, message):
         assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith("resource-secretary: ")
 
 
+START = "import sys; sys.argv[0] = 'resource-secretary'; from resource_secretary.cli import main; main()"
+
+
 def installed(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; sys.argv[0] = 'resource-secretary'; from resource_secretary.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, *words], env={**os.environ, **environ}, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", START, *words], env={**os.environ, **environ}, capture_output=True, text=True, timeout=30
     )
 
 
@@ -157,10 +171,72 @@ def test_help_and_import_load_no_library():
 def test_a_terminal_gets_boxes_and_no_markup_of_a_command(ask, monkeypatch):
     from resource_secretary.run import Ran
 
-    ask.host.commands["scontrol", "ping"] = Ran((), 1, "", "[red]no[/red] [/bold]")
+    ask.host.commands["scontrol", "ping"] = Ran((), None, problem="[red]no[/red] [/bold] " + 999 * "x")
     for name in ("providers", "detect"):
         monkeypatch.setattr(sys.modules[f"resource_secretary.cli.{name}"], "for_people", lambda: True)
     output = ask("detect").stdout
-    assert "╭" in output and "Provider Manifest" in output and "[red]no[/red] [/bold]" in output
+    assert (
+        "╭" in output
+        and "Provider Manifest" in output
+        and "[red]no[/red] [/bold]" in output
+        and 200 < output.count("x") < 400
+    )
     assert '"usable_cores": 2,' in output
-    assert "Available Resource Providers" in ask("providers").stdout
+    output = ask("providers").stdout
+    assert "Available Resource Providers" in output and "│  YES   │ Ethernet: " in output
+    monkeypatch.setenv("COLUMNS", "30")
+    assert "│ Proce │" in ask("providers", "--only", "cpu").stdout  # folded, and nothing of it lost
+
+
+PRINTS = """
+from resource_secretary.providers import Absent, Active, BaseProvider, secretary_tool
+class Prints(BaseProvider):
+    category, name, description = "zoo", "prints", "Says\\nit \\x9b31m."
+    def probe(self):
+        print("not data")
+        return Active({"a": "\\x9b2J"})
+    @secretary_tool
+    def say(self) -> str:
+        "Says it."
+        print("not data")
+        return "\\x9b2J"
+class Panics(Prints):
+    name = "panics"
+    def probe(self):
+        raise KeyboardInterrupt
+"""
+
+
+def test_a_provider_that_prints(tmp_path):
+    (tmp_path / "resource_secretary_prints.py").write_text(PRINTS)
+    home = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    done = installed("detect", "zoo", "--json", **home)
+    assert [entry["reason"] for entry in json.loads(done.stdout)["providers"]] == ["KeyboardInterrupt", None]
+    assert done.stderr == "not data\n"
+    for words in (["detect", "zoo"], ["call", "prints.say"], ["providers", "--only", "zoo"]):
+        shown = installed(*words, **home).stdout
+        assert "\x9b" not in shown and "not data" not in shown
+    assert len(shown.splitlines()) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_ends_it_ends_what_it_runs(tmp_path, number):
+    pid = tmp_path / "pid"
+    (tmp_path / "hq").write_text(f"#!/bin/bash\necho $$ > {pid}.new; mv {pid}.new {pid}; sleep 60\n")
+    (tmp_path / "hq").chmod(0o755)
+    words = [sys.executable, "-c", START, "detect", "workload", "hyperqueue", "--timeout", "50", "--refresh"]
+    environ = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(pid.exists)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=30)
+    assert out == "" and process.returncode in (1, 128 + number)
+    stat = Path("/proc", pid.read_text().strip(), "stat")
+    wait_for(lambda: not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] in "ZX")
+
+
+def wait_for(happened):
+    end = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)

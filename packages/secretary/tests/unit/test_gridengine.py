@@ -9,7 +9,7 @@ import pytest
 
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed, OutputError
-from resource_secretary.providers.workload._gridengine_text import read_queues, read_version
+from resource_secretary.providers.workload._gridengine_text import read_queue_names, read_queues
 from resource_secretary.providers.workload._gridengine_xml import job_state, read_detail, read_jobs, read_nodes
 from resource_secretary.run import Ran
 
@@ -49,12 +49,14 @@ def test_the_probe():
     ],
 )
 def test_versions(first, product, version):
-    assert read_version(f"{first}\nusage: qstat [options]\n") == (product, version)
+    said = f"all.q\nlong.q\n{first}\nusage: qconf [options]\n"
+    assert read_queue_names(said) == (("all.q", "long.q"), product, version)
+    assert read_queue_names(f"{first}\nusage: qconf [options]\n")[0] == ()
 
 
 def test_a_qstat_of_something_else():
     with pytest.raises(OutputError, match="its format is not known, it begins: 'usage: qstat"):
-        read_version("usage: qstat [-f]")
+        read_queue_names("usage: qstat [-f]")
 
 
 def test_the_queues():

@@ -85,9 +85,9 @@ def test_what_was_looked_for():
     assert PbsProvider(RecordedSystem()).probe() == Absent("the commands qstat and pbsnodes on PATH")
     torque, _ = machines()["torque"]
     looked = PbsProvider(torque).probe().looked_for
-    assert looked == "beside qstat and pbsnodes one of pbs_rstat, pbs_probe, pbs_hostn, pbs_rsub, /etc/pbs.conf"
+    assert looked == "one of pbs_rstat, pbs_probe, pbs_hostn, pbs_rsub, /etc/pbs.conf, beside qstat and pbsnodes"
     system = RecordedSystem(commands=recorded.torque_commands(), environ={"PBS_CONF_FILE": "/opt/pbs.conf"})
-    assert PbsProvider(system).probe().looked_for.endswith("/opt/pbs.conf")
+    assert PbsProvider(system).probe().looked_for.endswith(", /opt/pbs.conf, beside qstat and pbsnodes")
     both, _ = machines()["torque beside a pbs.conf"]
     assert "it says Version: 6.1.2" in PbsProvider(both).probe().looked_for
     assert MoabProvider(RecordedSystem(commands={("showq",): ""})).probe() == Absent("the command mdiag on PATH")
@@ -98,7 +98,11 @@ def test_what_was_looked_for():
     [
         (recorded.pbs, ("qstat", "-B", "-f"), "qstat: cannot connect to server pbs01 (errno=15010)"),
         (recorded.torque, ("qstat", "-B", "-f"), "Unable to communicate with head(10.0.0.1)"),
-        (recorded.gridengine, ("qconf", "-sql"), "error: commlib error: got select error (Connection refused)"),
+        (
+            recorded.gridengine,
+            ("qconf", "-sql", "-help"),
+            "error: commlib error: got select error (Connection refused)",
+        ),
         (recorded.lsf, ("lsid",), "lsid: ls_getentitlementinfo() failed: LIM is down; try later"),
         (recorded.moab, ("showq", "--xml"), "ERROR:  client timed out after 30 seconds (hostname:port=mg1:42559)"),
         (recorded.cobalt, ("qstat", "-Q", "-l"), "Failed to connect to queue-manager"),

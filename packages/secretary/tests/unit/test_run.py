@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -160,7 +161,8 @@ def test_the_environment_of_a_job_is_not_passed_on(stub, tmp_path):
     assert seen["FLUX_URI"] == "local:///x"
     gone = {"LANGUAGE", "SLURM_JOB_ID", "SINFO_FORMAT", "PBS_NODEFILE", "PMIX_RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK"}
     assert not gone & seen.keys()
-    assert for_commands({}) == {"LC_ALL": "C"}
+    retry = "FLUX_LOCAL_CONNECTOR_RETRY_COUNT"
+    assert for_commands({}) == {"LC_ALL": "C", retry: "1"} and for_commands({retry: "9"})[retry] == "9"
 
 
 def test_the_commands_of_one_provider_share_its_time(stub, tmp_path):
@@ -169,6 +171,19 @@ def test_the_commands_of_one_provider_share_its_time(stub, tmp_path):
     assert system.run("slow").problem == "no answer in 0.5 s"
     assert system.run("slow").problem == "no time left of 0.5 s"
     assert system.within(0.3).run("slow").problem == "no answer in 0.3 s"
+
+
+def test_a_folder_that_may_not_be_listed_still_has_commands(stub, tmp_path, monkeypatch):
+    from resource_secretary import commands
+
+    stub("tool", "true")
+    (tmp_path / "data").write_text("")
+    (tmp_path / "folder").mkdir()
+    for names in (commands._names, lambda folder: None):
+        monkeypatch.setattr(commands, "_names", names)
+        system = System(environ={"PATH": f"/nonexistent:{tmp_path}"})
+        assert system.which("tool") == str(tmp_path / "tool") == system.which(str(tmp_path / "tool"))
+        assert [system.which(name) for name in ("data", "folder", "other", "/nonexistent/tool")] == [None] * 4
 
 
 def test_relative_entries_of_path_are_not_looked_at(stub, tmp_path, monkeypatch):
@@ -187,4 +202,36 @@ def test_where_this_runs():
     assert (
         where("n7", {"PBS_JOBID": "1.srv"}, lambda path: path == "/.dockerenv", nothing)
         == "n7, inside PBS job 1.srv, in a container"
+    )
+
+
+def test_a_folder_of_path_that_does_not_answer_hides_no_other(stub, tmp_path, monkeypatch):
+    from resource_secretary import commands
+
+    stub("tool", "echo $PATH")
+    hangs = threading.Event()
+    names = commands._names
+    monkeypatch.setattr(commands, "_names", lambda folder: hangs.wait(20) if folder == "/dead" else names(folder))
+    system = System(environ={"PATH": f"/dead:{tmp_path}"})
+    assert system.run("tool").stdout == f"{tmp_path}\n"
+    assert system.where().endswith("; without /dead of PATH, which does not answer")
+    hangs.set()
+
+
+def test_one_that_a_signal_ends(stub):
+    assert timed([stub("tool", "kill -SEGV $$")], 5)[0].said == "ended by SIGSEGV: it said nothing"
+
+
+def test_a_program_that_ignores_the_end_of_its_children(stub):
+    code = (
+        "import signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); from resource_secretary.run import run;"
+        "print(run(sys.argv[1:], environ={}, timeout=5))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, stub("tool", "exit 3")], capture_output=True, text=True)
+    assert "code=None" in done.stdout and "its exit code is not known" in done.stdout, done.stderr
+
+
+def test_variables_of_a_job_cannot_steer_a_terminal():
+    assert where("n7", {"SLURM_JOB_ID": "4\x1b[2J\n"}, lambda path: False, lambda name: None) == (
+        "n7, inside Slurm job 4?[2J?"
     )

@@ -82,6 +82,14 @@ def test_the_depth_of_the_queue(slurm, cpus, cores):
         read_depth("PENDING|2\nCLUSTER: other\n")
 
 
+def test_a_site_that_hides_jobs_tells_no_depth(slurm):
+    slurm.commands["scontrol", "show", "config"] = "PriorityType = x\nPrivateData             = usage,jobs\n"
+    with pytest.raises(CommandFailed, match="PrivateData=jobs"):
+        call(slurm, "depth")
+    slurm.commands["scontrol", "show", "config"] = "PrivateData             = none\n"
+    assert call(slurm, "depth")["pending"] == 4
+
+
 def test_one_job_of_22_05_which_has_no_json_for_it(slurm):
     job = call(slurm, "job", {"job_id": "1"})
     assert (job["name"], job["user"], job["state"], job["source"]) == (
@@ -271,7 +279,9 @@ def test_a_start(slurm):
     provider = SlurmProvider(slurm)
     assert provider.estimated_start(parse("nodes=1")) == values.epoch("2026-11-21T15:52:12")
     slurm.commands[expected] = recorded.said("start-never.stderr.txt", 1)
-    assert provider.estimated_start(parse("nodes=1")) is provider.estimated_start(parse("nodes=1 disk=1GB")) is None
+    with pytest.raises(CommandFailed, match="allocation failure: Requested node configuration is not available"):
+        provider.estimated_start(parse("nodes=1"))
+    assert provider.estimated_start(parse("nodes=1 disk=1GB")) is None
 
 
 @pytest.mark.parametrize(

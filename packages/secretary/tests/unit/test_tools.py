@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from resource_secretary import values
 from resource_secretary.errors import ArgumentError
-from resource_secretary.tools import as_json, dispatch_tool, secretary_tool, tools_of
+from resource_secretary.tools import as_json, check_tools, dispatch_tool, secretary_tool, tools_of
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class OddResult:
 @pytest.mark.parametrize("provider", [NoReturn, NoHint, OddHint, OwnLimit, OddResult])
 def test_a_tool_that_can_not_be_called_is_refused_when_it_is_read(provider):
     with pytest.raises(TypeError):
-        tools_of(provider)
+        check_tools(provider)
 
 
 def test_numbers_that_json_has_not_become_null():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import click
 from resources.clikit import LazyGroup
 
@@ -34,3 +36,5 @@ _COMMANDS = {
 @click.version_option(__version__, prog_name="resource-secretary")
 def main() -> None:
     """Find out what a machine or cluster has: hardware, networks, workload managers."""
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # left so by who started us: no exit code would be known
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from resources.clikit import echo_json, json_option
 
-from resource_secretary.cli.options import Choice, choosing, for_people, timeout_option
+from resource_secretary.cli.options import Choice, asking, choosing, for_people, timeout_option
 from resource_secretary.secretary import ASKING
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def command(ctx: click.Context, request: str, name: str | None, choice: Choice, 
     """
     from resources.arguments import read_request
 
-    answer = choice.secretary().ask(read_request(request), name, timeout)
+    need = read_request(request)
+    with asking():
+        answer = choice.secretary().ask(need, name, timeout)
     if as_json:
         from resource_secretary.tools import as_json as plain
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 from resources.clikit import echo_json, json_option
 
-from resource_secretary.cli.options import Choice, choosing, dispatch_option, timeout_option
+from resource_secretary.cli.options import Choice, asking, choosing, dispatch_option, timeout_option
+from resource_secretary.cli.text import as_text
 from resource_secretary.secretary import ASKING
 
 
@@ -25,7 +25,7 @@ def command(
     """Call a tool; `tools` lists them. Prints the result as JSON; with --json also when and where it was seen.
 
     A list is printed in pages: call again with cursor=NEXT for the next one. An argument that is a list is written as a
-    shell has it: command="hostname -f".
+    shell has it: argv="hostname -f".
     """
     given: dict[str, object] = {}
     for argument in arguments:
@@ -33,10 +33,11 @@ def command(
         if not key or not equals or key in given:
             raise click.UsageError(f"an argument is KEY=VALUE, each key once, not {argument!r}")
         given[key] = value
-    answer = choice.secretary(dispatch=dispatch).call(tool, given, timeout, text=True)
+    with asking():
+        answer = choice.secretary(dispatch=dispatch).call(tool, given, timeout, text=True)
     if as_json:
         echo_json(asdict(answer))
         return
-    click.echo(json.dumps(answer.result, indent=2, ensure_ascii=False))
+    click.echo(as_text(answer.result))
     if answer.notice:
         click.echo(answer.notice, err=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 from resources.clikit import echo_json, json_option
 from resources.clikit import table as plain_table
 
-from resource_secretary.cli.options import Choice, choosing, for_people, timeout_option
+from resource_secretary.cli.options import Choice, asking, choosing, for_people, timeout_option
+from resource_secretary.cli.text import as_text, one_line
 from resource_secretary.manifest import Entry, Manifest
+from resource_secretary.result import Absent
 from resource_secretary.system import DEADLINE
 
 _HEADER = ("Category", "Provider", "Metadata (Static)")
@@ -26,28 +26,28 @@ def command(
     ctx: click.Context, category: str | None, name: str | None, choice: Choice, timeout: float, as_json: bool
 ) -> None:
     """Detect everything, a CATEGORY, or one provider of it by NAME. Exits with 1 where nothing of it is active."""
-    manifest = choice.secretary().detect(category, name, timeout)
+    with asking():
+        manifest = choice.secretary().detect(category, name, timeout)
     title = f"Resource Secretary - System Detect ({(category or 'all').title()})"
     if as_json:
         echo_json(manifest.as_dict())
     elif for_people():
-        _show(manifest, title)
+        _show(manifest, title, every=category is not None)
     else:
         click.echo(title)
         if manifest.active:
-            click.echo("\n" + plain_table([_row(entry, None) for entry in manifest.active], _HEADER))
-        click.echo("\n".join(_lines(manifest)))
+            click.echo("\n" + plain_table([_row(entry, compact=True) for entry in manifest.active], _HEADER))
+        click.echo("\n".join(_lines(manifest, every=category is not None)))
     if not manifest.active:
         ctx.exit(1)
 
 
-def _row(entry: Entry, indent: int | None) -> tuple[str, str, str]:
-    metadata = json.dumps(entry.metadata, indent=indent, ensure_ascii=False)
-    return entry.known.category.upper(), entry.known.name.upper(), metadata
+def _row(entry: Entry, *, compact: bool) -> tuple[str, str, str]:
+    return entry.known.category.upper(), entry.known.name.upper(), as_text(entry.metadata, compact=compact)
 
 
-def _lines(manifest: Manifest) -> list[str]:
-    """The tools of what is active, and the reasons of what is not."""
+def _lines(manifest: Manifest, *, every: bool) -> list[str]:
+    """The tools of what is active, and what is not; the reasons of all that is absent only where `every` is wanted."""
     lines = []
     if manifest.active:
         lines += ["", "Tool Discovery (Agent Visibility)"]
@@ -56,13 +56,16 @@ def _lines(manifest: Manifest) -> list[str]:
             for entry in manifest.active
         ]
     silent = [entry for entry in manifest.entries if not entry.active]
-    if silent:
+    told = [entry for entry in silent if every or not isinstance(entry.result, Absent)]
+    if told:
         lines += ["", "Not active"]
-        lines += [f" • {entry.known.name}: {entry.result.state}: {entry.result.reason}" for entry in silent]
+        lines += [f" • {entry.known.name}: {entry.result.state}: {one_line(entry.result.reason)}" for entry in told]
+    if absent := [entry.known.name for entry in silent if entry not in told]:
+        lines += ["", "Absent (`resource-secretary providers` tells what was looked for)", f" • {', '.join(absent)}"]
     return [*lines, "", f"Seen from {manifest.observed_on} at {manifest.observed_at}."]
 
 
-def _show(manifest: Manifest, title: str) -> None:
+def _show(manifest: Manifest, title: str, *, every: bool) -> None:
     from rich.console import Console
 
     from resource_secretary.cli import show
@@ -70,6 +73,6 @@ def _show(manifest: Manifest, title: str) -> None:
     console = Console()
     show.panel(console, title)
     if manifest.active:
-        show.table(console, "Provider Manifest", _HEADER, [_row(entry, 2) for entry in manifest.active])
-    for line in _lines(manifest):
-        console.print(line, markup=False, highlight=False)
+        rows = [_row(entry, compact=False) for entry in manifest.active]
+        show.table(console, "Provider Manifest", _HEADER, rows)
+    show.lines(console, _lines(manifest, every=every))

@@ -193,14 +193,12 @@ def _simulated(workers: Sequence[Worker], need: Resource, timeout: float) -> lis
 
 def _replies(workers: Sequence[Worker], need: Resource, timeout: float) -> list[Candidate | Rejected]:
     import asyncio
-    import importlib.util
     import logging
 
     from resource_secretary.hub.hub import ask_all
-    from resource_secretary.hub.remote import MissingExtra
+    from resource_secretary.hub.remote import ready
 
-    if importlib.util.find_spec("mcp") is None:
-        raise MissingExtra
+    ready()
     quiet = logging.getLogger("mcp")  # what it has to say of a worker is in the result
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False

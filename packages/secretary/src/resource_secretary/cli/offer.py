@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from resources.clikit import echo_json, json_option
 
-from resource_secretary.cli.options import timeout_option
+from resource_secretary.cli.options import asking, timeout_option
 from resource_secretary.secretary import ASKING, Secretary
 
 
@@ -14,7 +14,7 @@ from resource_secretary.secretary import ASKING, Secretary
     "--from",
     "name",
     metavar="NAME",
-    help="Every node of the cluster that this provider manages, such as flux or slurm.",
+    help="Every node of the cluster that this provider manages, such as flux or slurm; host for this host.",
 )
 @timeout_option(ASKING)
 @json_option
@@ -24,7 +24,8 @@ def command(name: str | None, timeout: float, as_json: bool) -> None:
     Without --from it is this host: the cores and threads that this process may use (affinity, control groups), and its
     memory. All of those cores count as free: load is no reservation.
     """
-    inventory = Secretary().offer(name, timeout)
+    with asking():
+        inventory = Secretary().offer(name, timeout)
     if as_json:
         echo_json(inventory.to_json())
     else:

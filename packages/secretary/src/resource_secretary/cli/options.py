@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +68,25 @@ class Choice:
         system = System()
         cache = Cache(system, refresh=self.refresh)
         return Secretary(system=system, only=self.only, skip=self.skip, dispatch=dispatch, cache=cache)
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """While providers are asked: what they print goes to stderr, as it is no part of the answer; and who ends this
+    process with a signal ends the commands that it runs (see `run`)."""
+
+    def end(number: int, frame: object) -> None:
+        sys.exit(128 + number)  # as a shell tells of a signal
+
+    ours = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for one in ours:
+        signal.signal(one, end)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        for one in ours:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def for_people() -> bool:

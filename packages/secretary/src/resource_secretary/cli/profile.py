@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from resources.clikit import echo_json, json_option
 
-from resource_secretary.cli.options import Choice, choosing, timeout_option
+from resource_secretary.cli.options import Choice, asking, choosing, timeout_option
 from resource_secretary.secretary import ASKING
 
 
@@ -22,7 +22,8 @@ def command(name: str | None, choice: Choice, timeout: float, as_json: bool) -> 
     """
     from resource_secretary.site.document import to_yaml
 
-    site = choice.secretary().site(name, timeout)
+    with asking():
+        site = choice.secretary().site(name, timeout)
     if as_json:
         echo_json(site.as_dict())
     else:

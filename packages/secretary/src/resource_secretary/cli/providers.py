@@ -6,7 +6,8 @@ import click
 from resources.clikit import echo_json, json_option
 from resources.clikit import table as plain_table
 
-from resource_secretary.cli.options import Choice, choosing, for_people, timeout_option
+from resource_secretary.cli.options import Choice, asking, choosing, for_people, timeout_option
+from resource_secretary.cli.text import one_line
 from resource_secretary.system import DEADLINE
 
 _HEADER = ("Category", "Name", "Active", "Description", "Reason")
@@ -20,7 +21,8 @@ _HEADER = ("Category", "Name", "Active", "Description", "Reason")
 def command(category: str | None, choice: Choice, timeout: float, as_json: bool) -> None:
     """List all providers. Active = YES: it was found on this system; otherwise the reason says what was looked for, or
     what the client said that gave no answer."""
-    manifest = choice.secretary().detect(category, timeout=timeout)
+    with asking():
+        manifest = choice.secretary().detect(category, timeout=timeout)
     if as_json:
         document = manifest.as_dict()
         for provider in document["providers"]:
@@ -33,7 +35,7 @@ def command(category: str | None, choice: Choice, timeout: float, as_json: bool)
             entry.known.name.upper(),
             "YES" if entry.active else "NO",
             entry.known.description,
-            entry.result.reason,
+            one_line(entry.result.reason),
         )
         for entry in manifest.entries
     ]
@@ -46,5 +48,7 @@ def command(category: str | None, choice: Choice, timeout: float, as_json: bool)
 
     console = Console()
     show.panel(console, "Resource Secretary: Provider Catalog")
-    show.table(console, "Available Resource Providers", _HEADER, rows)
-    console.print(f"Seen from {manifest.observed_on} at {manifest.observed_at}.", markup=False, highlight=False)
+    shown = [(*row[:3], row[3:]) for row in rows]
+    show.table(console, "Available Resource Providers", _HEADER[:4], shown)
+    seen = f"Active = YES: it was found, seen from {manifest.observed_on} at {manifest.observed_at}."
+    show.lines(console, [seen, "Where it is NO, the reason stands below the description."])

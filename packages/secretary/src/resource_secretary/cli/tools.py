@@ -8,7 +8,8 @@ import click
 from resources.clikit import echo_json, json_option
 from resources.clikit import table as plain_table
 
-from resource_secretary.cli.options import Choice, choosing, dispatch_option, for_people, timeout_option
+from resource_secretary.cli.options import Choice, asking, choosing, dispatch_option, for_people, timeout_option
+from resource_secretary.cli.text import as_text
 from resource_secretary.system import DEADLINE
 from resource_secretary.tools import Tool
 
@@ -23,11 +24,12 @@ _HEADER = ("Tool", "Parameters", "Description")
 @json_option
 def command(every: bool, dispatch: bool, choice: Choice, timeout: float, as_json: bool) -> None:
     """List the tools that `call` can call. With --json: the JSON Schema of what they take and give."""
-    secretary = choice.secretary(dispatch=dispatch)
-    if every:
-        found = [(known.name, secretary.tools(known)) for known in secretary.catalog.entries]
-    else:
-        found = [(entry.known.name, entry.tools) for entry in secretary.detect(timeout=timeout).active]
+    with asking():
+        secretary = choice.secretary(dispatch=dispatch)
+        if every:
+            found = [(known.name, secretary.tools(known)) for known in secretary.catalog.entries]
+        else:
+            found = [(entry.known.name, entry.tools) for entry in secretary.detect(timeout=timeout).active]
     if as_json:
         listed: list[dict[str, Any]] = []
         for provider, tools in found:
@@ -53,11 +55,14 @@ _WARNING = " (changes state)"
 
 
 def _parameters(tool: Tool) -> str:
-    """Such as `queue state=any`: those without a default are required; how to turn pages goes without saying."""
+    """Such as `queue state=any [user]`: the first is required; how to turn pages goes without saying."""
     needed = tool.input_schema.get("required", ())
     shown = []
     for name, schema in tool.input_schema["properties"].items():
         if tool.paged and name in ("limit", "cursor"):
             continue
-        shown.append(name if name in needed else f"{name}={schema.get('default')!s}")
+        default = schema.get("default")
+        value = default if isinstance(default, str) and default else as_text(default, compact=True)
+        optional = f"[{name}]" if default is None else f"{name}={value}"
+        shown.append(name if name in needed else optional)
     return " ".join(shown)

@@ -36,6 +36,16 @@ class MissingExtra(SecretaryError):
         super().__init__("workers are asked with the package mcp: pip install 'resource-secretary[mcp]'")
 
 
+def ready() -> None:
+    """Import what asking needs, which takes a second or so that no worker is to pay for. Raises MissingExtra."""
+    try:
+        import httpx2  # noqa: F401
+        import mcp.client.streamable_http  # noqa: F401
+    except ImportError:
+        raise MissingExtra from None
+    _certificates()
+
+
 @dataclass(frozen=True, slots=True)
 class HttpWorker:
     """A secretary's endpoint, such as `http://127.0.0.1:8000/mcp`. token: the bearer token that it wants, if any.

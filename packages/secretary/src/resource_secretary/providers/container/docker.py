@@ -24,6 +24,7 @@ from resource_secretary.providers.container._docker_text import (
 from resource_secretary.values import Name
 
 _JSON = ("--format", "{{json .}}")  # `-f json` means the same only since Docker 23
+_SOCKET = "/var/run/docker.sock"
 _EMULATION = "Emulate Docker CLI using podman"
 
 
@@ -35,8 +36,11 @@ class DockerProvider(ContainerProvider):
     gpu_options = (GpuOption("nvidia", "--gpus=all", ("/usr/bin/nvidia-container-runtime-hook", *CDI)),)
 
     def probe(self) -> Active[Engine] | Absent | Unreachable:
-        if not self.system.which("docker"):
+        path = self.system.which("docker")
+        if path is None:
             return Absent("the command docker on PATH")
+        if why := self._no_engine(path):
+            return Unreachable("docker", why)
         answer = self.system.run("docker", "version", *_JSON)
         if _EMULATION in answer.stderr:
             return Absent("Docker: the command docker on PATH is podman-docker, which runs Podman")
@@ -51,6 +55,16 @@ class DockerProvider(ContainerProvider):
         if not info.ok:
             return info.unreachable()
         return Active(read_engine(info.stdout, versions, self.system.environ.get("DOCKER_HOST")))
+
+    def _no_engine(self, path: str) -> str:
+        """Why there can be no engine to ask; "" where there may be one: here, elsewhere, or Podman as docker."""
+        environ = self.system.environ
+        config = environ.get("DOCKER_CONFIG") or f"{environ.get('HOME', '')}/.docker"
+        told = any(environ.get(name) for name in ("DOCKER_HOST", "DOCKER_CONTEXT"))
+        if told or self.system.exists(f"{config}/contexts") or self.system.exists(_SOCKET):
+            return ""
+        script = (self.system.read(path, 2) or "") != "\x7fE"  # podman-docker's is a script
+        return "" if script else f"no engine runs on this host: there is no {_SOCKET}"
 
     @secretary_tool
     def images(self) -> list[Image]:

@@ -46,7 +46,7 @@ class OmniPathProvider(BaseProvider):
 
     def _ports(self) -> tuple[str, list[Port], Unreachable | None]:
         ports = [port for port in read_ports(self.system) if port.kind == "omni-path"]
-        if ports or not self.system.which("opainfo"):
+        if ports or self.system.exists("/sys/class") or not self.system.which("opainfo"):
             return FOLDER, ports, None
         from resource_secretary.providers.network._rdma_text import read_opainfo
 

@@ -56,16 +56,20 @@ class Complex:
     urgency: str
 
 
-def read_version(help_text: str) -> tuple[str, str]:
-    """Product and version, by the first line of `qstat -help`: `SGE 8.1.9`, `UGE 8.6.6`, `GE 6.2u5`.
-
-    Raises OutputError.
+def read_queue_names(text: str) -> tuple[tuple[str, ...], str, str]:
+    """The queues, the product and its version, of `qconf -sql -help`: a queue a line, then `SGE 8.1.9`, `UGE 8.6.6` or
+    `GE 6.2u5`, then `usage:`. Raises OutputError.
     """
-    first = next((line for line in help_text.splitlines() if line.strip()), "")
-    found = _PRODUCTS.match(first)
+    source = "qconf -sql -help"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    usage = next((number for number, line in enumerate(lines) if line.startswith("usage:")), len(lines))
+    found = _PRODUCTS.match(lines[usage - 1]) if 0 < usage < len(lines) else None
     if not found:
-        raise unknown_format("qstat -help", "line 1", "a product and its version expected", help_text)
-    return found[1].strip(), found[2]
+        raise unknown_format(source, "", "queues, a product with its version, and its usage expected", text)
+    queues = tuple(lines[: usage - 1])
+    if any(len(name.split()) != 1 for name in queues):
+        raise unknown_format(source, "", "names of queues expected", text)
+    return queues, found[1].strip(), found[2]
 
 
 def read_settings(text: str, first: str, source: str) -> list[dict[str, str]]:

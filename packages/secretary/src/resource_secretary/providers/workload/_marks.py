@@ -30,4 +30,4 @@ def lacking(system: System, *, every: Sequence[str], marks: Sequence[str] = (), 
         return f"{'the commands' if len(missing) > 1 else 'the command'} {' and '.join(missing)} on PATH"
     if not (marks or files) or any(map(system.which, marks)) or any(map(system.exists, files)):
         return ""
-    return f"beside {' and '.join(every)} one of {', '.join([*marks, *files])}"
+    return f"one of {', '.join([*marks, *files])}, beside {' and '.join(every)}"

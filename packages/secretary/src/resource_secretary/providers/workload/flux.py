@@ -87,6 +87,7 @@ class FluxCancelled:
 
 
 class FluxProvider(Offering):
+    # There is no `estimated_start` of a request: Flux tells one only of jobs that were submitted (`jobs`, `job`).
     category = "workload"
     name = "flux"
     description = (

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from resources.resource import Resource
 
 _PING = re.compile(r"^Slurmctld\((\w+)\) at (\S+) is (\w+)", re.MULTILINE)
+_PRIVATE = re.compile(r"^PrivateData\s*=\s*(\S*)", re.MULTILINE)  # slurm.conf(5): also of jobs of others
 _NODES = ("--details", "--oneliner", "show", "nodes")
 _QUEUE = ("--noheader", "--local")
 GpuType = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(?![\s\S])", max_length=64)]
@@ -185,7 +186,11 @@ class SlurmProvider(Offering):
     @secretary_tool
     def depth(self) -> Depth:
         """The queue: jobs that wait (each of an array counts), jobs that run, and the cores that those that wait ask
-        for; null cores where nodes have different numbers of CPUs for a core."""
+        for; null cores where nodes have different numbers of CPUs for a core. Fails where a site shows users only
+        their own jobs."""
+        hidden = _PRIVATE.search(self.system.run("scontrol", "show", "config").stdout)
+        if hidden and "jobs" in hidden[1].split(",") and self.system.user() != "root":
+            raise CommandFailed("squeue", "this site shows users only their own jobs (slurm.conf: PrivateData=jobs)")
         rows = queue.read_depth(self.system.run("squeue", *_QUEUE, "--array", "--format=%T|%C").text())
         waiting = [cpus for state, cpus in rows if state == "PENDING"]
         of_core = self._cpus_of_core() if waiting else 1
@@ -302,14 +307,14 @@ class SlurmProvider(Offering):
             raise OutputError("scontrol show nodes", "", str(error)) from None
 
     def estimated_start(self, need: Resource) -> float | None:
-        """What `sbatch --test-only` says for it; None where it refuses or the request is not to be said to it."""
+        """What `sbatch --test-only` says for it; None where the request can't be said to it.
+
+        Raises CommandFailed with what it said where it refuses.
+        """
         options = submits.options_of(need)
         if options is None or not self.system.which("sbatch"):
             return None
-        try:
-            _, found = self._test(options)
-        except CommandFailed:
-            return None
+        _, found = self._test(options)
         return found[0] if found else None
 
     def _test(self, options: list[str]) -> tuple[str, tuple[float, int, str, str] | None]:
