@@ -16,6 +16,7 @@ LARGEST = 2**63 - 1  # of bytes, files, seconds: more is no answer of a machine
 # More cores or bytes of memory than any machine, job or cluster has: such a number was read wrongly, or told wrongly.
 MOST_CORES = 10_000_000
 MOST_MEMORY = 2**60
+LONGEST_LINE = 5000  # characters of a line with a path (PATH_MAX is 4096) that patterns are tried on
 _SHOWN = 2000  # characters of an answer of unknown shape that its error shows
 _WHOLE = re.compile(r"[0-9]{1,19}", re.ASCII)
 _SCALED = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)", re.ASCII)

@@ -256,6 +256,9 @@ def test_cache_lists_of_other_versions_and_one_that_is_none():
     assert (entry.name, entry.size, entry.type) == ("hello-world_latest.sif", 62_650_000, "shub")
     with pytest.raises(OutputError, match="surprise"):
         _singularity.read_cache("surprise")
+    # A pattern that goes through such a line again and again would take hours.
+    told = _singularity.read_cache(text("singularity-3.5/cache.txt") + f"\n a: {' ' * 10**6}b\n")
+    assert told[0] == entry and told[1].problem.startswith("can't be read: a:")
 
 
 def test_charliecloud():

@@ -10,7 +10,7 @@ from resource_secretary.errors import ArgumentError, CommandFailed, OutputError
 from resource_secretary.paths import resolved
 from resource_secretary.providers import secretary_tool
 from resource_secretary.providers.container._container import Container, ContainerProvider, GpuOption, Presence
-from resource_secretary.reading import Record, each, read_object, scaled, strange
+from resource_secretary.reading import LONGEST_LINE, Record, each, read_object, scaled, strange
 from resource_secretary.run import printable
 from resource_secretary.values import AbsolutePath
 
@@ -76,7 +76,7 @@ def read_cache(text: str) -> list[CacheEntry]:
         raise strange("cache list --verbose", "has no sum of the container files", text)
     found = []
     for line in text.splitlines():
-        match = _ENTRY.fullmatch(line)
+        match = _ENTRY.fullmatch(line) if len(line) <= LONGEST_LINE else None
         size = scaled(match[3], decimal=True) if match else None
         if match and size is not None:
             found.append(CacheEntry(printable(match[1]), match[2], size, printable(match[4])))

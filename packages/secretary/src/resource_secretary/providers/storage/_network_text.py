@@ -6,7 +6,7 @@ import re
 
 from resource_secretary.errors import CommandFailed
 from resource_secretary.providers.storage._quota import Quota, quota
-from resource_secretary.reading import strange, whole
+from resource_secretary.reading import LONGEST_LINE, strange, whole
 from resource_secretary.run import Ran, printable
 
 _HEADING = re.compile(r"Disk quotas for (user|group) (.*?) \((?:uid|gid) [0-9]+\):\s*(none)?")
@@ -24,7 +24,9 @@ def read_quotas(answer: Ran) -> list[Quota]:
     found: list[Quota] = []
     kind = name = ""
     for line in answer.stdout.splitlines():
-        heading, row = _HEADING.match(line), _ROW.fullmatch(line)
+        heading = row = None
+        if len(line) <= LONGEST_LINE:
+            heading, row = _HEADING.match(line), _ROW.fullmatch(line)
         if heading:
             kind, name = heading[1], printable(heading[2])
         elif row and kind:
