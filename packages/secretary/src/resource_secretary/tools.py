@@ -149,21 +149,17 @@ class _Contract:
     paged: bool
 
 
+@lru_cache(maxsize=512)
 def tools_of(provider: type) -> tuple[Tool, ...]:
     """The tools of a provider's class, by name."""
-    return _tools_of(provider)
+    methods = ((name, getattr(provider, name)) for name in sorted(dir(provider)) if not name.startswith("_"))
+    return tuple(Tool(name, method) for name, method in methods if getattr(method, _MARK, ""))
 
 
 def check_tools(provider: type) -> None:
     """Raises TypeError for a tool of a provider's class whose type hints are missing or unfit."""
     for tool in tools_of(provider):
         _ = tool.input_schema
-
-
-@lru_cache(maxsize=512)
-def _tools_of(provider: type) -> tuple[Tool, ...]:
-    methods = ((name, getattr(provider, name)) for name in sorted(dir(provider)) if not name.startswith("_"))
-    return tuple(Tool(name, method) for name, method in methods if getattr(method, _MARK, ""))
 
 
 def _contract(

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from resource_secretary.errors import CommandFailed, OutputError
+from resource_secretary.result import Absent, Unreachable
 from resource_secretary.system import System
 
 _PCI = "/sys/bus/pci/devices"
@@ -153,6 +155,15 @@ class Seen:
             unread=self.unread,
             notice=self.notice,
         )
+
+
+def told(name: str, found: Seen | Absent | Unreachable) -> Seen:
+    """What was seen, for a tool. Raises CommandFailed where nobody tells, OutputError where no GPU can be read."""
+    if not isinstance(found, Seen):
+        raise CommandFailed(name, found.reason)
+    if found.unread and not found.devices:
+        raise OutputError(found.source, found.unread[0].name, found.unread[0].reason)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

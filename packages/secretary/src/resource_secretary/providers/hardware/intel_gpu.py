@@ -17,6 +17,7 @@ from resource_secretary.providers.hardware._gpu import (
     Unread,
     near,
     pci_devices,
+    told,
     with_nodes,
 )
 from resource_secretary.providers.hardware._gpu_access import visible, with_files
@@ -75,12 +76,7 @@ class IntelGpuProvider(BaseProvider):
         return near(self.system, self._seen().devices)
 
     def _seen(self) -> Seen:
-        found = self._look()
-        if isinstance(found, Seen):
-            if found.unread and not found.devices:
-                raise OutputError(found.source, found.unread[0].name, found.unread[0].reason)
-            return found
-        raise CommandFailed("intel-gpu", found.reason)
+        return told(self.name, self._look())
 
     def _look(self) -> Seen | Absent | Unreachable:
         buses = pci_devices(self.system, VENDOR)

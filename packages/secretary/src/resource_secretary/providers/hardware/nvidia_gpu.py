@@ -17,6 +17,7 @@ from resource_secretary.providers.hardware._gpu import (
     gpu_type,
     near,
     pci_devices,
+    told,
     with_nodes,
 )
 from resource_secretary.providers.hardware._gpu_access import visible, with_files
@@ -61,12 +62,7 @@ class NvidiaGpuProvider(BaseProvider):
         return near(self.system, self._seen(use=False).devices)
 
     def _seen(self, *, use: bool) -> Seen:
-        found = self._look(use=use)
-        if isinstance(found, Seen):
-            if found.unread and not found.devices:
-                raise OutputError(found.source, found.unread[0].name, found.unread[0].reason)
-            return found
-        raise CommandFailed("nvidia-gpu", found.reason)
+        return told(self.name, self._look(use=use))
 
     def _look(self, *, use: bool) -> Seen | Absent | Unreachable:
         buses = pci_devices(self.system, VENDOR)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from resource_secretary.asking import Depth
 from resource_secretary.errors import ArgumentError, OutputError
+from resource_secretary.providers.workload import _alike
 from resource_secretary.reading import possible
 from resource_secretary.run import printable
 
@@ -251,30 +252,21 @@ def elements(text: str, source: str, tag: str) -> Iterator[tuple[str, Element | 
 def inventory_of(nodes: Sequence[Node], source: str, system: System) -> Inventory:
     """The nodes as an inventory, those that are alike as one group. Nothing is known to be free where a node is not up
     or the manager does not tell. Parts of one machine count together. Raises OutputError."""
-    from resources.documents import Group, Inventory
     from resources.errors import InputError
 
-    alike: dict[tuple[str, str, str], list[tuple[int, str, Resource, Resource | None]]] = {}
+    rows = []
     try:
         machines = _machines(nodes)
     except ValueError as error:
         raise OutputError(source, "", str(error)) from None
-    for rank, node in enumerate(machines):
+    for node in machines:
         if not _HOST.fullmatch(node.name):
             raise OutputError(source, "", f"{node.name[:60]!r} is no name of a host")
         try:
-            total, free = _resources(node)
+            rows.append((node.name, node.state, *_resources(node)))
         except InputError as error:  # such as a type of GPU that is no name
             raise OutputError(source, node.name, str(error)) from None
-        alike.setdefault((node.state, str(total), str(free)), []).append((rank, node.name, total, free))
-    try:
-        groups = tuple(
-            Group(tuple(row[1] for row in rows), tuple(row[0] for row in rows), rows[0][2], rows[0][3], state)
-            for (state, _, _), rows in alike.items()
-        )
-        return Inventory(groups, observed_at=system.now(), observed_on=system.where())
-    except InputError as error:
-        raise OutputError(source, "", str(error)) from None
+    return _alike.inventory_of(source, rows, system)
 
 
 def _machines(nodes: Sequence[Node]) -> list[Node]:
