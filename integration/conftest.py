@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "packages/secretary/tests"))  # the package `engines`
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -6,11 +6,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import gridengine as engine
 
 from resource_secretary import Secretary
 from resource_secretary.result import Absent, Unreachable
@@ -18,12 +18,7 @@ from resource_secretary.system import System
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 BIN = Path(sys.executable).parent
-FILE = Path(__file__).resolve().parents[1] / "packages/secretary/tests/engines/gridengine.py"
-_SPEC = spec_from_file_location("gridengine_engine", FILE)
-if _SPEC is None or _SPEC.loader is None:
-    raise ImportError(str(FILE))
-engine: Any = sys.modules.setdefault("gridengine_engine", module_from_spec(_SPEC))
-_SPEC.loader.exec_module(engine)
+
 SUBMIT = ("qsub", "-b", "y", "-shell", "n", "-o", "/dev/null", "-e", "/dev/null")
 JOBS = {
     "runs": ("-pe", "smp", "2", "-l", "gpu=1", "-q", "all.q"),

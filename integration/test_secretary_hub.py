@@ -12,21 +12,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import slurm as engine
 
 pytest.importorskip("mcp", reason="the extra mcp of resource-secretary is not installed")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 BIN = Path(sys.executable).parent
-_FILE = Path(__file__).resolve().parents[1] / "packages/secretary/tests/engines/slurm.py"
-_SPEC = spec_from_file_location("slurm_engine", _FILE)
-if _SPEC is None or _SPEC.loader is None:
-    raise ImportError(str(_FILE))
-engine: Any = sys.modules.setdefault("slurm_engine", module_from_spec(_SPEC))
-_SPEC.loader.exec_module(engine)
+
 TOKEN = "a-token-for-the-tests-of-the-hub"
 
 

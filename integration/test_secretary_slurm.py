@@ -6,7 +6,6 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 pytest.importorskip("resource_secretary")
 
+from engines import slurm as engine
 from resources import parse
 
 from resource_secretary import Secretary
@@ -21,12 +21,6 @@ from resource_secretary.errors import CommandFailed
 from resource_secretary.result import Unreachable
 from resource_secretary.system import System
 
-FILE = Path(__file__).resolve().parents[1] / "packages/secretary/tests/engines/slurm.py"
-_SPEC = spec_from_file_location("slurm_engine", FILE)
-if _SPEC is None or _SPEC.loader is None:
-    raise ImportError(str(FILE))
-engine: Any = sys.modules.setdefault("slurm_engine", module_from_spec(_SPEC))
-_SPEC.loader.exec_module(engine)
 PATIENCE = 60  # seconds that a tool may take: this machine may be busy
 
 

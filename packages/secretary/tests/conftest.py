@@ -1,24 +1,17 @@
 from __future__ import annotations
 
-from importlib.util import module_from_spec, spec_from_file_location
+import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from resource_secretary.testing import RecordedSystem
 
 DATA = Path(__file__).parent / "data"
+sys.path.insert(0, str(Path(__file__).parent))  # the packages `recorded` and `engines`
 
-
-def _load(name: str) -> ModuleType:
-    spec = spec_from_file_location(f"recorded_{name}", Path(__file__).parent / f"recorded/{name}.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_recorded, _host = _load("slurm_flux"), _load("host")
+from recorded import host as _host  # noqa: E402
+from recorded import slurm_flux as _recorded  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -7,20 +7,16 @@ is never an empty list or a zero that was none; and no number is negative or bey
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded._every import BUILT_IN, cases, check_numbers, leaves, put, questions, text_of
 
 from resource_secretary.errors import SecretaryError
 from resource_secretary.result import Absent, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recorded"))
-from _every import BUILT_IN, cases, check_numbers, leaves, put, questions, text_of
 
 NATIVE = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 Answer = Callable[[str], Ran]

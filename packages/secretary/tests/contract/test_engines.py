@@ -9,10 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from engines import slurm as engine
 from resources.documents import Inventory
 
 from resource_secretary import Secretary
@@ -20,9 +20,6 @@ from resource_secretary.result import Unreachable
 from resource_secretary.system import System
 
 CLI = f"{sys.executable} -c 'from resource_secretary.cli import main; main()'"
-_SPEC = spec_from_file_location("slurm_engine", Path(__file__).parents[1] / "engines/slurm.py")
-engine = sys.modules.setdefault("slurm_engine", module_from_spec(_SPEC))
-_SPEC.loader.exec_module(engine)
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 import pytest
+import recorded
 
 from resource_secretary import Secretary
 from resource_secretary.catalog import Catalog
@@ -23,7 +21,6 @@ from resource_secretary.result import Active
 from resource_secretary.testing import RecordedSystem
 from resource_secretary.tools import Tool
 
-RECORDED = Path(__file__).parents[1] / "recorded"
 BUILT_IN = {known.name: known.provider for known in Catalog().entries if known.origin == "built-in"}
 MARK = "zqx"  # in nothing else, so that a value is found again wherever it went
 HOSTILE = (
@@ -73,17 +70,7 @@ HOSTILE = (
 PLAIN = ("a", "1", "/tmp", "gcc", "2026-01-01", "1:00:00", "nodes=1", "a:1", "a/b")
 
 
-def machines() -> dict[str, Callable[[], RecordedSystem]]:
-    found: dict[str, Callable[[], RecordedSystem]] = {}
-    for file in sorted(RECORDED.glob("[a-z]*.py")):
-        spec = spec_from_file_location(f"recorded_{file.stem}", file)
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found |= module.MACHINES
-    return found
-
-
-MACHINES = machines()
+MACHINES = recorded.machines()
 
 
 def strings(tool: Tool) -> list[tuple[str, bool]]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+import recorded
 from resources.testing import check_registry
 
 from resource_secretary.catalog import Catalog, registry
@@ -18,22 +17,10 @@ from resource_secretary.providers import Absent, Active, BaseProvider, secretary
 from resource_secretary.testing import RecordedSystem, check_provider
 
 EXAMPLE = Path(__file__).parents[4] / "examples/plugins/resource-secretary-example/src"
-RECORDED = Path(__file__).parents[1] / "recorded"
 BUILT_IN = {known.name: known.provider for known in Catalog().entries if known.origin == "built-in"}
 
 
-def machines() -> dict[str, Callable[[], RecordedSystem]]:
-    """For each provider a machine where it is active."""
-    found: dict[str, Callable[[], RecordedSystem]] = {}
-    for file in sorted(RECORDED.glob("[a-z]*.py")):
-        spec = spec_from_file_location(f"recorded_{file.stem}", file)
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found |= module.MACHINES
-    return found
-
-
-MACHINES = machines()
+MACHINES = recorded.machines()
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -7,10 +7,9 @@ import json
 import re
 import sys
 import threading
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import pytest
+import recorded
 from resources import hostlist
 
 from resource_secretary import Secretary
@@ -28,7 +27,6 @@ from resource_secretary.serving.names import hints, published, tool_name  # noqa
 from resource_secretary.serving.server import SecretaryServer  # noqa: E402
 from resource_secretary.serving.service import LARGEST, Service, page  # noqa: E402
 
-RECORDED = Path(__file__).parents[1] / "recorded"
 LIMIT = 60_000
 ERAS = ("legacy", "auto")
 
@@ -87,18 +85,7 @@ def test_tools_as_every_client_takes_them(era, slurm):
         assert tool.annotations.idempotent_hint is True and tool.annotations.open_world_hint is False
 
 
-def machines():
-    """For each provider a machine where it is active."""
-    found = {}
-    for file in sorted(RECORDED.glob("[a-z]*.py")):
-        spec = spec_from_file_location(f"recorded_{file.stem}", file)
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found |= module.MACHINES
-    return found
-
-
-MACHINES = machines()
+MACHINES = recorded.machines()
 
 
 @pytest.mark.parametrize("name", [known.name for known in Catalog().entries if known.provider])

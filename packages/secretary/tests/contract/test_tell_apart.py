@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from recorded._every import BUILT_IN, active, every
 
 from resource_secretary import Secretary
 from resource_secretary.catalog import Catalog
 from resource_secretary.result import Absent, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recorded"))
-from _every import BUILT_IN, active, every
 
 MACHINES = every()
 # What is active on a machine whose first word is not the provider's own name.

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded import container_storage as machines
 
 from resource_secretary import Secretary
 from resource_secretary.errors import SecretaryError
@@ -34,9 +33,6 @@ from resource_secretary.providers.storage import (
 )
 from resource_secretary.run import Ran
 from resource_secretary.tools import as_json
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recorded"))
-import container_storage as machines
 
 PIECES = ["", "0", "-1", "9" * 30, "1e400", "=", " ", "\n", ",", ":", "[", "]", "null", "{}", "N/A", "\0", "é", "²"]
 PIECES += ['"', "{", "}", "\\ud800", "\ud7ff", "%", "%2", "\\040", "\\777", "*", "/", "..", "-", "TiB", "true", "NaN"]

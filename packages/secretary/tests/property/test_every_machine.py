@@ -4,19 +4,16 @@ or an error of this package. The other tests of this folder know more of what an
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded._every import Case, cases, check_numbers, put, questions, text_of
 
 from resource_secretary.errors import SecretaryError
 from resource_secretary.result import Absent, Unreachable
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recorded"))
-from _every import Case, cases, check_numbers, put, questions, text_of
 
 DATA = Path(__file__).parents[1] / "data"
 PIECES = ["", "0", "-1", "9" * 30, "1e400", "=", " ", "\n", ",", ":", "[", "]", "null", "{}", "N/A", "\0", "é", "²"]

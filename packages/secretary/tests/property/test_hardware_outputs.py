@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded import hardware as recorded
 from resources.documents import Inventory
 
 from resource_secretary import Secretary
@@ -20,9 +19,6 @@ from resource_secretary.providers.network import _rdma_text
 from resource_secretary.result import Broken
 from resource_secretary.tools import as_json
 
-_spec = importlib.util.spec_from_file_location("recorded_hardware", Path(__file__).parents[1] / "recorded/hardware.py")
-recorded = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recorded)
 PIECES = [
     "",
     "0",

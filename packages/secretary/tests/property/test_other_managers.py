@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import importlib.util
 import json
 from fractions import Fraction
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property import test_recordings as recordings
+from recorded import other_managers as recorded
 
 from resource_secretary import Secretary
 from resource_secretary.errors import SecretaryError
@@ -24,17 +23,6 @@ from resource_secretary.providers.workload.kubernetes import KubernetesProvider
 from resource_secretary.providers.workload.oar import OarProvider
 from resource_secretary.run import Ran
 
-TESTS = Path(__file__).parents[1]
-
-
-def _load(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.replace("/", "_").removesuffix(".py"), TESTS / path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-recorded, recordings = _load("recorded/other_managers.py"), _load("property/test_recordings.py")
 PROVIDERS = (KubernetesProvider, HTCondorProvider, HyperQueueProvider, OarProvider)
 MACHINES = [
     *((provider, recorded.MACHINES[provider.name]) for provider in PROVIDERS),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from recorded import pbs_family as recorded
 from resources.documents import Inventory
 
 from resource_secretary.errors import SecretaryError
@@ -22,12 +21,6 @@ from resource_secretary.providers.workload.pbs import PbsProvider
 from resource_secretary.providers.workload.torque import TorqueProvider
 from resource_secretary.run import Ran
 from resource_secretary.tools import as_json
-
-_spec = importlib.util.spec_from_file_location(
-    "recorded_pbs_family", Path(__file__).parents[1] / "recorded/pbs_family.py"
-)
-recorded = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recorded)
 
 MACHINES = {
     "pbs": (PbsProvider, recorded.pbs, "4"),

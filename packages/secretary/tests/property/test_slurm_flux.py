@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property.test_recordings import mutated
 
 from resource_secretary.errors import SecretaryError
 from resource_secretary.providers.workload import _flux_json as flux_json
@@ -21,11 +20,6 @@ from resource_secretary.providers.workload import _slurm_limits as limits
 from resource_secretary.providers.workload import _slurm_submit as submits
 from resource_secretary.providers.workload import _slurm_text as texts
 from resource_secretary.tools import as_json
-
-_SPEC = spec_from_file_location("mutating", Path(__file__).with_name("test_recordings.py"))
-_module = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_module)
-mutated = _module.mutated
 
 
 def accounting(text: str) -> object:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded import software as recorded
 
 from resource_secretary.catalog import Catalog
 from resource_secretary.errors import SecretaryError
 from resource_secretary.result import Active
 from resource_secretary.run import Ran
 from resource_secretary.tools import as_json
-
-_SPEC = spec_from_file_location("recorded_software", Path(__file__).parents[1] / "recorded/software.py")
-recorded = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(recorded)
 
 SNIPPETS = ["", "0", "-1", "9" * 30, "=", " ", "\n", ":", "[", "]", "{", "}", "(", ")", '"', "'", "\\", "\t", "@", "/"]
 SNIPPETS += ["null", "true", "NaN", "\0", "é", "²", "\x1b[31m", "-- ", "==>", "ERROR: x"]

@@ -9,13 +9,12 @@ import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from resources.documents import Inventory
 
+from recorded import modules
 from resource_secretary import Secretary
 from resource_secretary.catalog import Catalog
 from resource_secretary.errors import ArgumentError, SecretaryError
@@ -32,15 +31,6 @@ BUILT_IN: dict[str, type[BaseProvider]] = {
 # What the tools take, besides the words of the recorded commands; a list is tried in turn.
 GIVEN: dict[str, dict[str, Any]] = {"moab.start": {"processors": 20, "walltime": 259200}}
 PLAIN = ("/tmp", "gcc", "openmpi/4.1.5", "tiny:1.0", "/scratch/work", "/fs/project", "/ceph", "/home", "/images/v1.sif")
-
-
-def modules() -> Iterator[Any]:
-    for file in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-        spec = spec_from_file_location(f"recorded_{file.stem}", file)
-        assert spec and spec.loader
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
 
 
 # Further versions of what a machine has: the arguments of its function.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from recorded import container_storage as machines
+from recorded.container_storage import JSON, text
 
 from resource_secretary import Secretary
 from resource_secretary.errors import ArgumentError, CommandFailed, InactiveProvider, OutputError
@@ -14,10 +13,6 @@ from resource_secretary.providers.container._container import subordinate, unpri
 from resource_secretary.result import Absent, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recorded"))
-import container_storage as machines
-from container_storage import JSON, text
 
 
 def probed(system, name):

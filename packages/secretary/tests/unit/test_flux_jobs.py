@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import pytest
+from recorded import slurm_flux as recorded
 
 from resource_secretary import Secretary
 from resource_secretary.errors import ArgumentError, CommandFailed, OutputError, UnknownProvider
@@ -14,9 +13,6 @@ from resource_secretary.providers.workload._flux_json import read_events, read_j
 from resource_secretary.providers.workload._flux_nodes import read_drained, read_queues, read_status
 from resource_secretary.run import Ran
 
-_SPEC = spec_from_file_location("recorded_for_flux", Path(__file__).parents[1] / "recorded/slurm_flux.py")
-recorded = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(recorded)
 FAILED = recorded.FAILED
 
 

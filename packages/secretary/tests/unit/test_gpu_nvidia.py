@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from pathlib import Path
 
 import pytest
+from recorded import hardware as recorded
 
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed, InactiveProvider, OutputError
@@ -18,9 +18,6 @@ from resource_secretary.result import Absent, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem, check_provider
 
-_spec = importlib.util.spec_from_file_location("recorded_hardware", Path(__file__).parents[1] / "recorded/hardware.py")
-recorded = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recorded)
 MiB, GiB = 2**20, 2**30
 MIG = "nvidia-smi/a100-mig-v12.xml"
 SXM = "0000:01:00.0"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from recorded import other_managers as recorded
 
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed, OutputError
@@ -13,12 +11,6 @@ from resource_secretary.providers.workload._hyperqueue_json import read_workers
 from resource_secretary.providers.workload.hyperqueue import HyperQueueProvider
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem, check_provider
-
-_spec = importlib.util.spec_from_file_location(
-    "recorded_other_managers", Path(__file__).parents[1] / "recorded/other_managers.py"
-)
-recorded = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recorded)
 
 
 @pytest.fixture(params=["0.10", "0.27"])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
+from recorded import other_managers as recorded
 
 from resource_secretary import Secretary
 from resource_secretary.errors import ArgumentError, CommandFailed, OutputError
@@ -18,11 +17,6 @@ from resource_secretary.result import Absent, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem, check_provider
 
-_spec = importlib.util.spec_from_file_location(
-    "recorded_other_managers", Path(__file__).parents[1] / "recorded/other_managers.py"
-)
-recorded = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recorded)
 NODES = recorded.raw("/api/v1/nodes?limit=1000")
 PODS = recorded.raw(f"/api/v1/pods?limit=1000{recorded.UNFINISHED}")
 VERSION = (*recorded.KUBECTL, "version", "-o", "json")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from recorded import pbs_family as recorded
 
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed, OutputError
@@ -18,12 +16,6 @@ from resource_secretary.providers.workload._lsf_text import (
     read_queues,
 )
 from resource_secretary.run import Ran
-
-_spec = importlib.util.spec_from_file_location(
-    "recorded_pbs_family", Path(__file__).parents[1] / "recorded/pbs_family.py"
-)
-recorded = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recorded)
 
 
 def call(system, tool, **arguments):

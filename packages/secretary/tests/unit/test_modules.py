@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-
 import pytest
+from recorded import software as recorded
 
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed, OutputError
@@ -19,10 +17,6 @@ from resource_secretary.providers.software._modules_text import (
 from resource_secretary.result import Absent, Active, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem
-
-_SPEC = spec_from_file_location("recorded_software", Path(__file__).parents[1] / "recorded/software.py")
-recorded = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(recorded)
 
 
 def probe(system):

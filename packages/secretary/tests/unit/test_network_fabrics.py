@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from recorded import hardware as recorded
 
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed, OutputError
@@ -14,9 +12,6 @@ from resource_secretary.result import Absent, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem
 
-_spec = importlib.util.spec_from_file_location("recorded_hardware", Path(__file__).parents[1] / "recorded/hardware.py")
-recorded = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recorded)
 net, rdma, cxi = recorded.net, recorded.rdma, recorded.cxi
 DOWN = {"state": "1: DOWN", "phys_state": "3: Disabled"}
 

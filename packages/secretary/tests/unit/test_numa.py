@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from recorded import hardware as recorded
 
 from resource_secretary import Secretary
 from resource_secretary.errors import SecretaryError
 from resource_secretary.result import Absent
 from resource_secretary.testing import RecordedSystem
 
-_spec = importlib.util.spec_from_file_location("recorded_hardware", Path(__file__).parents[1] / "recorded/hardware.py")
-recorded = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recorded)
 kB = 1024
 
 

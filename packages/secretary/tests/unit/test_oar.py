@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
+from recorded import other_managers as recorded
 
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed, OutputError
@@ -14,11 +13,6 @@ from resource_secretary.providers.workload.oar import OarProvider
 from resource_secretary.run import Ran
 from resource_secretary.testing import RecordedSystem, check_provider
 
-_spec = importlib.util.spec_from_file_location(
-    "recorded_other_managers", Path(__file__).parents[1] / "recorded/other_managers.py"
-)
-recorded = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recorded)
 STAT, NODES = ("oarstat", "-f", "-J"), ("oarnodes", "-J")
 
 

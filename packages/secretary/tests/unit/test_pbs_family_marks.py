@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
 from pathlib import Path
 
 import pytest
+from recorded import pbs_family as recorded
 
 from resource_secretary import Secretary
 from resource_secretary.errors import ArgumentError
@@ -20,12 +20,6 @@ from resource_secretary.result import Absent, Unreachable
 from resource_secretary.run import Ran
 from resource_secretary.system import System
 from resource_secretary.testing import RecordedSystem, check_provider
-
-_spec = importlib.util.spec_from_file_location(
-    "recorded_pbs_family", Path(__file__).parents[1] / "recorded/pbs_family.py"
-)
-recorded = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recorded)
 
 PROVIDERS = [PbsProvider, TorqueProvider, GridEngineProvider, LsfProvider, MoabProvider, CobaltProvider]
 # Wrappers that Slurm installs for users of other managers.

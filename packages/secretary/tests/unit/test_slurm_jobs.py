@@ -6,10 +6,9 @@ import json
 import shlex
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import pytest
+from recorded import slurm_flux as recorded
 from resources import parse
 
 from resource_secretary import Secretary
@@ -21,10 +20,6 @@ from resource_secretary.providers.workload._slurm_json import read_job_json
 from resource_secretary.providers.workload._slurm_submit import options_of, read_start, read_submitted, script
 from resource_secretary.providers.workload.slurm import SlurmProvider
 from resource_secretary.run import Ran
-
-_SPEC = spec_from_file_location("recorded_for_jobs", Path(__file__).parents[1] / "recorded/slurm_flux.py")
-recorded = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(recorded)
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from pathlib import Path
 
 import pytest
+from recorded.container_storage import cluster, text
 
 from resource_secretary import Secretary
 from resource_secretary.errors import ArgumentError, CommandFailed, OutputError
@@ -19,9 +18,6 @@ from resource_secretary.reading import scaled, whole
 from resource_secretary.run import Ran
 from resource_secretary.system import Disk
 from resource_secretary.testing import RecordedSystem
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recorded"))
-from container_storage import cluster, text
 
 
 @pytest.fixture
