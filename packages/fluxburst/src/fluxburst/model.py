@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from fluxburst.errors import FluxBurstError
@@ -142,33 +143,72 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What may still be taken of each; infinite where there is no limit. cost: in the currency of the prices."""
+
+    nodes: float = inf
+    bursts: float = inf
+    node_hours: float = inf
+    cost: float = inf
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
-    """What one plugin could make: shapes in its order of preference, and at most so many nodes in all."""
+    """What one plugin could make now.
+
+    shapes: in its order of preference. max_nodes: in all, with those that exist. slots: the hosts that the lead has
+    declared for it and that are free to be used, in order; None where no lead says. budget: what is left of its
+    limits. lease: seconds that a burst lasts at most, and that its cost is reckoned for; 0: without end. paused: why
+    the plugin makes nothing now, "" if it does. cooling: the same by shape.
+    """
 
     plugin: str
     shapes: tuple[NodeShape, ...]
     max_nodes: int
+    slots: tuple[str, ...] | None = None
+    budget: Budget = Budget()
+    lease: int = 0
+    paused: str = ""
+    cooling: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What a plan starts from.
 
-    inventory: the lead's nodes and what is free of them, None where that is not known. bursts: what the
-    plugins say exists already.
+    inventory: the lead's nodes and what is free of them, None where that is not known; it tells what a slot counts
+    for, too. bursts: those that exist, with the hosts that are there or on their way; of these, the ones that are
+    not up yet hold jobs to come. now: seconds since the epoch, 0 where time plays no part.
     """
 
     jobs: tuple[Job, ...]
     inventory: Inventory | None = None
     bursts: tuple[Burst, ...] = ()
+    now: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobRules:
+    """What a job may say for itself in `attributes.system.burst`: these keys, and namespaces; None: any."""
+
+    allow: frozenset[str] = frozenset({"plugin", "shape", "max_cost", "deadline", "namespace"})
+    namespaces: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which jobs may burst, and where to: offers in the order in which they are tried."""
+    """Which jobs may burst, and where to: offers in the order in which they are tried.
+
+    delay: seconds that a job must have waited. budget: what is left of the limits over all plugins. name: of a new
+    burst, from its plugin and its place among the new ones.
+    """
 
     selector: Selector
     offers: tuple[Offer, ...]
+    delay: float = 0.0
+    budget: Budget = Budget()
+    rules: JobRules = JobRules()
+    name: Callable[[str, int], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +259,17 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A decision for every job, in the order of the queue; the bursts to make; remarks on what was not known."""
+    """A decision for every job, in the order of the queue; the bursts to make; remarks on what was not known.
+
+    unused: of the nodes that are on their way, how many no job of the queue needs, by (plugin, shape). due: seconds
+    since the epoch at which the next job will have waited long enough; the plan changes by itself no earlier.
+    """
 
     decisions: tuple[Decision, ...]
     bursts: tuple[Burst, ...]
     notes: tuple[str, ...] = ()
+    unused: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    due: float = inf
 
     @property
     def explanations(self) -> tuple[Explanation, ...]:
