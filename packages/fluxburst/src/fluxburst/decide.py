@@ -17,6 +17,7 @@ from fluxburst.settings import Settings
 DRAIN_MARK = "flux-burst: "  # the reason of our drains, before the burst's name
 LONGEST_BACKOFF = 3600.0  # seconds
 LAST_PART = 10, 300.0  # a burst is drained for this part of its lease, or so many seconds, before it ends
+IDLE = "it is idle"
 AGAIN = 60.0  # seconds between two requests to end one burst
 COMING = ("planned", "creating", "joining")
 
@@ -229,12 +230,12 @@ class _Life:
             values["idle"] = 0.0  # a job may wait for these nodes and for others
         elif row.idle and self.now > row.idle + self.settings.idle_timeout:
             if self.up and not row.used:
-                why = "its nodes joined and nothing ran on them (flux jobs and flux-burst plan show what the jobs wait for)"
+                why = "its nodes joined and nothing ran on them: `flux jobs -a` shows what the jobs wait for"
                 yield pause(look, self.settings, row.plugin, "unused", why, row.shape, row.place)
             elif self.settings.cooldown:
                 until = look.now + self.settings.cooldown
                 yield Pause(row.plugin, row.shape, row.place, until, "cooldown", "an idle burst has just ended", 0)
-            yield from self._drain("it is idle")
+            yield from self._drain(IDLE)
             return
         yield Change(row, values)
 
