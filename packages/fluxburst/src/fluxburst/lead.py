@@ -7,13 +7,15 @@ started anywhere with the same host list, the same certificate and the name of a
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fluxburst.errors import FluxBurstError
+from fluxburst.settings import read_settings
 
 CONFIG, SETTINGS, CERTIFICATE, RESOURCES = "system.toml", "burst.toml", "curve.cert", "R"
 LARGEST = 16 * 1024 * 1024  # bytes of a file in the folder
@@ -44,12 +46,16 @@ class Lead:
     def open(cls, folder: str | Path) -> Lead:
         """Read a folder. Raises LeadError with the file that is missing or wrong."""
         place = Path(folder).absolute()
-        config, settings = _toml(place / CONFIG), _toml(place / SETTINGS)
-        owner = settings.get("owner")
-        if not isinstance(owner, str) or not owner:
+        config = read_config(place)
+        settings = read_settings(read(place / SETTINGS), str(place / SETTINGS))
+        if not settings.owner:
             raise LeadError(f"{place / SETTINGS}: 'owner' is missing; it is the mark of everything made for this lead")
-        hosts, uri = _bootstrap(config, place / CONFIG)
-        return cls(place, owner, hosts, uri, _slots(settings, place / SETTINGS), config)
+        hosts, uri = bootstrap(config, place / CONFIG)
+        slots = {
+            name: slot_hosts(name, hosts[1:]) if one.hosts is None else one.hosts
+            for name, one in settings.plugins.items()
+        }
+        return cls(place, settings.owner, hosts, uri, slots, config)
 
     @classmethod
     def current(cls, handle: Any = None) -> Lead:
@@ -93,7 +99,7 @@ class Lead:
             "broker.boot-method=config",  # not the PMI of a batch system that this runs under
             "broker.rc2_none=1",
             "log-stderr-mode=local",  # what keeps it from joining stands in its own output
-            "log-stderr-level=5",
+            "log-stderr-level=6",  # each step, so that one that waits to be let in can be told from one that is in
         ]
         if rundir is not None:
             if len(os.fsencode(f"{rundir}/local-{self.rank(host)}")) > _SOCKET:
@@ -161,14 +167,27 @@ def read(path: Path) -> str:
         raise LeadError(f"can't read {path}: {why}") from None
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration in a folder. Raises LeadError."""
+    path = folder / CONFIG
     try:
         return tomllib.loads(read(path))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise LeadError(f"{path} is no TOML: {error}") from None
 
 
-def _bootstrap(config: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], str]:
+def slot_prefix(plugin: str) -> str:
+    """What the slots of a plugin are called before their number: a name that ends in a digit gets a `-`."""
+    return f"{plugin}-" if plugin[-1:].isdigit() else plugin
+
+
+def slot_hosts(plugin: str, hosts: Iterable[str]) -> tuple[str, ...]:
+    """Those of `hosts` that are slots of a plugin by their name."""
+    pattern = re.compile(re.escape(slot_prefix(plugin)) + r"(?:0|[1-9][0-9]*)", re.ASCII)
+    return tuple(host for host in hosts if pattern.fullmatch(host))
+
+
+def bootstrap(config: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], str]:
     """Every host by rank and the lead's URI, as flux-config-bootstrap(5) reads them."""
     from resources.errors import InputError
     from resources.hostlist import expand
@@ -198,14 +217,27 @@ def _bootstrap(config: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], 
     return tuple(named), uri.replace("%h", lead).replace("%p", str(port))
 
 
-def _slots(settings: Mapping[str, Any], path: Path) -> dict[str, tuple[str, ...]]:
-    from resources.errors import InputError
-    from resources.hostlist import expand
+def start_commands(lead: Lead) -> dict[str, Any]:
+    """The commands that start a lead: `shell`, `background`, `systemd`; `inside`: what tells other shells of it.
 
-    tables = settings.get("plugins", {})
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise LeadError(f"{path}: plugins holds a table for each plugin, [plugins.NAME]")
-    try:
-        return {name: tuple(expand(table.get("hosts", ""))) for name, table in tables.items()}
-    except InputError as error:
-        raise LeadError(f"{path}: hosts of a plugin: {error}") from None
+    Its queue is kept in the folder (flux-broker-attributes(7), statedir), so that it survives a new start.
+    """
+    socket = lead.folder / "local"
+    options = [
+        f"hostname={lead.host}",
+        "broker.boot-method=config",
+        "broker.quorum=1",  # it is up when it is up itself: its slots are empty
+        f"statedir={lead.folder / 'state'}",
+        "statedir-cleanup=0",
+    ]
+    known = len(os.fsencode(str(socket))) <= _SOCKET
+    if known:
+        options.append(f"local-uri=local://{socket}")
+    shell = ["flux", "broker", f"--config-path={lead.folder / CONFIG}", *(f"-S{option}" for option in options)]
+    background = [*shell, "-Sbroker.rc2_none=1"]
+    return {
+        "shell": shell,
+        "background": background,
+        "systemd": ["systemd-run", "--user", f"--unit=flux-lead-{lead.owner}", *background],
+        "inside": f"export FLUX_URI=local://{socket}" if known else "'flux proxy' to it,",
+    }
