@@ -70,12 +70,12 @@ class Chance:
 
 
 class World:
-    """The truth. now: the world's time; `skew` is what the controller's clock is ahead of it."""
+    """The truth. now: the world's time. skew: what the clock of this controller is ahead; jump: of the next one."""
 
     def __init__(self, seed: int, chance: Chance, settings: Settings) -> None:
         self.random = random.Random(seed)
         self.chance, self.settings = chance, settings
-        self.now, self.skew = 1_000_000.0, 0.0
+        self.now, self.skew, self.jump = 1_000_000.0, 0.0, 0.0
         self.things: dict[str, Thing] = {}  # of all plugins; those that have ended stay
         self.asked: list[str] = []
         self.gone: set[str] = set()
@@ -102,8 +102,7 @@ class World:
     def restart(self) -> Reconciler:
         if self.database.in_transaction:
             self.database.execute("ROLLBACK")
-        for plugin in self.plugins.values():
-            plugin.clock = self.clock
+        self.skew = self.jump
         ledger = FrailLedger(None, self.database)
         ledger.world = self
         self.controller = Reconciler(self.handle, dict(self.plugins), ledger, self.settings, clock=self.clock)
@@ -112,7 +111,7 @@ class World:
     def step(self) -> None:
         """One pass of the controller, which may be killed in it."""
         if self.hits(self.chance.jump):
-            self.skew += self.random.choice((-300.0, 60.0, 900.0))
+            self.jump += self.random.choice((-300.0, 60.0, 900.0))
         try:
             self.controller.step()
         except HandleError:
