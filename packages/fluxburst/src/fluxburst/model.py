@@ -152,6 +152,9 @@ class Budget:
     cost: float = inf
 
 
+NO_LIMIT = Budget()
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What one plugin could make now.
@@ -166,7 +169,7 @@ class Offer:
     shapes: tuple[NodeShape, ...]
     max_nodes: int
     slots: tuple[str, ...] | None = None
-    budget: Budget = Budget()
+    budget: Budget = NO_LIMIT
     lease: int = 0
     paused: str = ""
     cooling: Mapping[str, str] = field(default_factory=dict)
@@ -195,6 +198,9 @@ class JobRules:
     namespaces: frozenset[str] | None = None
 
 
+NO_RULES = JobRules()
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Which jobs may burst, and where to: offers in the order in which they are tried.
@@ -206,8 +212,8 @@ class Policy:
     selector: Selector
     offers: tuple[Offer, ...]
     delay: float = 0.0
-    budget: Budget = Budget()
-    rules: JobRules = JobRules()
+    budget: Budget = NO_LIMIT
+    rules: JobRules = NO_RULES
     name: Callable[[str, int], str] | None = None
 
 
