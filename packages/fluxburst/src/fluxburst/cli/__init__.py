@@ -13,6 +13,8 @@ from fluxburst.errors import FluxBurstError
     cls=LazyGroup,
     errors=(FluxBurstError,),
     lazy={
+        "check": ("fluxburst.cli.check:check", "Say what would keep a broker from joining the lead."),
+        "init": ("fluxburst.cli.init:init", "Write the configuration of a lead that can grow."),
         "plan": ("fluxburst.cli.plan:plan", "Say which pending jobs would burst, where to, and why."),
         "plugins": ("fluxburst.cli.plugins:plugins", "List the burstable plugins and their options."),
     },
