@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -86,6 +86,7 @@ class Reconciler:
         self._plan: Plan | None = None
         self._planned_for: tuple[Any, ...] = ()
         self._plan_until = -inf
+        self._ids: tuple[Sequence[Job], frozenset[str]] = ((), frozenset())
         self._hosts: tuple[Inventory | None, frozenset[str], frozenset[str]] = (None, frozenset(), frozenset())
 
     def step(self) -> Pass:
@@ -94,13 +95,13 @@ class Reconciler:
         now = self.clock()
         jobs, inventory = self.handle.jobs(), self.handle.inventory()
         self._ask(now)
-        self._act(decide(self._look(now, inventory), self.settings), now)
+        self._act(decide(self._look(now, jobs, inventory), self.settings), now)
         self._reap(now)
         return self._grow(now, jobs, inventory)
 
     # Observe
 
-    def _look(self, now: float, inventory: Inventory | None) -> Look:
+    def _look(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Look:
         up, busy = self._states(inventory)
         return Look(
             now,
@@ -112,9 +113,15 @@ class Reconciler:
             self._drains(),
             self.ledger.owner,
             self._started,
+            self._pending(jobs),
             self._plan.unused if self._plan else {},
             tuple(self.ledger.pauses()),
         )
+
+    def _pending(self, jobs: Sequence[Job]) -> frozenset[str]:
+        if jobs is not self._ids[0]:
+            self._ids = (jobs, frozenset(job.id for job in jobs))
+        return self._ids[1]
 
     def _states(self, inventory: Inventory | None) -> tuple[frozenset[str], frozenset[str]]:
         """The hosts of the lead that are up, and those on which something runs, or may run."""
@@ -263,7 +270,7 @@ class Reconciler:
 
     # Grow
 
-    def _grow(self, now: float, jobs: Iterable[Job], inventory: Inventory | None) -> Pass:
+    def _grow(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Pass:
         created: list[Burst] = []
         failed: list[tuple[Burst, str]] = []
         planned: Plan | None = None
@@ -285,7 +292,7 @@ class Reconciler:
         trouble = {name: asked.trouble for name, asked in self._asked.items() if asked.trouble}
         return Pass(planned, tuple(created), tuple(failed), trouble)
 
-    def _planned(self, now: float, jobs: Iterable[Job], inventory: Inventory | None) -> Plan | None:
+    def _planned(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Plan | None:
         """A new plan, None where nothing that the last one depended on has changed."""
         stale = any(now - self._asked[name].offered > OFFERS_LAST for name in self.plugins)
         key = (id(jobs), inventory, self.ledger.version)
@@ -408,18 +415,22 @@ class Reconciler:
         except UncertainError as error:
             self.ledger.note(now, row.name, f"no certain answer; the next looks tell: {error}")
         except ProviderError as error:
-            look = self._look(now, self._hosts[0])
             shape, place = (row.shape, row.place) if isinstance(error, CapacityError) else ("", "")
-            self.ledger.pause(pause(look, self.settings, row.plugin, error.kind, str(error), shape, place))
+            self._pause(now, row.plugin, error.kind, str(error), shape, place)
             self.ledger.change(
                 row.name, now, state="failed", ended=now, asked=0.0, failure=error.kind, reason=str(error)
             )
             return str(error)
         except FluxBurstError as error:  # of a plugin that raises what it should not: it may have made something
             self.ledger.note(now, row.name, str(error))
-            self.ledger.pause(pause(self._look(now, self._hosts[0]), self.settings, row.plugin, "bug", str(error)))
+            self.ledger.pause(
+                pause(self._look(now, self._ids[0], self._hosts[0]), self.settings, row.plugin, "bug", str(error))
+            )
             return str(error)
         return ""
+
+    def _pause(self, now: float, plugin: str, kind: str, reason: str, shape: str = "", place: str = "") -> None:
+        self.ledger.pause(pause(self.ledger.pauses(), self.settings, now, plugin, kind, reason, shape, place))
 
     def _revived(self, made: Plan, now: float) -> bool:
         """Whether bursts that were only draining for being idle are taken back instead of making new ones."""
