@@ -423,9 +423,7 @@ class Reconciler:
             return str(error)
         except FluxBurstError as error:  # of a plugin that raises what it should not: it may have made something
             self.ledger.note(now, row.name, str(error))
-            self.ledger.pause(
-                pause(self._look(now, self._ids[0], self._hosts[0]), self.settings, row.plugin, "bug", str(error))
-            )
+            self._pause(now, row.plugin, "bug", str(error))
             return str(error)
         return ""
 
