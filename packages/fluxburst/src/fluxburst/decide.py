@@ -17,6 +17,7 @@ from fluxburst.settings import Settings
 DRAIN_MARK = "flux-burst: "  # the reason of our drains, before the burst's name
 LONGEST_BACKOFF = 3600.0  # seconds
 LAST_PART = 10, 300.0  # a burst is drained for this part of its lease, or so many seconds, before it ends
+IDLE = "it is idle"
 AGAIN = 60.0  # seconds between two requests to end one burst
 COMING = ("planned", "creating", "joining")
 
@@ -63,7 +64,8 @@ class Look:
 
     seen: what the plugins that answered show, by burst. settle: of each plugin. up, busy: hosts of the lead that are
     up (drained or not), and of these the ones on which something runs; None: the lead is not known. drains: reasons
-    by host. unused: nodes on their way that no job needs, by (plugin, shape).
+    by host. started: when this controller was; what it reads in the ledger may be of another's clock. unused: nodes
+    on their way that no job needs, by (plugin, shape).
     """
 
     now: float
@@ -74,6 +76,7 @@ class Look:
     busy: frozenset[str]
     drains: Mapping[str, str]
     owner: str
+    started: float = 0.0
     unused: Mapping[tuple[str, str], int] = field(default_factory=dict)
     pauses: tuple[Pause, ...] = ()
 
@@ -146,7 +149,8 @@ class _Life:
     def _ended(self, sighting: Sighting) -> Iterator[Step]:
         """The provider confirms that there is nothing (any more)."""
         row = self.row
-        if row.state == "creating" and self.now < row.asked + self.look.settle.get(row.plugin, 0.0):
+        asked = max(row.asked, self.look.started)
+        if row.state == "creating" and self.now < asked + self.look.settle.get(row.plugin, 0.0):
             return  # it may not show yet what it was asked for
         if row.state in {"creating", "joining"} and not sighting.preempted:
             what = (
@@ -160,8 +164,10 @@ class _Life:
             yield self.close(
                 sighting.reason or ("it was preempted" if sighting.preempted else "it has ended by itself")
             )
-        else:
+        elif row.state == "deleting":
             yield self.close(row.reason)
+        else:
+            yield self.close(sighting.reason or "it was preempted before it was ready")
 
     def _deleting(self) -> Iterator[Step]:
         row = self.row
@@ -229,12 +235,12 @@ class _Life:
             values["idle"] = 0.0  # a job may wait for these nodes and for others
         elif row.idle and self.now > row.idle + self.settings.idle_timeout:
             if self.up and not row.used:
-                why = "its nodes joined and nothing ran on them (flux jobs and flux-burst plan show what the jobs wait for)"
+                why = "its nodes joined and nothing ran on them: `flux jobs -a` shows what the jobs wait for"
                 yield pause(look, self.settings, row.plugin, "unused", why, row.shape, row.place)
             elif self.settings.cooldown:
                 until = look.now + self.settings.cooldown
                 yield Pause(row.plugin, row.shape, row.place, until, "cooldown", "an idle burst has just ended", 0)
-            yield from self._drain("it is idle")
+            yield from self._drain(IDLE)
             return
         yield Change(row, values)
 

@@ -20,7 +20,7 @@ from fluxburst.errors import LedgerError
 from fluxburst.model import Burst, State
 
 FORMAT = "1"
-Wish = Literal["drain", "destroy", "resume"]
+Wish = Literal["drain", "destroy", "stop", "resume"]
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -28,8 +28,8 @@ CREATE TABLE bursts (
     number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, plugin TEXT NOT NULL, shape TEXT NOT NULL,
     place TEXT NOT NULL, price REAL NOT NULL, namespace TEXT NOT NULL, hosts TEXT NOT NULL, jobs TEXT NOT NULL,
     state TEXT NOT NULL, id TEXT NOT NULL, planned REAL NOT NULL, asked REAL NOT NULL, began REAL NOT NULL,
-    joined REAL NOT NULL, used REAL NOT NULL, idle REAL NOT NULL, ending REAL NOT NULL, ended REAL NOT NULL, deadline REAL NOT NULL,
-    failure TEXT NOT NULL, reason TEXT NOT NULL, output TEXT NOT NULL, missing TEXT NOT NULL
+    joined REAL NOT NULL, used REAL NOT NULL, idle REAL NOT NULL, ending REAL NOT NULL, ended REAL NOT NULL,
+    deadline REAL NOT NULL, failure TEXT NOT NULL, reason TEXT NOT NULL, output TEXT NOT NULL, missing TEXT NOT NULL
 );
 CREATE INDEX open_bursts ON bursts (state) WHERE state NOT IN ('gone', 'failed');
 CREATE TABLE events (
@@ -53,9 +53,10 @@ class Row:
     """One burst in the ledger. Times are seconds since the epoch, 0 where it has not come to that.
 
     price: of a node for an hour. asked: when the plugin was asked for it last. began: when the provider first showed
-    it running. joined: when its brokers had. used: when something first ran on it. idle: since when nothing does. ending: when its end was asked for
-    last. failure: why it is to end as `failed`, "" if as `gone`. reason: the latest remark. output: the end of what
-    its brokers printed, where they did not join. missing: hosts of it that never joined, or have left.
+    it running. joined: when its brokers had. used: when something first ran on it. idle: since when nothing does.
+    ending: when its end was asked for last. failure: why it is to end as `failed`, "" if as `gone`. reason: the latest
+    remark. output: the end of what its brokers printed, where they did not join. missing: hosts of it that never
+    joined, or have left.
     """
 
     name: str
@@ -223,6 +224,15 @@ class Ledger:
         )
         return found.fetchall()[::-1]
 
+    def events_after(self, seq: int) -> list[tuple[int, float, str, str, str]]:
+        """(seq, time, burst, state, note) of the steps after one, in order."""
+        query = "SELECT seq, time, burst, state, note FROM events WHERE seq > ? ORDER BY seq"
+        return self._db.execute(query, (seq,)).fetchall()
+
+    @property
+    def last_event(self) -> int:
+        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
     @property
     def next_number(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(number), 0) + 1 FROM bursts").fetchone()[0])
@@ -244,7 +254,7 @@ class Ledger:
         row = replace(before, **values)
         if row == before:
             return row
-        with self._change():
+        with self._change(quiet=(row.state, row.missing) == (before.state, before.missing)):
             self._put(row)
             if (row.state, row.reason) != (before.state, before.reason):
                 self._event(now, name, row.state, row.reason)
