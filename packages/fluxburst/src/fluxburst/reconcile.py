@@ -94,6 +94,38 @@ class Reconciler:
         self._reap(now)
         return self._grow(now, jobs, inventory)
 
+    def end(self) -> None:
+        """A pass that only ends: what is wished for, drains or is being deleted, and what bears our mark unknown.
+
+        Nothing is planned or made, and a lead that can't be asked is done without.
+        """
+        try:
+            inventory = self.handle.inventory()
+            drains = self._drains()
+        except HandleError:
+            inventory, drains = None, {}
+        self._states(inventory)
+        self._fulfil()
+        now = self.clock()
+        self._ask(now, self.settings.interval)
+        look = replace(self._look(now, None), drains=drains)
+        if inventory is not None:
+            up, busy = self._states(inventory)
+            look = replace(look, up=up, busy=busy)
+        ending = tuple(row for row in look.rows if row.state in {"planned", "draining", "deleting"})
+        self._act(decide(replace(look, rows=ending), self.settings), now)
+        self._reap(now)
+
+    @property
+    def up(self) -> frozenset[str]:
+        """The hosts of the lead that were up at the last look."""
+        return self._hosts[1]
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """What plugins that could not be asked said, by name."""
+        return {name: asked.trouble for name, asked in self._asked.items() if asked.trouble}
+
     # Observe
 
     def _look(self, now: float, inventory: Inventory | None) -> Look:
@@ -105,7 +137,7 @@ class Reconciler:
             {name: plugin.settle for name, plugin in self.plugins.items()},
             up if inventory is not None else None,
             busy,
-            self._drains(),
+            self._drains() if inventory is not None else {},
             self.ledger.owner,
             self._plan.unused if self._plan else {},
             tuple(self.ledger.pauses()),
@@ -122,15 +154,19 @@ class Reconciler:
             self._hosts = (inventory, up, busy)
         return self._hosts[1:]
 
-    def _ask(self, now: float) -> None:
-        """Ask each plugin what there is: once for all its bursts, an interval after the last time or later."""
+    def _ask(self, now: float, idle: float = inf) -> None:
+        """Ask each plugin what there is: once for all its bursts, an interval after the last time or later.
+
+        idle: seconds between two looks at a plugin that has no bursts, at most.
+        """
         known: defaultdict[str, list[Burst]] = defaultdict(list)
         for row in self.ledger.rows():
             known[row.plugin].append(row.burst)
         for name, plugin in self.plugins.items():
             asked = self._asked[name]
             asked.fresh = False
-            wait = self.settings.interval if known[name] else max(self.settings.interval, self.settings.grace / 4)
+            interval = self.settings.interval
+            wait = interval if known[name] else max(interval, min(idle, self.settings.grace / 4))
             if abs(now - asked.at) < wait:  # a clock that was set back does not stop us
                 continue
             asked.at = now
@@ -277,8 +313,7 @@ class Reconciler:
                     created.append(replace(row.burst, state="creating"))
             if len(failed) == before:
                 break
-        trouble = {name: asked.trouble for name, asked in self._asked.items() if asked.trouble}
-        return Pass(planned, tuple(created), tuple(failed), trouble)
+        return Pass(planned, tuple(created), tuple(failed), self.trouble)
 
     def _planned(self, now: float, jobs: Iterable[Job], inventory: Inventory | None) -> Plan | None:
         """A new plan, None where nothing that the last one depended on has changed."""
