@@ -64,7 +64,8 @@ class Look:
 
     seen: what the plugins that answered show, by burst. settle: of each plugin. up, busy: hosts of the lead that are
     up (drained or not), and of these the ones on which something runs; None: the lead is not known. drains: reasons
-    by host. unused: nodes on their way that no job needs, by (plugin, shape).
+    by host. started: when this controller was; what it reads in the ledger may be of another's clock. unused: nodes
+    on their way that no job needs, by (plugin, shape).
     """
 
     now: float
@@ -75,6 +76,7 @@ class Look:
     busy: frozenset[str]
     drains: Mapping[str, str]
     owner: str
+    started: float = 0.0
     unused: Mapping[tuple[str, str], int] = field(default_factory=dict)
     pauses: tuple[Pause, ...] = ()
 
@@ -147,7 +149,8 @@ class _Life:
     def _ended(self, sighting: Sighting) -> Iterator[Step]:
         """The provider confirms that there is nothing (any more)."""
         row = self.row
-        if row.state == "creating" and self.now < row.asked + self.look.settle.get(row.plugin, 0.0):
+        asked = max(row.asked, self.look.started)
+        if row.state == "creating" and self.now < asked + self.look.settle.get(row.plugin, 0.0):
             return  # it may not show yet what it was asked for
         if row.state in {"creating", "joining"} and not sighting.preempted:
             what = (
@@ -161,8 +164,10 @@ class _Life:
             yield self.close(
                 sighting.reason or ("it was preempted" if sighting.preempted else "it has ended by itself")
             )
-        else:
+        elif row.state == "deleting":
             yield self.close(row.reason)
+        else:
+            yield self.close(sighting.reason or "it was preempted before it was ready")
 
     def _deleting(self) -> Iterator[Step]:
         row = self.row

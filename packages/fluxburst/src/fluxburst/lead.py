@@ -66,7 +66,12 @@ class Lead:
         path = attribute("config.path") if handle is None else handle.attr_get("config.path")
         if not path:
             raise LeadError("this Flux instance was started without a configuration; name the lead's folder")
-        return cls.open(path if Path(path).is_dir() else Path(path).parent)
+        return cls.at(path)
+
+    @classmethod
+    def at(cls, path: str | Path) -> Lead:
+        """The lead of a broker's `config.path`, which is a folder or a file in it. Raises LeadError."""
+        return cls.open(_folder(path))
 
     @property
     def host(self) -> str:
@@ -130,6 +135,15 @@ class Lead:
         return self.folder / str(self.config["bootstrap"].get("curve_cert", CERTIFICATE))
 
 
+def is_lead(path: str | Path) -> bool:
+    """Whether a broker's `config.path` is in a folder that `flux-burst init` wrote."""
+    return bool(path) and (_folder(path) / SETTINGS).exists()
+
+
+def _folder(path: str | Path) -> Path:
+    return Path(path) if Path(path).is_dir() else Path(path).parent
+
+
 def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for a broker: this process's (or `base`) without what belongs to another Flux instance."""
     source = os.environ if base is None else base
@@ -171,9 +185,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The configuration in a folder. Raises LeadError."""
     path = folder / CONFIG
     try:
-        return tomllib.loads(read(path))
+        config = tomllib.loads(read(path))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise LeadError(f"{path} is no TOML: {error}") from None
+    for name in ("bootstrap", "tbon", "resource"):
+        if not isinstance(config.get(name, {}), dict):
+            raise LeadError(f"{path}: {name} is a table, [{name}]")
+    return config
 
 
 def slot_prefix(plugin: str) -> str:

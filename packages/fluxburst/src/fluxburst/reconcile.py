@@ -31,6 +31,7 @@ from fluxburst.settings import Settings
 
 Ordering = Callable[[Mapping[str, BurstPlugin]], Iterable[tuple[str, BurstPlugin]]]
 
+BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while the machine sleeps, too
 MOST_ROUNDS = 50  # plans in one pass: one more for each shape that turns out to have no capacity
 OFFERS_LAST = 300.0  # seconds for which the shapes of a plugin count as known
 MOST_REASONS = 20  # refusals that the ledger keeps of the last plan
@@ -74,10 +75,13 @@ class Reconciler:
         *,
         selector: Selector = is_burstable,
         ordering: Ordering = in_order,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.handle, self.plugins, self.ledger, self.settings = handle, plugins, ledger, settings
-        self.selector, self.ordering, self.clock = selector, ordering, clock
+        self.selector, self.ordering, self.clock = selector, ordering, clock or steady_clock()
+        self._started = self.clock()
+        for plugin in plugins.values():
+            plugin.clock = self.clock  # deadlines are told to it and by it in one time
         self._asked: defaultdict[str, _Asked] = defaultdict(_Asked)
         self._plan: Plan | None = None
         self._planned_for: tuple[Any, ...] = ()
@@ -139,6 +143,7 @@ class Reconciler:
             busy,
             self._drains() if inventory is not None else {},
             self.ledger.owner,
+            self._started,
             self._plan.unused if self._plan else {},
             tuple(self.ledger.pauses()),
         )
@@ -476,6 +481,12 @@ class Reconciler:
             "notes": list(made.notes),
         }
         self.ledger.remember("plan", json.dumps(document))
+
+
+def steady_clock() -> Callable[[], float]:
+    """Seconds since the epoch as they are now, from here on by a clock that nobody sets."""
+    ahead = time.time() - time.clock_gettime(BOOT)
+    return lambda: ahead + time.clock_gettime(BOOT)
 
 
 def _learnt(shape: NodeShape, found: tuple[int, int] | None) -> NodeShape:
