@@ -141,7 +141,7 @@ class Stray:
 class Ledger:
     """`path`: the file; None: in memory. version: grows with each change that a plan depends on.
 
-    writable: whether this is the controller, of which there is one at a time.
+    writable: whether this is the controller, of which there is one at a time. To be used by one thread at a time.
     """
 
     def __init__(self, path: Path | None, database: sqlite3.Connection, lock: int = -1) -> None:
@@ -401,7 +401,9 @@ def _values(one: Pause) -> tuple[Any, ...]:
 def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None and not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    database = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, timeout=30)
+    database = sqlite3.connect(
+        ":memory:" if path is None else path, isolation_level=None, timeout=30, check_same_thread=False
+    )
     database.execute("PRAGMA synchronous = FULL")
     return database
 

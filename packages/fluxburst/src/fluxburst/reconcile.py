@@ -120,6 +120,12 @@ class Reconciler:
         self._act(decide(replace(look, rows=ending), self.settings), now)
         self._reap(now)
 
+    def collect(self, *, remove: bool) -> None:
+        """A look at what bears our mark and is in no ledger; remove: end what may be ended. No lead is needed."""
+        now = self.clock()
+        self._ask(now, self.settings.interval)
+        self._reap(now, remove=remove)
+
     @property
     def up(self) -> frozenset[str]:
         """The hosts of the lead that were up at the last look."""
@@ -251,7 +257,7 @@ class Reconciler:
                 what = f"{host} has {cores} cores and {gpus} GPUs; the lead believes {promised[0]} and {promised[1]}"
                 self.ledger.note(self.clock(), row.name, f"{what}: no more of {row.shape} is made for such slots")
 
-    def _reap(self, now: float) -> None:
+    def _reap(self, now: float, *, remove: bool = True) -> None:
         """End what bears our mark and is not in the ledger: seen twice, and older than the grace."""
         known = {row.name for row in self.ledger.rows()}
         before = {(stray.plugin, stray.name): stray for stray in self.ledger.strays()}
@@ -267,7 +273,7 @@ class Reconciler:
                 strays.append(Stray(sighting.name, name, first, now, old.times + 1 if old else 1))
             self.ledger.set_strays(name, strays)
             for stray in strays:
-                if stray.times >= 2 and now - stray.first > self.settings.grace:
+                if remove and stray.times >= 2 and now - stray.first > self.settings.grace:
                     self._remove(stray, asked.found[stray.name], now)
 
     def _remove(self, stray: Stray, sighting: Sighting, now: float) -> None:

@@ -1,4 +1,4 @@
-"""What a ledger tells of the bursts of a lead, as one document: what `status --json` prints and the live table shows."""
+"""What a ledger tells of the bursts of a lead, as a document: for `status --json` and the live table."""
 
 from __future__ import annotations
 
