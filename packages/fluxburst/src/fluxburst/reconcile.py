@@ -485,6 +485,7 @@ class Reconciler:
             "totals": made.totals(),
             "refused": [{"jobs": counts[id(why)], **why.as_dict()} for why in refused[:MOST_REASONS]],
             "notes": list(made.notes),
+            "due": made.due if made.due < inf else None,
         }
         self.ledger.remember("plan", json.dumps(document))
 

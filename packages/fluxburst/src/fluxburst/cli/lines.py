@@ -28,6 +28,8 @@ def queue(document: Mapping[str, Any]) -> Iterator[str]:
     )
     for one in document["refused"]:
         yield f"refused ({one['verdict']}), {count(one['jobs'], 'job')} of {one['request'] or '?'}: {one['reason']}"
+    if document["due"]:
+        yield f"the next job will have waited for the delay of the settings at {clock(document['due'])}"
     for note in document["notes"]:
         yield f"note: {note}"
 
