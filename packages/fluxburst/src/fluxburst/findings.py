@@ -11,6 +11,8 @@ from typing import Literal
 
 from resources import hostlist
 
+from fluxburst.lead import SOCKET
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -53,7 +55,7 @@ def running(folder: Path | None = None) -> Running | None:
     One around this process that is another's does not count where a folder is given.
     """
     environment = dict(os.environ)
-    if folder is not None and (folder / "local").is_socket():
+    if folder is not None and (folder / SOCKET).is_socket():
         environment["FLUX_URI"] = f"local://{folder / 'local'}"
     elif "FLUX_URI" not in environment:
         return None

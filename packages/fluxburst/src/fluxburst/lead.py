@@ -19,6 +19,7 @@ from fluxburst.settings import read_settings
 
 CONFIG, SETTINGS, CERTIFICATE, RESOURCES = "system.toml", "burst.toml", "curve.cert", "R"
 LARGEST = 16 * 1024 * 1024  # bytes of a file in the folder
+SOCKET = "lead.sock"  # in the folder: where a lead that runs is reached
 _SOCKET = 107  # bytes of a path of a UNIX socket (unix(7), sun_path)
 
 
@@ -240,7 +241,7 @@ def start_commands(lead: Lead) -> dict[str, Any]:
 
     Its queue is kept in the folder (flux-broker-attributes(7), statedir), so that it survives a new start.
     """
-    socket = lead.folder / "local"
+    socket = lead.folder / SOCKET
     options = [
         f"hostname={lead.host}",
         "broker.boot-method=config",
