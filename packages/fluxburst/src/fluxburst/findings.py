@@ -56,7 +56,7 @@ def running(folder: Path | None = None) -> Running | None:
     """
     environment = dict(os.environ)
     if folder is not None and (folder / SOCKET).is_socket():
-        environment["FLUX_URI"] = f"local://{folder / 'local'}"
+        environment["FLUX_URI"] = f"local://{folder / SOCKET}"
     elif "FLUX_URI" not in environment:
         return None
     try:

@@ -178,10 +178,11 @@ def told_by_controller(path: Path) -> dict[str, Any]:
 def connect(lead: Lead | None) -> Handle:
     """A handle on a lead that runs: by the socket in its folder, or FLUX_URI. Raises HandleError."""
     from fluxburst.handles.flux import FluxHandle
+    from fluxburst.lead import SOCKET
 
     if lead is None:
         return FluxHandle()
-    path = lead.folder / "local"
+    path = lead.folder / SOCKET
     if path.is_socket():
         os.environ["FLUX_URI"] = f"local://{path}"
     elif "FLUX_URI" not in os.environ:
