@@ -99,6 +99,44 @@ class Reconciler:
         self._reap(now)
         return self._grow(now, jobs, inventory)
 
+    def end(self) -> None:
+        """A pass that only ends: what is wished for, drains or is being deleted, and what bears our mark unknown.
+
+        Nothing is planned or made, and a lead that can't be asked is done without.
+        """
+        try:
+            inventory = self.handle.inventory()
+            drains = self._drains()
+        except HandleError:
+            inventory, drains = None, {}
+        self._states(inventory)
+        self._fulfil()
+        now = self.clock()
+        self._ask(now, self.settings.interval)
+        look = replace(self._look(now, None), drains=drains)
+        if inventory is not None:
+            up, busy = self._states(inventory)
+            look = replace(look, up=up, busy=busy)
+        ending = tuple(row for row in look.rows if row.state in {"planned", "draining", "deleting"})
+        self._act(decide(replace(look, rows=ending), self.settings), now)
+        self._reap(now)
+
+    def collect(self, *, remove: bool) -> None:
+        """A look at what bears our mark and is in no ledger; remove: end what may be ended. No lead is needed."""
+        now = self.clock()
+        self._ask(now, self.settings.interval)
+        self._reap(now, remove=remove)
+
+    @property
+    def up(self) -> frozenset[str]:
+        """The hosts of the lead that were up at the last look."""
+        return self._hosts[1]
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """What plugins that could not be asked said, by name."""
+        return {name: asked.trouble for name, asked in self._asked.items() if asked.trouble}
+
     # Observe
 
     def _look(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Look:
@@ -110,7 +148,7 @@ class Reconciler:
             {name: plugin.settle for name, plugin in self.plugins.items()},
             up if inventory is not None else None,
             busy,
-            self._drains(),
+            self._drains() if inventory is not None else {},
             self.ledger.owner,
             self._started,
             self._pending(jobs),
@@ -134,15 +172,19 @@ class Reconciler:
             self._hosts = (inventory, up, busy)
         return self._hosts[1:]
 
-    def _ask(self, now: float) -> None:
-        """Ask each plugin what there is: once for all its bursts, an interval after the last time or later."""
+    def _ask(self, now: float, idle: float = inf) -> None:
+        """Ask each plugin what there is: once for all its bursts, an interval after the last time or later.
+
+        idle: seconds between two looks at a plugin that has no bursts, at most.
+        """
         known: defaultdict[str, list[Burst]] = defaultdict(list)
         for row in self.ledger.rows():
             known[row.plugin].append(row.burst)
         for name, plugin in self.plugins.items():
             asked = self._asked[name]
             asked.fresh = False
-            wait = self.settings.interval if known[name] else max(self.settings.interval, self.settings.grace / 4)
+            interval = self.settings.interval
+            wait = interval if known[name] else max(interval, min(idle, self.settings.grace / 4))
             if abs(now - asked.at) < wait:  # a clock that was set back does not stop us
                 continue
             asked.at = now
@@ -222,7 +264,7 @@ class Reconciler:
                 what = f"{host} has {cores} cores and {gpus} GPUs; the lead believes {promised[0]} and {promised[1]}"
                 self.ledger.note(self.clock(), row.name, f"{what}: no more of {row.shape} is made for such slots")
 
-    def _reap(self, now: float) -> None:
+    def _reap(self, now: float, *, remove: bool = True) -> None:
         """End what bears our mark and is not in the ledger: seen twice, and older than the grace."""
         known = {row.name for row in self.ledger.rows()}
         before = {(stray.plugin, stray.name): stray for stray in self.ledger.strays()}
@@ -238,7 +280,7 @@ class Reconciler:
                 strays.append(Stray(sighting.name, name, first, now, old.times + 1 if old else 1))
             self.ledger.set_strays(name, strays)
             for stray in strays:
-                if stray.times >= 2 and now - stray.first > self.settings.grace:
+                if remove and stray.times >= 2 and now - stray.first > self.settings.grace:
                     self._remove(stray, asked.found[stray.name], now)
 
     def _remove(self, stray: Stray, sighting: Sighting, now: float) -> None:
@@ -289,8 +331,7 @@ class Reconciler:
                     created.append(replace(row.burst, state="creating"))
             if len(failed) == before:
                 break
-        trouble = {name: asked.trouble for name, asked in self._asked.items() if asked.trouble}
-        return Pass(planned, tuple(created), tuple(failed), trouble)
+        return Pass(planned, tuple(created), tuple(failed), self.trouble)
 
     def _planned(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Plan | None:
         """A new plan, None where nothing that the last one depended on has changed."""
@@ -453,6 +494,7 @@ class Reconciler:
             "totals": made.totals(),
             "refused": [{"jobs": counts[id(why)], **why.as_dict()} for why in refused[:MOST_REASONS]],
             "notes": list(made.notes),
+            "due": made.due if made.due < inf else None,
         }
         self.ledger.remember("plan", json.dumps(document))
 
