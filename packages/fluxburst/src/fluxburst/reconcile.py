@@ -199,6 +199,8 @@ class Reconciler:
                     row = self.ledger.change(step.row.name, now, **step.values)
                     if row.state == "ready" and step.row.state != "ready":
                         self._joined(row)
+                    if row.used and not step.row.used:
+                        self.ledger.resume(row.plugin, "")
                 case Destroy():
                     self._destroy(step, now)
                 case Drain():
@@ -245,7 +247,7 @@ class Reconciler:
 
     def _joined(self, row: Row) -> None:
         """Failures are forgotten, and nodes that turn out smaller than promised are remembered so."""
-        self.ledger.resume(row.plugin, "")
+        self.ledger.resume(row.plugin, "", keep="unused")  # that one until something runs
         self.ledger.resume(row.plugin, row.shape)
         if not hasattr(self.handle, "sizes") or self._hosts[0] is None:
             return
