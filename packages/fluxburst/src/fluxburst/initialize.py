@@ -118,7 +118,8 @@ def _extend(wish: Wish, folder: Path) -> Made:
             there.append(Node(host, sizes[host], plugin))
     new = layout.nodes(wish.slots, Size(len(machine.usable_cores())), there)
     # What a run that was cut short has written to the settings is not in the configuration yet.
-    missing = [node for node in (*there, *new) if node.host not in lead.hosts]
+    declared = set(lead.hosts)
+    missing = [node for node in (*there, *new) if node.host not in declared]
     if not new and not missing:
         return Made(lead, (), (), ())
     edits = {
@@ -331,7 +332,8 @@ def _sizes(document: dict[str, Any]) -> dict[str, Size]:
 def _longer_r(document: dict[str, Any], new: Sequence[Node], folder: Path) -> str:
     execution = document["execution"]
     names = [name for part in execution.get("nodelist", []) for name in hostlist.expand(part)]
-    more = [node for node in new if node.host not in names]
+    present = set(names)
+    more = [node for node in new if node.host not in present]
     if not more:
         return read(folder / RESOURCES)
     if "scheduling" in document:
