@@ -34,6 +34,7 @@ class Case:
     refused: Explanation | None = None
     site: int = 0
     kind: int = 0
+    welcome: bool = False  # whether that plugin bars it not
     nearest: tuple[float, str] = (inf, "")
     reasons: list[tuple[str, str]] = field(default_factory=list)
     first: int = 0

@@ -270,12 +270,9 @@ class _Planner:
         """The first pool of open nodes that holds it; those that were found full are gone until they grow."""
         space, ask, first = case.space, case.ask, case.space.first
         if space.grown > case.seen:
-            for pool in reversed(space.recent.values()):
-                if pool.grown <= case.seen:
-                    break
-                reach = pool.nodes.reach
-                if reach[1] >= ask.cores and reach[0] >= ask.gpus and pool.order not in case.open:
-                    insort(case.open, pool.order)
+            for order in space.since(case.seen, ask):
+                if order not in case.open:
+                    insort(case.open, order)
             case.seen = space.grown
         passed = 0
         found = None
@@ -313,13 +310,14 @@ class _Planner:
         """New nodes of the first plugin that makes them; those before it are not asked again for this demand."""
         while case.site < len(self.sites):
             site = self.sites[case.site]
-            why = site.bars(case)[0] if not case.kind else ""
+            why = "" if case.welcome else site.bars(case)[0]
+            case.welcome = not why
             pick = None if why else site.choose(case, units)
             if pick:
                 pool = site.open(pick, job.id, case.space)
                 return pool, pick.nodes, pool.nodes.fill(case.ask, units)[0]
             case.reasons.append((site.plugin, why or case.nearest[1]))
-            case.site, case.kind, case.nearest = case.site + 1, 0, (inf, "")
+            case.site, case.kind, case.welcome, case.nearest = case.site + 1, 0, False, (inf, "")
         return None
 
     def _explain(self, case: Case, units: int, pool: Pool, new: int) -> Explanation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
@@ -76,37 +76,64 @@ class Kind:
 
 @dataclass(slots=True, eq=False)
 class Pool:
-    """The open nodes of one shape in one namespace. order: by plugin, then by shape. grown: when it last got nodes."""
+    """The open nodes of one shape in one namespace.
+
+    order: by plugin, then by shape. grown: when it last got nodes. bits: where its namespace lists it.
+    """
 
     order: int
     site: Site
     kind: Kind
     nodes: Nodes = field(default_factory=Nodes)
     grown: int = 0
+    bits: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class Space:
-    """The pools of one namespace. recent: those that have got nodes, the last one at the end. first: in order, those
-    that were there from the start."""
+    """The pools of one namespace.
+
+    recent: those that have got nodes, the last one at the end, by the bits of the most cores that one of their nodes
+    has: large demands pass by what small ones have left over. first: in order, those that were there from the start.
+    """
 
     name: str
     pools: dict[int, Pool] = field(default_factory=dict)
-    recent: OrderedDict[int, Pool] = field(default_factory=OrderedDict)
+    recent: list[OrderedDict[int, Pool]] = field(default_factory=list)
     first: list[int] = field(default_factory=list)
     grown: int = 0
 
     def has_grown(self, pool: Pool) -> None:
         """A pool has nodes that it had not before."""
         self.grown += 1
+        pool.nodes.lower_reach()
+        bits = pool.nodes.reach[1].bit_length()
+        while len(self.recent) <= bits:
+            self.recent.append(OrderedDict())
+        if pool.bits != bits:
+            self.recent[pool.bits].pop(pool.order, None)
+            pool.bits = bits
         pool.grown = self.grown
-        self.recent[pool.order] = pool
-        self.recent.move_to_end(pool.order)
+        self.recent[bits][pool.order] = pool
+        self.recent[bits].move_to_end(pool.order)
+
+    def since(self, seen: int, ask: Ask) -> Iterator[int]:
+        """The pools that have grown since then, and have a node that may hold a unit."""
+        gpus, cores = ask.gpus, ask.cores
+        for pools in self.recent[cores.bit_length() :]:
+            for pool in reversed(pools.values()):
+                if pool.grown <= seen:
+                    break
+                reach = pool.nodes.reach
+                if reach[1] >= cores and reach[0] >= gpus:
+                    yield pool.order
 
     def settle(self) -> None:
         """What has grown until now was there from the start."""
-        self.first = sorted(self.recent)
+        self.first = sorted(order for pools in self.recent for order in pools)
         self.recent.clear()
+        for pool in self.pools.values():
+            pool.bits = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -17,10 +17,13 @@ class Purse:
     def __init__(self, budget: Budget, whose: str) -> None:
         self.nodes, self.bursts = budget.nodes, budget.bursts
         self.node_hours, self.cost = budget.node_hours, budget.cost
+        self.limited = budget != Budget()
         self._whose = whose
 
     def pays(self, count: int, price: float, lease: float, bursts: int) -> bool:
         """Whether so many new nodes are paid for; see `short`."""
+        if not self.limited:
+            return True
         if count > self.nodes or bursts > self.bursts:
             return False
         if not count or (self.node_hours == inf and (not price or self.cost == inf)):
@@ -54,6 +57,8 @@ class Purse:
 
     def spend(self, count: int, price: float, lease: float, bursts: int) -> None:
         """Take what so many new nodes are."""
+        if not self.limited:
+            return
         self.nodes -= count
         self.bursts -= bursts
         if lease == inf:

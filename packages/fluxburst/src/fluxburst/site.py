@@ -20,15 +20,12 @@ COMING = {"planned", "creating", "joining", "ready"}  # states of bursts whose h
 
 
 class Pick(NamedTuple):
-    """What a plugin would make for a job: so many nodes (GPUs, cores) for a run of slots."""
+    """What a plugin would make for a job: so many nodes (GPUs, cores) for a run of slots. nodes: in all."""
 
     kind: Kind
     lease: float  # inf: no end
     new: list[tuple[Run, int, int, int]]
-
-    @property
-    def nodes(self) -> int:
-        return sum(count for *_, count in self.new)
+    nodes: int
 
 
 @dataclass(slots=True)
@@ -100,6 +97,7 @@ class Site:
         kinds, lease, ask = self._allowed(case), self._lease(case), case.ask
         room = min(self.left, self.spare, self._purse.nodes, self._common.purse.nodes)
         fewest = units if ask.whole else -(-units // max(parts(gpus, cores, ask) for gpus, cores, _ in self._front))
+        cap = case.demand.wishes.max_cost
         few = fewest > room  # then only nodes that are open can make up for it
         if few:
             largest = kinds[0] if len(kinds) == 1 else self._largest(case)
@@ -109,7 +107,13 @@ class Site:
         pools = case.space.pools
         while case.kind < len(kinds):
             kind = kinds[case.kind]
-            if kind.takes(ask):
+            if not kind.takes(ask):
+                pass
+            elif cap != inf and kind.price and self._cost(case, kind, units, lease)[1] > cap:
+                needs, cost = self._cost(case, kind, units, lease)
+                if needs < case.nearest[0]:
+                    case.nearest = needs, reasons.too_dear(needs, kind.name, cost, lease, cap)
+            else:
                 pool = pools.get(self._first + kind.at)
                 if not few or kind is largest or (pool and pool.nodes.size + room >= fewest):
                     pick = self._weigh(case, units, kind, lease)
@@ -144,12 +148,13 @@ class Site:
 
         It is for what the nodes that it needs would cost if they were made for it alone.
         """
-        limit = case.demand.wishes.max_cost
-        return limit != inf and kind.price > 0 and self._cost(case, kind, units)[1] > limit * (1 + 1e-9)
+        cap = case.demand.wishes.max_cost
+        return cap != inf and kind.price > 0 and self._cost(case, kind, units, self._lease(case))[1] > cap
 
-    def _cost(self, case: Case, kind: Kind, units: int) -> tuple[int, float]:
-        needs = -(-units // max(1, kind.best(case.ask)))
-        return needs, needs * kind.price * self._lease(case) / 3600
+    def _cost(self, case: Case, kind: Kind, units: int, lease: float) -> tuple[int, float]:
+        """How many nodes of a shape a job would need if they were made for it alone, and what they would cost."""
+        needs = units if case.ask.whole else -(-units // max(1, kind.best(case.ask)))
+        return needs, round(needs * kind.price * lease / 3600, 9)
 
     def ever(self, case: Case, units: int) -> bool:
         """Whether it could take so many units if none of its nodes existed yet, and nothing were spent."""
@@ -213,7 +218,7 @@ class Site:
     def _weigh(self, case: Case, units: int, kind: Kind, lease: float) -> Pick | None:
         """What would be made of a shape; None where that is too much, and `case.nearest` remembers the closest."""
         ask, pool = case.ask, case.space.pools.get(self._first + kind.at)
-        rest = pool.nodes.fill(ask, units)[1] if pool else units
+        rest = pool.nodes.fill(ask, units)[1] if pool and pool.nodes.size else units
         new, needs, each = [], 0, 0
         for run, gpus, cores in kind.places:
             if rest > 0 and (holds := parts(gpus, cores, ask)):
@@ -230,7 +235,7 @@ class Site:
             and self._purse.pays(needs, kind.price, lease, bursts)
             and self._common.purse.pays(needs, kind.price, lease, bursts)
         ):
-            return Pick(kind, lease, new)
+            return Pick(kind, lease, new, needs)
         if needs < case.nearest[0]:
             case.nearest = needs, self._why(case, units, kind, lease, needs, missing, bursts)
         return None
@@ -238,7 +243,7 @@ class Site:
     def _why(self, case: Case, units: int, kind: Kind, lease: float, needs: int, missing: int, bursts: int) -> str:
         """Why it does not make so many nodes of a shape."""
         if self.dear(case, kind, units):
-            count, cost = self._cost(case, kind, units)
+            count, cost = self._cost(case, kind, units, lease)
             return reasons.too_dear(count, kind.name, cost, lease, case.demand.wishes.max_cost)
         if kind.cooling:
             return f"no {kind.name} now: {kind.cooling}"
