@@ -94,6 +94,7 @@ STUCK = {
     "InvalidQOS": "there is no such QOS for this user",
     "JobHeldAdmin": "an administrator holds it",
     "JobHeldUser": "it is held",
+    "PartitionConfig": "no nodes of the partition are such",
     "PartitionDown": "the partition is down",
     "PartitionInactive": "the partition is inactive",
     "PartitionNodeLimit": "more nodes than the partition gives to one job, or has",

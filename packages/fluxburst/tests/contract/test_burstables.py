@@ -8,7 +8,7 @@ from fluxburst.model import Burst
 from fluxburst.plugins import REGISTRY
 from fluxburst.testing import check_burstable
 
-BUILT_IN = ["local", "mock"]
+BUILT_IN = ["local", "mock", "slurm"]
 
 
 def test_the_registry_keeps_the_rules():

@@ -152,12 +152,12 @@ class SlurmBurst(BurstPlugin):
 
     def status(self, known: Sequence[Burst] = ()) -> Sequence[Sighting]:
         names = {burst.name for burst in known}
-        jobs = {job.name: job for job in self._jobs() if job.name in names or self._ours(job)}
-        there = [
-            self._sighting(job)
-            for job in jobs.values()
-            if job.name in names or slurm_says.STATES.get(job.state) != "gone"
-        ]
+        jobs: dict[str, Job] = {}
+        for job in self._jobs():
+            over = slurm_says.STATES.get(job.state) == "gone"
+            if job.name in names or (not over and self._ours(job)):
+                jobs[job.name] = jobs.get(job.name, job) if over else job
+        there = [self._sighting(job) for job in jobs.values()]
         # The list is that of all jobs, of any state: slurmctld shows what has ended for a while (MinJobAge), and then
         # nothing of it is left.
         return there + [
@@ -180,6 +180,8 @@ class SlurmBurst(BurstPlugin):
         why, hosts = slurm_says.reason(job.state, job.reason), None
         if seen == "running":
             hosts, why = self._living(job, why)
+        if job.state == "FAILED" and not self._file(job.name, "out").exists():
+            why = f"it failed before it could write to {self._far()}/slurm: is that on a file system of the nodes?"
         preempted = job.state == "PREEMPTED"
         return Sighting(job.name, seen, job.id, since, why, preempted, self._tail(job.name), hosts)
 
@@ -210,8 +212,8 @@ class SlurmBurst(BurstPlugin):
             "comment": self._comment(),
             "nodes": burst.nodes,
             "ntasks-per-node": 1,
-            "cpus-per-task": amount(shape.holds, "cores"),
-            "mem": "0" if memory is None else f"{-(-int(memory.N) // 2**20)}M",
+            "mincpus" if params.exclusive else "cpus-per-task": amount(shape.holds, "cores"),
+            "mem": f"{math.ceil(memory.size / 2**20)}M" if memory else "0" if params.exclusive else None,
             "gres": f"gpu:{gpus}" if gpus else None,
             "time": minutes if burst.deadline else None,
             "partition": shape.place or None,
@@ -264,7 +266,8 @@ class SlurmBurst(BurstPlugin):
         except OSError as error:
             raise ConfigurationError(f"can't run {argv[0]} ({error.strerror}): install Slurm's commands") from None
         if said.status is None:
-            raise UncertainError(f"{argv[0]} has not answered within {self.patience:g} s: is slurmctld there?")
+            word = " ".join(said.error.split())[-200:] or "is slurmctld there?"
+            raise UncertainError(f"{argv[0]} has not answered within {self.patience:g} s: {word}")
         if said.status:
             raise slurm_says.error(argv[0], said.error or said.output)
         return said
