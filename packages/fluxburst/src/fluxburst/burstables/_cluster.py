@@ -262,6 +262,8 @@ def _unanswered(error: Exception, what: str) -> ProviderError:
         chain.append(found)
     if any(isinstance(one, SSLCertVerificationError) for one in chain):
         return ConfigurationError(f"{what}: the server's certificate is not one that the kubeconfig trusts")
+    if any(type(one).__name__ in {"RefreshError", "DefaultCredentialsError"} for one in chain):  # of google.auth
+        return AuthenticationError(f"{what}: no valid credentials: gcloud auth application-default login")
     if isinstance(error, (TypeError, ValueError)) and not isinstance(error, UnicodeError):
         return ConfigurationError(f"{what}: the client refuses it: {type(error).__name__}")
     kinds = dict.fromkeys(type(one).__name__ for one in chain)

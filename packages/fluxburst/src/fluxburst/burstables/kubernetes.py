@@ -58,7 +58,9 @@ class PodParameters:
         except ConfigurationError as error:
             raise ParameterError(str(error)) from None
 
-    def template(self, node_selector: Mapping[str, str] | None = None) -> objects.Template:
+    def template(
+        self, node_selector: Mapping[str, str] | None = None, tolerations: Sequence[Mapping[str, str]] = ()
+    ) -> objects.Template:
         """What all MiniClusters have in common. Raises ConfigurationError."""
         return objects.Template(
             image=self.image,
@@ -68,7 +70,7 @@ class PodParameters:
             pull_secret=self.pull_secret or "",
             service_account=self.service_account or "",
             node_selector={**objects.pairs(self.node_selector, "node_selector"), **(node_selector or {})},
-            tolerations=[objects.toleration(text) for text in self.toleration],
+            tolerations=[*(objects.toleration(text) for text in self.toleration), *tolerations],
             gpu=self.gpu,
             share_nodes=self.share_nodes,
         )
@@ -85,7 +87,8 @@ class BurstParameters(PodParameters):
 class KubernetesBurst(BurstPlugin):
     """Each burst is a MiniCluster with a Secret, named after it, in one namespace.
 
-    connect: gives the cluster, at the first call. select: node labels by the name of a shape.
+    connect: gives the cluster, at the first call. select: node labels by the name of a shape. tolerate: taints that
+    do not matter beside those of the parameters.
     """
 
     settle = 60.0  # lists are consistent, but a server works on a request for up to a minute ("request-timeout")
@@ -95,10 +98,11 @@ class KubernetesBurst(BurstPlugin):
         params: PodParameters,
         connect: Callable[[], Cluster],
         select: Callable[[str], Mapping[str, str]] = lambda shape: {},
+        tolerate: Callable[[], Sequence[Mapping[str, str]]] = tuple,
     ) -> None:
         super().__init__(params)
         self._shapes = [NodeShape.from_text(text) for text in params.shape]
-        self._connect, self._select = connect, select
+        self._connect, self._select, self._tolerate = connect, select, tolerate
         self._cluster: Cluster | None = None
 
     def shapes(self) -> Sequence[NodeShape]:
@@ -112,7 +116,7 @@ class KubernetesBurst(BurstPlugin):
         namespace = objects.namespace(burst.namespace or cluster.namespace)
         if namespace not in (allowed := self._namespaces()) and "*" not in allowed:
             raise ConfigurationError(f"namespace {namespace!r} is not one of {', '.join(allowed)}: see `namespaces`")
-        template = self.params.template(self._select(shape.name))
+        template = self.params.template(self._select(shape.name), self._tolerate())
         body = objects.minicluster(burst, shape, lead, template, self.clock())
         # The Secret comes second: it is owned by the MiniCluster, and goes with it. Pods wait until they can mount it.
         found = cluster.make(body, namespace) or self._ours(burst, namespace)
