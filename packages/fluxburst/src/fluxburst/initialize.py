@@ -79,7 +79,8 @@ def _write(wish: Wish, folder: Path) -> Made:
     own = Node(wish.lead, Size(cores, wish.lead_gpus or 0))
     slots = layout.nodes(wish.slots, Size(len(machine.usable_cores())), [own])
     endpoint, notes = _endpoint(wish)
-    _flux("version")  # before anything is written
+    if not (folder / CERTIFICATE).exists():
+        _flux("version")  # before anything is written
     _prepare(folder, notes)
     owner = _owner(folder)
     written = []

@@ -70,12 +70,12 @@ class Chance:
 
 
 class World:
-    """The truth. now: the world's time; `skew` is what the controller's clock is ahead of it."""
+    """The truth. now: the world's time. skew: what the clock of this controller is ahead; jump: of the next one."""
 
     def __init__(self, seed: int, chance: Chance, settings: Settings) -> None:
         self.random = random.Random(seed)
         self.chance, self.settings = chance, settings
-        self.now, self.skew = 1_000_000.0, 0.0
+        self.now, self.skew, self.jump = 1_000_000.0, 0.0, 0.0
         self.things: dict[str, Thing] = {}  # of all plugins; those that have ended stay
         self.asked: list[str] = []
         self.gone: set[str] = set()
@@ -102,8 +102,7 @@ class World:
     def restart(self) -> Reconciler:
         if self.database.in_transaction:
             self.database.execute("ROLLBACK")
-        for plugin in self.plugins.values():
-            plugin.clock = self.clock
+        self.skew = self.jump
         ledger = FrailLedger(None, self.database)
         ledger.world = self
         self.controller = Reconciler(self.handle, dict(self.plugins), ledger, self.settings, clock=self.clock)
@@ -112,7 +111,7 @@ class World:
     def step(self) -> None:
         """One pass of the controller, which may be killed in it."""
         if self.hits(self.chance.jump):
-            self.skew += self.random.choice((-300.0, 60.0, 900.0))
+            self.jump += self.random.choice((-300.0, 60.0, 900.0))
         try:
             self.controller.step()
         except HandleError:
@@ -227,6 +226,7 @@ class Lead:
         self.world = world
         self._jobs: tuple[Job, ...] | None = None
         self._inventory: Inventory | None = None
+        self._seen: dict[tuple[frozenset[str], ...], Inventory] = {}
 
     def changed(self) -> None:
         self._jobs = self._inventory = None
@@ -242,14 +242,21 @@ class Lead:
         if self._inventory is None:
             world = self.world
             up, busy = world.up, {host for hosts, _ in world.running.values() for host in hosts}
-            names = ["lead0", *(f"{plugin}{n}" for plugin in world.plugins for n in range(SLOTS))]
-            groups = []
-            for rank, host in enumerate(names):
-                state = "down" if host not in up else "drained" if host in world.drained else "up"
-                free = ZERO if host in busy or host not in up else Cores(CORES)
-                groups.append(Group((host,), (rank,), Cores(CORES), free, state))
-            self._inventory = Inventory(tuple(groups))
+            state = frozenset(up), frozenset(busy), frozenset(world.drained)
+            if state not in self._seen:
+                self._seen[state] = self._count(up, busy)
+            self._inventory = self._seen[state]
         return self._inventory
+
+    def _count(self, up: set[str], busy: set[str]) -> Inventory:
+        world = self.world
+        names = ["lead0", *(f"{plugin}{n}" for plugin in world.plugins for n in range(SLOTS))]
+        groups = []
+        for rank, host in enumerate(names):
+            state = "down" if host not in up else "drained" if host in world.drained else "up"
+            free = ZERO if host in busy or host not in up else Cores(CORES)
+            groups.append(Group((host,), (rank,), Cores(CORES), free, state))
+        return Inventory(tuple(groups))
 
     def drains(self) -> Mapping[str, str]:
         return dict(self.world.drained)

@@ -65,7 +65,7 @@ class GkeBurst(BurstPlugin):
         self._credentials: Any = None
 
     def shapes(self) -> Sequence[NodeShape]:
-        return [replace(shape, place=self.params.location) for shape in self._inner.shapes()]
+        return [replace(shape, place=shape.place or self.params.location) for shape in self._inner.shapes()]
 
     def create(self, burst: Burst) -> None:
         shape = next((one for one in self._inner.shapes() if one.name == burst.shape), None)

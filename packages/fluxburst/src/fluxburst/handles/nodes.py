@@ -68,7 +68,7 @@ def found(xml: str) -> tuple[int, int] | None:
     if "<!ENTITY" in xml:
         return None
     try:
-        top = ElementTree.fromstring(xml)  # noqa: S314  (of our own brokers, and no entities: see above)
+        top = ElementTree.fromstring(xml)  # noqa: S314  - from our own brokers, without entities
     except ElementTree.ParseError:
         return None
     cores = sum(one.get("type") == "Core" for one in top.iter("object"))
