@@ -19,7 +19,7 @@ import yaml
 
 CRD = Path(__file__).parents[1] / "data" / "minicluster-crd.yaml"
 NEEDED = ("etcd", "kube-apiserver", "openssl")
-TOKENS = {"tester": "system:masters", "burster": "", "quiet": ""}  # users, whose tokens are their names, and groups
+TOKENS = {"tester": "system:masters", "quiet": ""}  # users, whose tokens are their names, and groups
 MINICLUSTERS = ("flux-framework.org", "v1alpha2")
 
 
@@ -104,6 +104,33 @@ class Server:
                 return
             time.sleep(0.2)
         raise TimeoutError("MiniClusters are not served")
+
+    def collector(self) -> None:
+        """Start the real garbage collector, in place of the played one."""
+        self.run(
+            "kube-controller-manager",
+            f"--kubeconfig={self.kubeconfig()}",
+            "--controllers=garbagecollector",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={free_port()}",
+            f"--cert-dir={self.folder}/manager",
+        )
+
+    def account(self, namespace: str, rules: list[dict[str, Any]]) -> Path:
+        """A kubeconfig for a service account with these rights in one namespace."""
+        from kubernetes import client
+
+        rights, meta = client.RbacAuthorizationV1Api(self.api()), {"name": "burster"}
+        self.core().create_namespaced_service_account(namespace, {"metadata": meta})
+        rights.create_namespaced_role(namespace, {"metadata": meta, "rules": rules})
+        subject = {"kind": "ServiceAccount", "name": "burster", "namespace": namespace}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "burster"}
+        rights.create_namespaced_role_binding(namespace, {"metadata": meta, "subjects": [subject], "roleRef": role})
+        asked = self.core().create_namespaced_service_account_token(
+            "burster", namespace, {"spec": {"audiences": ["https://test"]}}
+        )
+        return self.kubeconfig(f"burster-{namespace}", token=asked.status.token)
 
     def uninstall(self) -> None:
         """Take MiniClusters away, with all that there are; no controller lets those go whose end was asked for."""
