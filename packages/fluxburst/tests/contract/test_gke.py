@@ -186,9 +186,10 @@ def test_what_is_wrong_with_a_pool_is_the_reason(server: Any, manager: Manager, 
     order = burst()
     plugin.create(order)
     (pool,) = manager.made
-    assert plugin.status([order])[0].reason == ""
+    made_nothing = "the Flux Operator has made nothing of it yet"
+    assert plugin.status([order])[0].reason == made_nothing
     pool.conditions = [gke.StatusCondition(code=gke.StatusCondition.Code.GCE_STOCKOUT, message="no e2 in this zone")]
-    assert plugin.status([order])[0].reason == "PROVISIONING: GCE_STOCKOUT: no e2 in this zone"
+    assert plugin.status([order])[0].reason == f"PROVISIONING: GCE_STOCKOUT: no e2 in this zone; {made_nothing}"
     pool.status, pool.status_message = gke.NodePool.Status.ERROR, "it failed"
     with pytest.raises(CapacityError, match="ERROR: it failed; GCE_STOCKOUT"):
         plugin.create(burst())

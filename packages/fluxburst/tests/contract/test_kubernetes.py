@@ -27,7 +27,7 @@ pytest.importorskip("kubernetes", reason="kubernetes is not installed: pip insta
 from fluxburst.burstables import _cluster, _minicluster
 from fluxburst.client import FluxBurst
 from fluxburst.errors import AuthenticationError, ConfigurationError, QuotaError, UncertainError
-from fluxburst.lead import Lead
+from fluxburst.lead import Lead, LeadError
 from fluxburst.model import Burst, Sighting
 from fluxburst.testing import check_burstable, check_create
 
@@ -165,6 +165,7 @@ def test_the_life_of_a_burst(place: Place) -> None:
     place.plugin.create(burst)
     one = place.seen(burst)
     assert (one.seen, one.id, one.hosts) == ("pending", f"{place.namespace}/{name}", None)
+    assert one.reason == "the Flux Operator has made nothing of it yet"
     assert abs(one.since - time.time()) < 300
     operator.start(name)
     no_room = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes\nfit"}
@@ -194,6 +195,21 @@ def test_a_creation_that_was_cut_short_is_taken_up(place: Place) -> None:
     for _ in range(2):
         place.plugin.create(burst)
     assert place.operator.secret(f"burst-{burst.name}").data["curve.cert"]
+
+
+def test_nothing_is_made_for_hosts_that_can_not_join(place: Place) -> None:
+    with pytest.raises(LeadError, match="no slot of this lead"):
+        place.plugin.create(replace(place.burst(), hosts=("unknown",)))
+    assert place.plugin.status() == []
+
+
+def test_marks_that_are_none_of_ours(place: Place) -> None:
+    """Somebody has put our label, without a name that we could have given, onto something."""
+    for number, labels in enumerate([{}, {"flux-burst/name": ""}, {"flux-burst/name": "A_b"}]):
+        about = {"name": f"x{number}", "labels": {"flux-burst/owner": "ab12cd34", **labels}}
+        body = {"apiVersion": "flux-framework.org/v1alpha2", "kind": "MiniCluster", "metadata": about}
+        place.plugin.cluster.make({**body, "spec": {"containers": []}}, place.namespace)
+    assert place.plugin.status() == []
 
 
 def test_what_is_somebody_elses_is_left_alone(place: Place, lead: Lead) -> None:
@@ -283,6 +299,14 @@ def test_credentials(place: Place) -> None:
     text = refused(place, "quiet", "status", kubeconfig=bad)
     assert "401" in text
     assert "this-token" not in text
+
+
+def test_credentials_that_were_mended(place: Place) -> None:
+    plugin = place.make(kubeconfig=place.server.kubeconfig("mended", token="wrong"))
+    with pytest.raises(AuthenticationError):
+        plugin.status()
+    place.server.kubeconfig("mended", token="token-of-tester")
+    assert plugin.status() == []
 
 
 def documented_rules() -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from fluxburst.burstables._cluster import Cluster, client_of, connect
 from fluxburst.burstables._node_pools import OWNER, POOL, Machine, NodePools, translate
 from fluxburst.burstables.kubernetes import KubernetesBurst, PodParameters
-from fluxburst.errors import ConfigurationError, ParameterError
+from fluxburst.errors import AuthenticationError, ConfigurationError, ParameterError
 from fluxburst.model import Burst, NodeShape, Sighting
 from fluxburst.plugins import BurstPlugin
 
@@ -80,25 +81,29 @@ class GkeBurst(BurstPlugin):
             params.node_life,
             tuple(params.zone),
         )
-        self._pools().ensure(shape, machine, params.max_nodes)
-        self._kubernetes().create(burst)
+        with self._asking():
+            self._pools().ensure(shape, machine, params.max_nodes)
+            self._kubernetes().create(burst)
 
     def status(self, known: Sequence[Burst] = ()) -> Sequence[Sighting]:
-        found = self._kubernetes().status(known)
+        with self._asking():
+            found = self._kubernetes().status(known)
+            if not any(one.seen == "pending" for one in found):
+                return found
+            pools = self._pools()
+            troubles = pools.troubles()
         shapes = {burst.name: burst.shape for burst in known}
-        if not any(one.seen == "pending" for one in found):
-            return found
-        pools = self._pools()
-        troubles = pools.troubles()
+        wrong = {name: troubles[pool] for name, shape in shapes.items() if (pool := pools.name(shape)) in troubles}
         return [
-            replace(one, reason=f"{text}; {one.reason}".removesuffix("; "))
-            if one.seen == "pending" and (text := troubles.get(pools.name(shapes.get(one.name, ""))))
+            replace(one, reason=f"{wrong[one.name]}; {one.reason}".removesuffix("; "))
+            if one.seen == "pending" and one.name in wrong
             else one
             for one in found
         ]
 
     def destroy(self, burst: Burst) -> None:
-        self._kubernetes().destroy(burst)
+        with self._asking():
+            self._kubernetes().destroy(burst)
 
     def _kubernetes(self) -> KubernetesBurst:
         self._inner.lead, self._inner.clock = self.lead, self.clock
@@ -119,6 +124,15 @@ class GkeBurst(BurstPlugin):
         if self._client is None:
             self._client, self._credentials = manager()
         return self._client
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Where credentials are refused, they are read anew the next time: somebody may have mended them."""
+        try:
+            yield
+        except AuthenticationError:
+            self._client = None
+            raise
 
     def _connect(self) -> Cluster:
         """The cluster behind a kubeconfig where one is named, else at its own endpoint. Raises ProviderError."""
