@@ -9,9 +9,12 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
+import threading
 import time
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,7 @@ class Server:
             "--disable-admission-plugins=ServiceAccount",
             "--authorization-mode=RBAC",
             f"--token-auth-file={self.folder}/tokens.csv",
+            "--kubelet-preferred-address-types=InternalIP",
         )
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
@@ -247,6 +251,45 @@ class Operator:
             call(self.namespace, label_selector=selector, **options)
         place = (*MINICLUSTERS, self.namespace, "miniclusters", name)
         self.objects.patch_namespaced_custom_object(*place, {"metadata": {"finalizers": None}})
+
+
+class Kubelet:
+    """A node that has the logs of pods: serves them to the API server as a kubelet does. asked: the paths."""
+
+    def __init__(self, server: Server, name: str, logs: bytes) -> None:
+        asked: list[str] = []
+
+        class Logs(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(logs)))
+                self.end_headers()
+                self.wfile.write(logs)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.name, self.asked, self.core = name, asked, server.core()
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Logs)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certs = server.folder / "certs"
+        context.load_cert_chain(certs / "apiserver.crt", certs / "apiserver.key")
+        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.core.create_node({"metadata": {"name": name}})
+        addresses = [{"type": "InternalIP", "address": "127.0.0.1"}]
+        endpoints = {"kubeletEndpoint": {"Port": self.http.server_address[1]}}
+        self.core.patch_node_status(name, {"status": {"addresses": addresses, "daemonEndpoints": endpoints}})
+
+    def take(self, namespace: str, pod: str) -> None:
+        """Have a pod on this node, as the scheduler does."""
+        body = {"target": {"kind": "Node", "name": self.name}, "metadata": {"name": pod}}
+        self.core.create_namespaced_binding(namespace, body, _preload_content=False)
+
+    def stop(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
 
 
 def container(name: str, **state: Any) -> dict[str, Any]:

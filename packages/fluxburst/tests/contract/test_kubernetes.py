@@ -186,6 +186,27 @@ def test_the_life_of_a_burst(place: Place) -> None:
     assert (one.seen, one.reason) == ("ending", "DeadlineExceeded: Job was active longer than specified deadline")
 
 
+def test_what_a_broker_that_failed_has_said(place: Place) -> None:
+    burst = place.burst(hosts=1)
+    name, operator = f"burst-{burst.name}", place.operator
+    place.plugin.create(burst)
+    operator.start(name)
+    kubelet = apiserver.Kubelet(place.server, f"node-{place.namespace}", b"broker.err: handshake failed\n")
+    try:
+        kubelet.take(place.namespace, f"{name}-0-x")
+        operator.pod(name, 0, "Running", containerStatuses=[apiserver.container(name, running={})])
+        assert place.seen(burst).output == ""
+        ended = apiserver.container(name, terminated={"exitCode": 1, "reason": "Error"})
+        operator.pod(name, 0, "Failed", containerStatuses=[ended])
+        one = place.seen(burst)
+        assert (one.reason, one.output) == ("Error (exit code 1)", "broker.err: handshake failed\n")
+        (path,) = kubelet.asked
+        assert "tailLines=40" in path
+    finally:
+        kubelet.stop()
+    assert place.seen(burst).output == ""  # a node that is away is no reason to know nothing
+
+
 def test_a_creation_that_was_cut_short_is_taken_up(place: Place) -> None:
     """The MiniCluster was made and its Secret was not: the same order again makes what is missing, and that once."""
     burst = place.burst()

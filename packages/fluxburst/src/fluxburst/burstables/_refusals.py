@@ -56,7 +56,7 @@ def translate(error: Exception, what: str, *, secret: bool = False) -> ProviderE
     causes = [one for one in details.get("causes") or () if isinstance(one, dict)]
     if not status:
         return _unanswered(error, what)
-    if status == 422 or (status == 400 and causes):
+    if status == 422 or (status == 400 and (causes or secret)):
         fields = "; ".join(
             str(one.get("field", "")) if secret else f"{one.get('field', '')}: {one.get('message', '')}"
             for one in causes
@@ -96,7 +96,7 @@ def _unanswered(error: Exception, what: str) -> ProviderError:
         return ConfigurationError(f"{what}: the server's certificate is not one that the kubeconfig trusts")
     if any(type(one).__name__ in {"RefreshError", "DefaultCredentialsError"} for one in chain):  # of google.auth
         return AuthenticationError(f"{what}: no valid credentials: gcloud auth application-default login")
-    if isinstance(error, (TypeError, ValueError)) and not isinstance(error, UnicodeError):
+    if isinstance(error, (TypeError, ValueError)) and not isinstance(error, (UnicodeError, json.JSONDecodeError)):
         return ConfigurationError(f"{what}: the client refuses it: {type(error).__name__}")
     kinds = dict.fromkeys(type(one).__name__ for one in chain)
     return UncertainError(f"{what}: no answer ({', '.join(kinds)})")
