@@ -95,7 +95,7 @@ class Reconciler:
         now = self.clock()
         jobs, inventory = self.handle.jobs(), self.handle.inventory()
         self._ask(now)
-        self._act(decide(self._look(now, jobs, inventory), self.settings), now)
+        self._act(decide(self._look(now, jobs, inventory, self._drains()), self.settings), now)
         self._reap(now)
         return self._grow(now, jobs, inventory)
 
@@ -113,10 +113,7 @@ class Reconciler:
         self._fulfil()
         now = self.clock()
         self._ask(now, self.settings.interval)
-        look = replace(self._look(now, None), drains=drains)
-        if inventory is not None:
-            up, busy = self._states(inventory)
-            look = replace(look, up=up, busy=busy)
+        look = self._look(now, (), inventory, drains)
         ending = tuple(row for row in look.rows if row.state in {"planned", "draining", "deleting"})
         self._act(decide(replace(look, rows=ending), self.settings), now)
         self._reap(now)
@@ -139,7 +136,7 @@ class Reconciler:
 
     # Observe
 
-    def _look(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Look:
+    def _look(self, now: float, jobs: Sequence[Job], inventory: Inventory | None, drains: Mapping[str, str]) -> Look:
         up, busy = self._states(inventory)
         return Look(
             now,
@@ -148,7 +145,7 @@ class Reconciler:
             {name: plugin.settle for name, plugin in self.plugins.items()},
             up if inventory is not None else None,
             busy,
-            self._drains() if inventory is not None else {},
+            drains,
             self.ledger.owner,
             self._started,
             self._pending(jobs),
