@@ -221,8 +221,10 @@ class Plugin(BurstPlugin):
         return [NodeShape("only", Cores(getattr(self.params, "cores", 1)))]
     def create(self, burst):
         raise NotImplementedError
-    def status(self):
+    def status(self, known=()):
         return []
+    def destroy(self, burst):
+        raise NotImplementedError
 """
     (plugin_folder / "fluxburst_one.py").write_text(f"{body}\ndef init(params: Settings):\n    return Plugin(params)\n")
     (plugin_folder / "fluxburst_two.py").write_text(f"{body}\ndef init(params):\n    return Plugin(params)\n")

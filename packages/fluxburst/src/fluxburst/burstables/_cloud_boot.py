@@ -6,7 +6,6 @@ import base64
 import os
 import pwd
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
@@ -152,29 +151,8 @@ def account(lead: Lead, user: str | None) -> tuple[int, str]:
 
 
 def configuration(lead: Lead, folder: str) -> dict[str, bytes]:
-    """The lead's configuration for another machine, where it is in `folder`; without the certificate.
-
-    Raises ConfigurationError where it has a path that would lead elsewhere.
-    """
-    try:
-        files = dict(lead.files())
-    except OSError as error:
-        raise ConfigurationError(f"the lead's configuration: {error.filename}: {error.strerror or error}") from None
-    files.pop(CERTIFICATE, None)
-    moved = {}
-    for name, data in files.items():
-        if name.endswith(".toml"):
-            text = data.decode().replace(str(lead.folder), folder)
-            try:
-                table = tomllib.loads(text)
-            except ValueError as error:
-                raise ConfigurationError(f"the lead's configuration: {name}: {error}") from None
-            found = table.get("bootstrap", {}).get("curve_cert")
-            if found not in {None, f"{folder}/{CERTIFICATE}"}:
-                raise ConfigurationError(f"the lead's configuration: {name}: curve_cert is outside of {lead.folder}")
-            data = text.encode()
-        moved[name] = data
-    return moved
+    """The lead's configuration for another machine, where it is in `folder`; without the certificate."""
+    return {name: text.encode() for name, text in lead.files(folder).items()}
 
 
 def fetched(secret: str, region: str | None = None) -> str:

@@ -1,0 +1,128 @@
+"""The nodes of a plugin while a plan is made: those that are open to jobs, those to make, and the slots for them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING
+
+from fluxburst.capacity import Ask, Free, Nodes, parts
+
+if TYPE_CHECKING:
+    from fluxburst.site import Site
+
+Size = tuple[int, int]  # GPUs and cores
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """Slots that follow one another and are alike, or places without end where no lead says.
+
+    size: what the lead's inventory says of one; None where it says nothing, and a node's own size counts.
+    """
+
+    at: int
+    hosts: tuple[str, ...] | None
+    size: Size | None
+    used: int = 0
+
+    @property
+    def spare(self) -> float:
+        return inf if self.hosts is None else len(self.hosts) - self.used
+
+
+def runs(slots: Sequence[str] | None, sizes: Mapping[str, Size]) -> list[Run]:
+    """Slots in order, those that are alike and follow one another together."""
+    if slots is None:
+        return [Run(0, None, None)]
+    found: list[tuple[Size | None, list[str]]] = []
+    for host in slots:
+        size = sizes.get(host)
+        if not found or found[-1][0] != size:
+            found.append((size, []))
+        found[-1][1].append(host)
+    return [Run(at, tuple(hosts), size) for at, (size, hosts) in enumerate(found)]
+
+
+@dataclass(slots=True, eq=False)
+class Kind:
+    """A node shape on offer. places: the runs whose slots it can be, and what it counts for there."""
+
+    at: int
+    name: str
+    size: Size
+    price: float
+    cooling: str
+    places: list[tuple[Run, int, int]]
+    reach: Size = (0, 0)
+
+    def __post_init__(self) -> None:
+        self.reach = max((g for _, g, _ in self.places), default=0), max((c for _, _, c in self.places), default=0)
+
+    def takes(self, ask: Ask) -> bool:
+        """Whether one of its nodes may hold a unit."""
+        return self.reach[1] >= ask.cores and self.reach[0] >= ask.gpus and bool(self.best(ask))
+
+    def best(self, ask: Ask) -> int:
+        """How many units its largest node takes."""
+        return max((parts(gpus, cores, ask) for _, gpus, cores in self.places), default=0)
+
+
+@dataclass(slots=True, eq=False)
+class Pool:
+    """The open nodes of one shape in one namespace. order: by plugin, then by shape. grown: when it last got nodes."""
+
+    order: tuple[int, int, str]
+    site: Site
+    kind: Kind
+    nodes: Nodes = field(default_factory=Nodes)
+    grown: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """A burst to make. new: how many nodes of it go into which run of slots."""
+
+    kind: Kind
+    namespace: str
+    lease: float
+    new: Counter[int] = field(default_factory=Counter)
+    jobs: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """Nodes on their way that their own jobs have not asked for yet; nobody else gets them before.
+
+    pending: how many of these jobs have not had their turn.
+    """
+
+    pool: Pool
+    nodes: list[Free]  # in the order of the hosts
+    pending: int = 0
+
+    def release(self, ask: Ask, units: int) -> list[Free]:
+        """The first nodes that hold so many units, and are held no longer; all of them where they are too few."""
+        given: list[Free] = []
+        kept: list[Free] = []
+        for free in self.nodes:
+            each = parts(free.gpus, free.cores, ask) if units > 0 else 0
+            units -= each
+            (given if each else kept).append(free)
+        self.nodes = kept
+        return given
+
+
+def front(kinds: Iterable[Kind]) -> list[tuple[int, int, Kind]]:
+    """The largest nodes: those that no other one exceeds, each with the first shape that it comes in."""
+    best: list[tuple[int, int, Kind]] = []
+    sizes: dict[Size, Kind] = {}
+    for kind in kinds:
+        for _, gpus, cores in kind.places:
+            sizes.setdefault((gpus, cores), kind)
+    for (gpus, cores), kind in sorted(sizes.items(), key=lambda item: item[0], reverse=True):
+        if not best or cores > best[-1][1]:
+            best.append((gpus, cores, kind))
+    return best
