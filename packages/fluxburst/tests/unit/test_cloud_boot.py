@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from fluxburst.lead import Lead
 from fluxburst.model import Burst
 
 SECRET = "curve\n    secret-key = 'z'\n"
-BURST = Burst("alice-1-0", "ec2", "small", ("ec20", "ec27"), deadline=4e9)
+BURST = Burst("alice-1-0", "ec2", "small", ("ec2-0", "ec2-7"), deadline=4e9)
 # Each stub writes one line of what it was called with. `$OUT` is the folder of the test.
 STUBS = {
     "shutdown": "",
@@ -43,9 +42,8 @@ def lead(tmp_path: Path) -> Lead:
     folder = tmp_path / "lead o'hara"
     folder.mkdir()
     (folder / "curve.cert").write_text("secret-key = 'never sent'")
-    (folder / "R").write_text("{}")
-    (folder / "system.toml").write_text(f'[bootstrap]\ncurve_cert = "{folder}/curve.cert"\n')
-    return Lead(folder, "alice")
+    hosts = ("lead", "ec2-0", "ec2-7")
+    return Lead(folder, "alice", hosts, "tcp://lead:8050", {}, {"bootstrap": {"curve_cert": f"{folder}/curve.cert"}})
 
 
 @pytest.fixture
@@ -99,11 +97,11 @@ def script(lead: Lead, tmp_path: Path) -> Callable[..., str]:
 def test_it_joins_under_its_number(script, machine, tmp_path):
     code, calls, said = machine(script())
     assert code == 0, said
-    assert "flux broker -Shostname=ec27 --config-path=" in "\n".join(calls)
+    assert "-Shostname=ec2-7" in "\n".join(calls)
     far = tmp_path / "far"
     assert (tmp_path / "seen").read_text() == SECRET
     assert f'curve_cert = "{far}/curve.cert"' in (far / "system.toml").read_text()
-    assert [oct(path.stat().st_mode & 0o777) for path in (far, far / "curve.cert", far / "R")] == [
+    assert [oct(path.stat().st_mode & 0o777) for path in (far, far / "curve.cert", far / "system.toml")] == [
         "0o700",
         "0o600",
         "0o600",
@@ -171,7 +169,7 @@ def test_on_google_it_deletes_itself(lead, machine, tmp_path):
     code, calls, said = machine(script)
     assert code == 0, said
     assert (tmp_path / "seen").read_text() == "curve\n"
-    assert any("-Shostname=ec27" in call for call in calls)
+    assert any("-Shostname=ec2-7" in call for call in calls)
     assert "-X DELETE https://compute.googleapis.com/compute/v1/projects/9/zones/z-1/instances/alice-1-0-1" in calls[-1]
     assert not any("GTOKEN" in call for call in calls) and not any("shutdown" in call for call in calls)
 
@@ -195,9 +193,5 @@ def test_what_can_not_be_sent(lead, script):
         _cloud_boot.join_script(lead, replace(BURST, hosts=("a;b",)), index="", secret="", over="")
     with pytest.raises(ConfigurationError, match="no name of an account"):
         script(user="-x")
-    (lead.folder / "system.toml").write_text('[bootstrap]\ncurve_cert = "/elsewhere/curve.cert"\n')
-    with pytest.raises(ConfigurationError, match="outside"):
-        script()
-    os.unlink(lead.folder / "R")
-    with pytest.raises(ConfigurationError, match=r"R: No such file"):
-        script()
+    with pytest.raises(ConfigurationError, match="no slot"):
+        _cloud_boot.join_script(lead, replace(BURST, hosts=("ec2-9",)), index="", secret="", over="")

@@ -90,7 +90,8 @@ class Ec2Burst(BurstPlugin):
         """Ask EC2 whether it would launch one instance of each shape (DryRun). Raises ProviderError."""
         lead = self._lead()
         for shape in self.shapes():
-            burst = Burst(f"{lead.owner}-check", "ec2", shape.name, ("check",), deadline=self.clock() + 3600)
+            hosts = (lead.slots("ec2") or lead.hosts)[-1:]
+            burst = Burst(f"{lead.owner}-check", "ec2", shape.name, hosts, deadline=self.clock() + 3600)
             try:
                 self._run(burst, spot=self.params.spot, DryRun=True)
             except ProviderError as error:

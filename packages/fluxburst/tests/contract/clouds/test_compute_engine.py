@@ -26,11 +26,10 @@ from fluxburst.errors import (
     QuotaError,
     UncertainError,
 )
-from fluxburst.lead import Lead
 from fluxburst.model import Burst
 from fluxburst.testing import check_create, check_destroy
 
-from .conftest import SECRET
+from .conftest import SECRET, a_lead
 
 pytest.importorskip("google.cloud.compute_v1", reason="google-cloud-compute is not installed")
 ZONE = "us-central1-a"
@@ -171,7 +170,7 @@ def make(compute, lead, tmp_path, monkeypatch):
     def plugin(owner: str = "alice", **more: Any) -> ComputeEngineBurst:
         given = {"secret": "file:/x", "image": "projects/p/global/images/flux", **more}
         made = init(BurstParameters("p1", path, endpoint=f"http://127.0.0.1:{compute.server_port}", **given))
-        made.lead = Lead(lead.folder, owner)
+        made.lead = a_lead(lead.folder, owner)
         return made
 
     return plugin
