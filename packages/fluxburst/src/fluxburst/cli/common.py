@@ -100,6 +100,13 @@ class Place:
     def ledger(self) -> Path:
         return self.folder / LEDGER
 
+    def make_ledger(self) -> None:
+        """Make a ledger where there is none: what a lost one knew is found by its mark."""
+        from fluxburst.ledger import Ledger
+
+        if not self.ledger.exists():
+            Ledger.open(self.ledger, self.settings.owner).close()
+
     def option(self) -> str:
         """What names it on a command line from anywhere."""
         import shlex
