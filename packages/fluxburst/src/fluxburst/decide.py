@@ -6,7 +6,7 @@ its provider confirms the end. What a provider does not show is unknown, and an 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,8 +64,8 @@ class Look:
 
     seen: what the plugins that answered show, by burst. settle: of each plugin. up, busy: hosts of the lead that are
     up (drained or not), and of these the ones on which something runs; None: the lead is not known. drains: reasons
-    by host. started: when this controller was; what it reads in the ledger may be of another's clock. unused: nodes
-    on their way that no job needs, by (plugin, shape).
+    by host. started: when this controller was; what it reads in the ledger may be of another's clock. pending: ids of
+    the jobs that wait. unused: nodes on their way that no job needs, by (plugin, shape).
     """
 
     now: float
@@ -77,6 +77,7 @@ class Look:
     drains: Mapping[str, str]
     owner: str
     started: float = 0.0
+    pending: frozenset[str] = frozenset()
     unused: Mapping[tuple[str, str], int] = field(default_factory=dict)
     pauses: tuple[Pause, ...] = ()
 
@@ -90,13 +91,19 @@ def decide(look: Look, settings: Settings) -> Iterator[Step]:
 
 
 def pause(
-    look: Look, settings: Settings, plugin: str, kind: str, reason: str, shape: str = "", place: str = ""
+    before: Iterable[Pause],
+    settings: Settings,
+    now: float,
+    plugin: str,
+    kind: str,
+    reason: str,
+    shape: str = "",
+    place: str = "",
 ) -> Pause:
     """A pause of a plugin, or of one shape at one place, longer with each failure in a row."""
-    before = next((one for one in look.pauses if (one.plugin, one.shape, one.place) == (plugin, shape, place)), None)
-    count = before.count + 1 if before else 1
+    count = 1 + next((one.count for one in before if (one.plugin, one.shape, one.place) == (plugin, shape, place)), 0)
     wait = min(LONGEST_BACKOFF, settings.backoff * 2.0 ** min(count - 1, 20))
-    return Pause(plugin, shape, place, look.now + wait, kind, reason, count)
+    return Pause(plugin, shape, place, now + wait, kind, reason, count)
 
 
 def _leftover_drains(look: Look) -> Iterator[Undrain]:
@@ -158,7 +165,7 @@ class _Life:
             )
             failure = f"{what}: {sighting.reason}" if sighting.reason else what
             yield self.close(failure, failure=failure, output=sighting.output or row.output)
-            yield pause(self.look, self.settings, row.plugin, "failed", failure)
+            yield pause(self.look.pauses, self.settings, self.now, row.plugin, "failed", failure)
             return
         if row.state in {"ready", "draining"}:
             yield self.close(
@@ -234,9 +241,11 @@ class _Life:
         elif self.coming and self.up:
             values["idle"] = 0.0  # a job may wait for these nodes and for others
         elif row.idle and self.now > row.idle + self.settings.idle_timeout:
-            if self.up and not row.used:
+            if (
+                self.up and not row.used and not look.pending.isdisjoint(row.jobs)
+            ):  # else they were too short to be seen
                 why = "its nodes joined and nothing ran on them: `flux jobs -a` shows what the jobs wait for"
-                yield pause(look, self.settings, row.plugin, "unused", why, row.shape, row.place)
+                yield pause(look.pauses, self.settings, self.now, row.plugin, "unused", why, row.shape, row.place)
             elif self.settings.cooldown:
                 until = look.now + self.settings.cooldown
                 yield Pause(row.plugin, row.shape, row.place, until, "cooldown", "an idle burst has just ended", 0)
@@ -259,4 +268,4 @@ class _Life:
 
     def _fail(self, failure: str, output: str) -> Iterator[Step]:
         yield Destroy(self.row, failure, failure, output)
-        yield pause(self.look, self.settings, self.row.plugin, "failed", failure)
+        yield pause(self.look.pauses, self.settings, self.now, self.row.plugin, "failed", failure)

@@ -18,9 +18,10 @@ from fluxburst.errors import FluxBurstError
 from fluxburst.settings import read_settings
 
 CONFIG, SETTINGS, CERTIFICATE, RESOURCES = "system.toml", "burst.toml", "curve.cert", "R"
+_EVERYWHERE = ("tbon", "access", "exec", "systemd")  # tables of the configuration that every broker must have
 LARGEST = 16 * 1024 * 1024  # bytes of a file in the folder
 SOCKET = "lead.sock"  # in the folder: where a lead that runs is reached
-_SOCKET = 107  # bytes of a path of a UNIX socket (unix(7), sun_path)
+_LONGEST = 107  # bytes of a path of a UNIX socket (unix(7), sun_path)
 
 
 class LeadError(FluxBurstError):
@@ -62,9 +63,10 @@ class Lead:
     def current(cls, handle: Any = None) -> Lead:
         """The lead that this process runs in: its broker's attribute `config.path` names the folder.
 
-        handle: a `flux.Flux`; by default `flux getattr` asks the instance of FLUX_URI. Raises LeadError.
+        handle: a handle of `fluxburst.handles.flux`; by default `flux getattr` asks the instance of FLUX_URI. Raises
+        LeadError, or HandleError where the handle gets no answer.
         """
-        path = attribute("config.path") if handle is None else handle.attr_get("config.path")
+        path = attribute("config.path") if handle is None else handle.attribute("config.path")
         if not path:
             raise LeadError("this Flux instance was started without a configuration; name the lead's folder")
         return cls.at(path)
@@ -108,7 +110,7 @@ class Lead:
             "log-stderr-level=6",  # each step, so that one that waits to be let in can be told from one that is in
         ]
         if rundir is not None:
-            if len(os.fsencode(f"{rundir}/local-{self.rank(host)}")) > _SOCKET:
+            if len(os.fsencode(f"{rundir}/local-{self.rank(host)}")) > _LONGEST:
                 raise LeadError(f"the folder {str(rundir)!r} is too long a name for sockets; name a shorter one")
             options += [f"rundir={rundir}", "rundir-cleanup=1"]
         return [flux, "broker", f"--config-path={place / CONFIG}", *(f"-S{option}" for option in options)]
@@ -121,10 +123,8 @@ class Lead:
         from fluxburst.toml import dumps
 
         bootstrap = {**self.config["bootstrap"], "curve_cert": str(Path(at) / CERTIFICATE)}
-        document: dict[str, Any] = {"bootstrap": bootstrap, "resource": {"noverify": True}}
-        if "tbon" in self.config:
-            document["tbon"] = self.config["tbon"]
-        return {CONFIG: dumps(document)}
+        everywhere = {name: self.config[name] for name in _EVERYWHERE if name in self.config}
+        return {CONFIG: dumps({"bootstrap": bootstrap, "resource": {"noverify": True}, **everywhere})}
 
     def secrets(self) -> dict[str, str]:
         """The text of the files, by name, that only the owner may read (0600). Raises LeadError."""
@@ -249,7 +249,7 @@ def start_commands(lead: Lead) -> dict[str, Any]:
         f"statedir={lead.folder / 'state'}",
         "statedir-cleanup=0",
     ]
-    known = len(os.fsencode(str(socket))) <= _SOCKET
+    known = len(os.fsencode(str(socket))) <= _LONGEST
     if known:
         options.append(f"local-uri=local://{socket}")
     shell = ["flux", "broker", f"--config-path={lead.folder / CONFIG}", *(f"-S{option}" for option in options)]

@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -86,6 +86,7 @@ class Reconciler:
         self._plan: Plan | None = None
         self._planned_for: tuple[Any, ...] = ()
         self._plan_until = -inf
+        self._ids: tuple[Sequence[Job], frozenset[str]] = ((), frozenset())
         self._hosts: tuple[Inventory | None, frozenset[str], frozenset[str]] = (None, frozenset(), frozenset())
 
     def step(self) -> Pass:
@@ -94,7 +95,7 @@ class Reconciler:
         now = self.clock()
         jobs, inventory = self.handle.jobs(), self.handle.inventory()
         self._ask(now)
-        self._act(decide(self._look(now, inventory), self.settings), now)
+        self._act(decide(self._look(now, jobs, inventory, self._drains()), self.settings), now)
         self._reap(now)
         return self._grow(now, jobs, inventory)
 
@@ -112,10 +113,7 @@ class Reconciler:
         self._fulfil()
         now = self.clock()
         self._ask(now, self.settings.interval)
-        look = replace(self._look(now, None), drains=drains)
-        if inventory is not None:
-            up, busy = self._states(inventory)
-            look = replace(look, up=up, busy=busy)
+        look = self._look(now, (), inventory, drains)
         ending = tuple(row for row in look.rows if row.state in {"planned", "draining", "deleting"})
         self._act(decide(replace(look, rows=ending), self.settings), now)
         self._reap(now)
@@ -138,7 +136,7 @@ class Reconciler:
 
     # Observe
 
-    def _look(self, now: float, inventory: Inventory | None) -> Look:
+    def _look(self, now: float, jobs: Sequence[Job], inventory: Inventory | None, drains: Mapping[str, str]) -> Look:
         up, busy = self._states(inventory)
         return Look(
             now,
@@ -147,12 +145,18 @@ class Reconciler:
             {name: plugin.settle for name, plugin in self.plugins.items()},
             up if inventory is not None else None,
             busy,
-            self._drains() if inventory is not None else {},
+            drains,
             self.ledger.owner,
             self._started,
+            self._pending(jobs),
             self._plan.unused if self._plan else {},
             tuple(self.ledger.pauses()),
         )
+
+    def _pending(self, jobs: Sequence[Job]) -> frozenset[str]:
+        if jobs is not self._ids[0]:
+            self._ids = (jobs, frozenset(job.id for job in jobs))
+        return self._ids[1]
 
     def _states(self, inventory: Inventory | None) -> tuple[frozenset[str], frozenset[str]]:
         """The hosts of the lead that are up, and those on which something runs, or may run."""
@@ -305,7 +309,7 @@ class Reconciler:
 
     # Grow
 
-    def _grow(self, now: float, jobs: Iterable[Job], inventory: Inventory | None) -> Pass:
+    def _grow(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Pass:
         created: list[Burst] = []
         failed: list[tuple[Burst, str]] = []
         planned: Plan | None = None
@@ -326,7 +330,7 @@ class Reconciler:
                 break
         return Pass(planned, tuple(created), tuple(failed), self.trouble)
 
-    def _planned(self, now: float, jobs: Iterable[Job], inventory: Inventory | None) -> Plan | None:
+    def _planned(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Plan | None:
         """A new plan, None where nothing that the last one depended on has changed."""
         stale = any(now - self._asked[name].offered > OFFERS_LAST for name in self.plugins)
         key = (id(jobs), inventory, self.ledger.version)
@@ -450,18 +454,20 @@ class Reconciler:
         except UncertainError as error:
             self.ledger.note(now, row.name, f"no certain answer; the next looks tell: {error}")
         except ProviderError as error:
-            look = self._look(now, self._hosts[0])
             shape, place = (row.shape, row.place) if isinstance(error, CapacityError) else ("", "")
-            self.ledger.pause(pause(look, self.settings, row.plugin, error.kind, str(error), shape, place))
+            self._pause(now, row.plugin, error.kind, str(error), shape, place)
             self.ledger.change(
                 row.name, now, state="failed", ended=now, asked=0.0, failure=error.kind, reason=str(error)
             )
             return str(error)
         except FluxBurstError as error:  # of a plugin that raises what it should not: it may have made something
             self.ledger.note(now, row.name, str(error))
-            self.ledger.pause(pause(self._look(now, self._hosts[0]), self.settings, row.plugin, "bug", str(error)))
+            self._pause(now, row.plugin, "bug", str(error))
             return str(error)
         return ""
+
+    def _pause(self, now: float, plugin: str, kind: str, reason: str, shape: str = "", place: str = "") -> None:
+        self.ledger.pause(pause(self.ledger.pauses(), self.settings, now, plugin, kind, reason, shape, place))
 
     def _revived(self, made: Plan, now: float) -> bool:
         """Whether bursts that were only draining for being idle are taken back instead of making new ones."""

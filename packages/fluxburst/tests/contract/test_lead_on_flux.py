@@ -11,11 +11,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from fluxburst.lead import Lead, environment
+from fluxburst.checking import problems
+from fluxburst.lead import SOCKET, Lead, environment
 
 pytestmark = pytest.mark.skipif(not shutil.which("flux"), reason="there is no Flux on this machine")
 
@@ -77,8 +79,8 @@ class Started:
         self.lead = Lead.open(said["folder"])
         self._start = start
         self.process = start(said["start"]["background"])
-        self.environment = {**environment(), "FLUX_URI": f"local://{self.lead.folder / 'local'}"}
-        wait("the lead starts", lambda: (self.lead.folder / "local").exists() and "lead" in self.hosts("free"))
+        self.environment = {**environment(), "FLUX_URI": f"local://{self.lead.folder / SOCKET}"}
+        wait("the lead starts", lambda: (self.lead.folder / SOCKET).exists() and "lead" in self.hosts("free"))
 
     def flux(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -130,6 +132,11 @@ def test_a_slot_joins_and_the_job_that_waited_runs(init, start, run, place, monk
     monkeypatch.setenv("FLUX_URI", lead.environment["FLUX_URI"])
     assert checks(run) == (0, {})  # inside the lead its folder is known
     assert Lead.current() == lead.lead
+    if find_spec("flux"):
+        from fluxburst.handles.flux import FluxHandle
+
+        assert Lead.current(FluxHandle()) == lead.lead
+        assert problems(lead.lead, FluxHandle()) == []
     end(last)
     wait("the lead sees it go", lambda: "local39" in lead.hosts("down"))
     assert not rundir.exists()
@@ -150,6 +157,16 @@ def copy(lead: Lead, far: Path) -> Path:
         (far / name).touch(0o600)
         (far / name).write_text(text)
     return far
+
+
+def test_a_lead_that_reads_its_whole_folder(init, start, run, place, monkeypatch):
+    """As a system instance does: burst.toml is no trouble to Flux, and flux-burst finds it all the same."""
+    said = init("--slots", "local:1", "--port", free_port())
+    said["start"]["background"][2] = f"--config-path={said['folder']}"
+    lead = Started(said, start)
+    monkeypatch.setenv("FLUX_URI", lead.environment["FLUX_URI"])
+    assert checks(run) == (0, {})
+    lead.join("local0")
 
 
 def test_check_tells_before_what_a_broker_would_fail_at(init, start, run, place):

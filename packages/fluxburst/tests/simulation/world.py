@@ -226,6 +226,7 @@ class Lead:
         self.world = world
         self._jobs: tuple[Job, ...] | None = None
         self._inventory: Inventory | None = None
+        self._seen: dict[tuple[frozenset[str], ...], Inventory] = {}
 
     def changed(self) -> None:
         self._jobs = self._inventory = None
@@ -241,14 +242,21 @@ class Lead:
         if self._inventory is None:
             world = self.world
             up, busy = world.up, {host for hosts, _ in world.running.values() for host in hosts}
-            names = ["lead0", *(f"{plugin}{n}" for plugin in world.plugins for n in range(SLOTS))]
-            groups = []
-            for rank, host in enumerate(names):
-                state = "down" if host not in up else "drained" if host in world.drained else "up"
-                free = ZERO if host in busy or host not in up else Cores(CORES)
-                groups.append(Group((host,), (rank,), Cores(CORES), free, state))
-            self._inventory = Inventory(tuple(groups))
+            state = frozenset(up), frozenset(busy), frozenset(world.drained)
+            if state not in self._seen:
+                self._seen[state] = self._count(up, busy)
+            self._inventory = self._seen[state]
         return self._inventory
+
+    def _count(self, up: set[str], busy: set[str]) -> Inventory:
+        world = self.world
+        names = ["lead0", *(f"{plugin}{n}" for plugin in world.plugins for n in range(SLOTS))]
+        groups = []
+        for rank, host in enumerate(names):
+            state = "down" if host not in up else "drained" if host in world.drained else "up"
+            free = ZERO if host in busy or host not in up else Cores(CORES)
+            groups.append(Group((host,), (rank,), Cores(CORES), free, state))
+        return Inventory(tuple(groups))
 
     def drains(self) -> Mapping[str, str]:
         return dict(self.world.drained)

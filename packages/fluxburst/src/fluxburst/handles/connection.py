@@ -22,12 +22,12 @@ _INSTALL = "install flux-python in the version of the Flux on this system, and p
 
 
 class Connection:
-    """A handle on the instance that FLUX_URI names, or the system's.
+    """A handle on the instance that `uri` names, or FLUX_URI, or the system's. patience: seconds for an answer.
 
     Raises HandleError where there is none to be had; its methods raise OSError, TimeoutError among them.
     """
 
-    def __init__(self, patience: float = PATIENCE) -> None:
+    def __init__(self, uri: str = "", patience: float = PATIENCE) -> None:
         try:
             import flux
             import flux.constants
@@ -37,7 +37,7 @@ class Connection:
         self._ffi, self._streaming = ffi, flux.constants.FLUX_RPC_STREAMING
         self._patience = patience
         try:
-            self._flux: Any = flux.Flux()
+            self._flux: Any = flux.Flux(*((uri,) if uri else ()))
         except OSError as error:
             raise HandleError(f"no Flux instance answers: {error.strerror or error}") from error
 

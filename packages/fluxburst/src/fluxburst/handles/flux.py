@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fluxburst.errors import HandleError, JobError
 from fluxburst.handles import nodes
-from fluxburst.handles.connection import Connection, Stream
+from fluxburst.handles.connection import PATIENCE, Connection, Stream
 from fluxburst.handles.events import EVENTS, Queue, in_order
 from fluxburst.jobs import Job, read_job
 
@@ -21,16 +22,18 @@ _CURRENT = 2  # FLUX_JOB_LOOKUP_CURRENT: a jobspec with its updates
 
 
 class FluxHandle:
-    """The instance that FLUX_URI names, or the system's. Raises HandleError where there is none to be had.
+    """The instance that `uri` names, or FLUX_URI, or the system's. Raises HandleError where there is none to be had.
 
     The first look at the queue reads it all; later ones read what has happened since, from the job manager's journal.
     Only the instance's owner may: others list the jobs at every look. A lead that was lost is looked for again at
-    the next question. To be used by one thread at a time.
+    the next question. To be used by one thread. journal: False has anybody list the jobs. patience: seconds for each
+    answer.
     """
 
-    def __init__(self, *, journal: bool = True) -> None:
+    def __init__(self, uri: str = "", *, journal: bool = True, patience: float = PATIENCE) -> None:
         self._journal = journal
-        self._connection: Connection | None = Connection()
+        self._connect = partial(Connection, uri, patience)
+        self._connection: Connection | None = self._connect()
         self._look: Callable[[], tuple[Job, ...]] | None = None
         self._nodes: tuple[str, str, Inventory] | None = None
         self._ranks: tuple[str, nodes.Ranks] | None = None
@@ -104,7 +107,7 @@ class FluxHandle:
 
         try:
             if self._connection is None:
-                self._connection = Connection()
+                self._connection = self._connect()
             yield self._connection
         except (OSError, JobError, InputError, LookupError, ValueError) as error:
             # Whatever it was, nothing that was half read is kept.
