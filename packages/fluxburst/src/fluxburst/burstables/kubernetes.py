@@ -17,6 +17,7 @@ from fluxburst.model import Burst, NodeShape, Seen, Sighting
 from fluxburst.plugins import BurstPlugin
 
 LOGS = 3  # pods of which one look reads the log; a kubelet that is away costs a time limit each
+NEEDS = {"module kubernetes": "pip install 'flux-burst[kubernetes]'"}
 
 
 @dataclass
