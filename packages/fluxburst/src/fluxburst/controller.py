@@ -15,6 +15,7 @@ from fluxburst.reconcile import Pass, Reconciler, pause_text
 from fluxburst.report import pauses, report
 
 TICK = 1.0  # seconds between two looks at the lead; providers are asked by their own interval
+LEAST = 0.1  # seconds between two looks at the lead, where providers may be asked all the time
 PATIENCE = 10.0  # seconds that a lead that can't be asked is left alone, at most
 
 Message = dict[str, Any]
@@ -47,7 +48,7 @@ class Controller:
                 if isinstance(error, HandleError):
                     self._end()
             else:
-                wait = min(TICK, float(self.reconciler.settings.interval))
+                wait = min(TICK, max(LEAST, float(self.reconciler.settings.interval)))
             tell(messages, self.state())
             if not failures and self.until_idle and (why := self._idle()):
                 return why
