@@ -425,7 +425,8 @@ class Reconciler:
 
     def _row(self, burst: Burst, now: float) -> Row:
         shape = self._shape(burst)
-        reason = f"{burst.nodes} nodes of {burst.plugin}/{burst.shape} for {len(burst.jobs)} jobs"
+        nodes, jobs = (f"{n} {what}{'s' * (n != 1)}" for n, what in ((burst.nodes, "node"), (len(burst.jobs), "job")))
+        reason = f"{nodes} of {burst.plugin}/{burst.shape} for {jobs}"
         number = int(burst.name.rpartition("-")[2])
         return Row(
             burst.name,
