@@ -152,6 +152,14 @@ def test_a_drain_without_a_reason_stays_without(fresh):
     assert fresh.handle.drains() == {}
 
 
+def test_a_queue_that_is_stopped(fresh):
+    assert fresh.handle.stopped() == {}
+    flux(fresh, "queue", "stop", "--message=repairs")
+    assert fresh.handle.stopped() == {"": "repairs"}
+    flux(fresh, "queue", "start")
+    assert fresh.handle.stopped() == {}
+
+
 def test_attributes_and_configuration(fresh):
     assert fresh.handle.attribute("size") == "3"
     assert fresh.handle.attribute("hostlist") == "lead,burst[0-1]"
