@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from fluxburst.errors import FluxBurstError, LoadError
 from fluxburst.handles import Handle
 from fluxburst.model import Burst, Observed, Plan, Policy, Selector
 from fluxburst.planner import plan
-from fluxburst.plugins import REGISTRY, BurstPlugin, offer
+from fluxburst.plugins import REGISTRY, BurstPlugin
 from fluxburst.selection import in_order, is_burstable
 from fluxburst.settings import Settings
 
@@ -28,6 +28,7 @@ class FluxBurst:
     handle: the lead, by default the Flux instance that this runs in. settings: limits, timeouts and what each plugin
     may do; jobs burst at once where none are given. ledger: the file that says what was made; None keeps it in
     memory, so that nothing but the leases ends what a process leaves behind when it dies. lead: how brokers join.
+    clock: seconds since the epoch, if not this machine's.
     """
 
     def __init__(
@@ -37,11 +38,12 @@ class FluxBurst:
         settings: Settings | None = None,
         ledger: Path | None = None,
         lead: Lead | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.plugins: OrderedDict[str, BurstPlugin] = OrderedDict()
         self.settings = settings or Settings(delay=0)
         self.lead = lead
-        self._handle, self._path = handle, ledger
+        self._handle, self._path, self._clock = handle, ledger, clock
         self._selector: Selector = is_burstable
         self._ordering: Ordering = in_order
         self._reconciler: Reconciler | None = None
@@ -64,6 +66,10 @@ class FluxBurst:
             raise FluxBurstError("a selector is a function of one job")
         self._selector = selector
 
+    def set_delay(self, seconds: int) -> None:
+        """Leave out jobs that have waited for less."""
+        self.settings = replace(self.settings, delay=seconds)
+
     def set_ordering(self, ordering: Ordering) -> None:
         """Order or filter plugins with a function that takes them by name and yields (name, plugin)."""
         if not callable(ordering):
@@ -75,14 +81,25 @@ class FluxBurst:
         return tuple(row.burst for row in self.controller.ledger.rows())
 
     def plan(self) -> Plan:
-        """Look at the queue and say what a first run would do, as if there were no bursts yet. Nothing is changed."""
+        """Look at the queue and say what the next run would do. Nothing is changed."""
+        return plan(*self.situation())
+
+    def situation(self) -> tuple[Observed, Policy]:
+        """What a plan is made from now: the lead, the offers, and what the ledger knows of bursts and limits."""
         lead = self._lead()
-        observed = Observed(tuple(lead.jobs()), lead.inventory())
-        offers = tuple(
-            replace(offer(name, plugin), lease=self.settings.of(name).lease)
-            for name, plugin in self._ordered(self.plugins)
-        )
-        return plan(observed, Policy(self._selector, offers, budget=self.settings.limits, rules=self.settings.rules))
+        if self._reconciler is not None:
+            return self._situation(self._reconciler, lead)
+        exists = self._path is not None and self._path.exists()
+        with self._open(self._path if exists else None, writable=not exists) as ledger:
+            observed, policy = self._situation(self._made(ledger), lead)
+        return observed, policy if exists else replace(policy, name=None)  # no ledger yet to name bursts for all time
+
+    @staticmethod
+    def _situation(reconciler: Reconciler, lead: Handle) -> tuple[Observed, Policy]:
+        found = reconciler.situation(reconciler.clock(), lead.jobs(), lead.inventory())
+        for trouble in reconciler.trouble.values():
+            raise FluxBurstError(trouble)
+        return found
 
     def run_burst(self) -> Pass:
         """One pass of the controller: look, have bursts go on or end, plan, and have plugins make what was planned."""
@@ -92,19 +109,26 @@ class FluxBurst:
     def controller(self) -> Reconciler:
         """What `run_burst` steps; made when it is first asked for, and the ledger is held from then on."""
         if self._reconciler is None:
-            from fluxburst.ledger import Ledger
-            from fluxburst.reconcile import Reconciler
-
-            ledger: Ledger = Ledger.open(self._path, self.lead.owner if self.lead else self.settings.owner)
-            self._reconciler = Reconciler(
-                self._lead(),
-                self.plugins,
-                ledger,
-                self.settings,
-                selector=lambda job: self._selector(job),
-                ordering=self._ordered,
-            )
+            self._reconciler = self._made(self._open(self._path))
         return self._reconciler
+
+    def _open(self, path: Path | None, *, writable: bool = True) -> Ledger:
+        from fluxburst.ledger import Ledger
+
+        return Ledger.open(path, self.lead.owner if self.lead else self.settings.owner, writable=writable)
+
+    def _made(self, ledger: Ledger) -> Reconciler:
+        from fluxburst.reconcile import Reconciler
+
+        return Reconciler(
+            self._lead(),
+            self.plugins,
+            ledger,
+            self.settings,
+            selector=lambda job: self._selector(job),
+            ordering=self._ordered,
+            clock=self._clock,
+        )
 
     def close(self) -> None:
         """Let go of the ledger; bursts go on."""

@@ -330,6 +330,8 @@ class Plan:
             "bursts": [burst.as_dict() for burst in self.bursts],
             "explanations": [why.as_dict() for why in explanations],
             "totals": self.totals(),
+            "unused": [{"plugin": plugin, "shape": shape, "nodes": n} for (plugin, shape), n in self.unused.items()],
+            "due": self.due if self.due < inf else None,
             "notes": list(self.notes),
         }
 

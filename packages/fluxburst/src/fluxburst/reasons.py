@@ -7,6 +7,7 @@ from math import inf
 
 from resources.answer import Shortage
 
+from fluxburst.capacity import usable
 from fluxburst.demand import Demand
 
 _NAMED = 3  # plugins that a one-line refusal names; all of them are in `others`
@@ -64,9 +65,11 @@ def too_dear(needs: int, shape: str, cost: float, lease: float, limit: float) ->
 
 def too_long(duration: float, plugin: str, lease: float, deadline: float) -> str:
     """Why nodes end too early for a job. lease, deadline: seconds, of which the shorter one counts."""
+    end = min(lease, deadline)
+    nearly = f", of which {span(usable(end))} are for jobs" if duration <= end else ""
     if deadline <= lease:
-        return f"runs {span(duration)}, its deadline is in {span(deadline)}"
-    return f"runs {span(duration)}, nodes of {plugin} end after {span(lease)}"
+        return f"runs {span(duration)}, its nodes would end by its deadline after {span(end)}{nearly}"
+    return f"runs {span(duration)}, nodes of {plugin} end after {span(end)}{nearly}"
 
 
 def refusal(plugins: Sequence[tuple[str, str]], *, never: bool, lead_could: bool) -> str:
@@ -92,7 +95,7 @@ def span(seconds: float) -> str:
     if seconds == inf:
         return "no end"
     if seconds < 120:
-        return f"{seconds:.3g} s"
+        return f"{round(seconds, 1):g} s"
     if seconds < 7200 and seconds % 3600:
-        return f"{seconds / 60:.3g} min"
-    return f"{seconds / 3600:.4g} h"
+        return f"{round(seconds / 60, 1):g} min"
+    return f"{round(seconds / 3600, 1):g} h"

@@ -7,7 +7,6 @@ its name, never asked for twice under another, and what is left over ends.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from fluxburst.decide import COMING, DRAIN_MARK, IDLE, Change, Destroy, Drain, L
 from fluxburst.errors import CapacityError, FluxBurstError, HandleError, ProviderError, UncertainError
 from fluxburst.handles import Handle
 from fluxburst.jobs import Job
+from fluxburst.lead import slot_hosts
 from fluxburst.ledger import Ledger, Pause, Row, Stray
 from fluxburst.model import Budget, Burst, NodeShape, Observed, Offer, Plan, Policy, Selector, Sighting, amount
 from fluxburst.planner import plan
@@ -338,6 +338,16 @@ class Reconciler:
         key = (id(jobs), inventory, self.ledger.version)
         if self._plan and key == self._planned_for and now < self._plan_until and not stale:
             return None
+        self._jobs = jobs  # kept, so that no other object gets its id
+        observed, policy = self.situation(now, jobs, inventory)
+        made = plan(observed, policy)
+        self._plan, self._planned_for = made, (key[0], key[1], self.ledger.version)
+        self._plan_until = min([made.due, *(one.until for one in self.ledger.pauses() if one.until > now)])
+        self._remember(made)
+        return made
+
+    def situation(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> tuple[Observed, Policy]:
+        """What a plan is made from at this moment."""
         pauses = [one for one in self.ledger.pauses() if one.until > now]
         offers = self._offers(now, inventory, pauses)
         rules = self.settings.rules
@@ -351,12 +361,7 @@ class Reconciler:
             lambda _, at: self.ledger.name(first + at),
         )
         coming = tuple(self._coming(row) for row in self.ledger.rows() if row.state in COMING)
-        self._jobs = jobs  # kept, so that no other object gets its id
-        made = plan(Observed(tuple(jobs), inventory, coming, now), policy)
-        self._plan, self._planned_for = made, (key[0], key[1], self.ledger.version)
-        self._plan_until = min([made.due, *(one.until for one in pauses)])
-        self._remember(made)
-        return made
+        return Observed(tuple(jobs), inventory, coming, now), policy
 
     def _coming(self, row: Row) -> Burst:
         """With the hosts that are there or can still come."""
@@ -407,19 +412,19 @@ class Reconciler:
         )
 
     def _slots(self, inventory: Inventory | None) -> Callable[[str], tuple[str, ...] | None]:
-        """The free slots of a plugin: declared for it in the lead, not up, and no burst has them."""
-        if inventory is None:
-            return lambda _: None
-        used = {host for row in self.ledger.rows() for host in row.hosts}
-        free = [name for _, name, group in inventory.hosts() if group.state == "down" and name not in used]
+        """The free slots of a plugin: declared for it in the lead, not up, and no burst has them.
 
-        def of(plugin: str) -> tuple[str, ...]:
+        None where they are not known: a recorded lead that declares none, which is planned for as if it had any.
+        """
+        declared = {name: group.state for _, name, group in inventory.hosts()} if inventory is not None else {}
+        used = {host for row in self.ledger.rows() for host in row.hosts}
+
+        def of(plugin: str) -> tuple[str, ...] | None:
             named = self.settings.of(plugin).hosts
-            if named is not None:
-                wanted = set(named)
-                return tuple(host for host in free if host in wanted)
-            pattern = re.compile(rf"{re.escape(plugin)}[0-9]+")
-            return tuple(host for host in free if pattern.fullmatch(host))
+            hosts = slot_hosts(plugin, declared) if named is None else [host for host in named if host in declared]
+            if not hosts and not hasattr(self.handle, "drain"):
+                return None
+            return tuple(host for host in hosts if declared[host] == "down" and host not in used)
 
         return of
 

@@ -97,7 +97,9 @@ def _settings(document: Mapping[str, Any]) -> Settings:
         rules=_rules(document.get("jobs", {})),
         **durations,
     )
-    tables = _table(document.get("plugins", {}), "plugins")
+    tables = document.get("plugins", {})
+    if not isinstance(tables, dict):
+        raise ParameterError("a table for each plugin belongs here, [plugins.NAME]", "plugins")
     return replace(made, plugins={name: _plugin(table, f"plugins.{name}", made) for name, table in tables.items()})
 
 

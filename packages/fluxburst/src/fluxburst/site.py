@@ -88,9 +88,9 @@ class Site:
             wishes.shape and not kinds[0].takes(case.ask)
         ):
             return self._too_small(case, kinds), True
-        if not in_time(lease := self._lease(case), case.ask):
+        if not in_time(self._lease(case), case.ask):
             return reasons.too_long(case.duration, self.plugin, self.lease, wishes.deadline or inf), True
-        return f"it makes nothing now: {self.paused}" if self.paused and lease else "", False
+        return f"it makes nothing now: {self.paused}" if self.paused else "", False
 
     def choose(self, case: Case, units: int) -> Pick | None:
         """The first shape from `case.kind` on that it can make enough of; that place moves on, and reasons stay."""

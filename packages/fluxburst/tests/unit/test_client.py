@@ -132,10 +132,10 @@ def test_what_is_no_function(client, setter):
 def test_a_plugin_whose_answer_makes_no_sense(client):
     plugin = client.plugins["faulty"] = Faulty()
     plugin.shapes = lambda: [NodeShape("x", Cores(1))] * 2
-    with pytest.raises(PluginFailed, match="one name"):
+    with pytest.raises(FluxBurstError, match="'faulty': two of its node shapes have one name"):
         client.plan()
     plugin.shapes = lambda: 1 / 0
-    with pytest.raises(PluginFailed, match="shapes failed: ZeroDivisionError"):
+    with pytest.raises(FluxBurstError, match="shapes failed: ZeroDivisionError"):
         client.plan()
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import gc
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-from resources.clikit import echo_json, json_option, one_stdin, read_argument
+from resources.clikit import echo_json, json_option, one_stdin
 
-from fluxburst.cli.common import PluginCommand, given, load
-from fluxburst.errors import FluxBurstError
+from fluxburst.cli.common import PluginCommand, find, given, load, read_config
 
 if TYPE_CHECKING:
-    from fluxburst.handles import Handle
+    from collections.abc import Callable
+
+    from resources.documents import Inventory
+
+    from fluxburst.client import FluxBurst
+    from fluxburst.model import Observed, Offer, Plan
 
 
 @click.command(cls=PluginCommand)
@@ -23,75 +29,115 @@ if TYPE_CHECKING:
 @click.option(
     "--inventory", metavar="FILE", help="What the lead has and what of it is free: an inventory, or a Flux R."
 )
-@click.option("--config", metavar="FILE", help="Parameters of plugins: TOML with a table [plugins.NAME] each.")
+@click.option("--config", metavar="FILE", help="Settings, as burst.toml. Default: that of the lead around.")
+@click.option(
+    "--delay", metavar="TIME", help="Leave out jobs that have waited for less (30s, 5m). Default: as settings."
+)
 @json_option
 def plan(
     queue: str | None,
     names: tuple[str, ...],
     inventory: str | None,
     config: str | None,
+    delay: str | None,
     as_json: bool,
     **values: Any,
 ) -> None:
     """Say which pending jobs would burst, where to, how many nodes, and why. Nothing is made.
 
     Jobs count that wait for nodes and have `burstable` set in attributes.system of their jobspec. With
-    --plugin NAME, --help shows the plugin's own options too.
+    --plugin NAME, --help shows the plugin's own options too. Inside a lead it is what the next pass of
+    `flux-burst run` would do. A recorded queue is planned for the time at which its inventory was observed,
+    where that says so, else for now; no job in it is too young unless --delay or --config say so.
 
     Exit code: 0 a plan was made (it lists what it refuses), 1 every burstable job is refused or something
     can't be read, 2 usage.
     """
     one_stdin(queue, inventory, config)
-    from fluxburst.client import FluxBurst
+    from fluxburst.planner import plan as make_plan
     from fluxburst.plugins import REGISTRY
 
-    tables = {} if config is None else _configured(config)
-    chosen = list(dict.fromkeys(names)) or list(tables)
+    client = _recorded(queue, inventory, config) if queue is not None else _live(inventory, config)
+    if delay is not None:
+        client.set_delay(_seconds(delay))
+    chosen = list(dict.fromkeys(names)) or list(client.settings.plugins)
     if not chosen:
         raise click.UsageError(f"name at least one --plugin (there are: {', '.join(REGISTRY.names())})")
-    client = FluxBurst(_handle(queue, inventory))
     for name in chosen:
-        load(client, name, {**tables.get(name, {}), **given(name, values)})
+        load(client, name, {**client.settings.of(name).parameters, **given(name, values)})
     gc.disable()  # one pass over a long list of jobs, none of them cyclic: collecting costs more than the plan
     try:
-        made = client.plan()
+        observed, policy = client.situation()
+        made = make_plan(observed, policy)
     finally:
         gc.enable()
     if as_json:
-        echo_json(made.as_dict())
+        echo_json(_document(made, observed, policy.offers))
     else:
         from fluxburst.cli.show import show
 
-        show(made)
+        show(made, policy.offers, observed.now)
     totals = made.totals()
     if totals["refused"] and not totals["burst"] and not totals["lead"]:
         raise click.exceptions.Exit(1)
 
 
-def _handle(queue: str | None, inventory: str | None) -> Handle:
+def _recorded(queue: str, inventory: str | None, config: str | None) -> FluxBurst:
     from resources.arguments import read_inventory
 
-    from fluxburst.handles.flux import FluxHandle
+    from fluxburst.client import FluxBurst
     from fluxburst.handles.recorded import RecordedHandle
 
-    if queue is None:
-        if inventory is not None:
-            raise click.UsageError("--inventory goes with --queue: a Flux instance says itself what it has")
-        return FluxHandle()
-    return RecordedHandle(queue, None if inventory is None else read_inventory(inventory))
+    settings = None if config is None else read_config(config)
+    lead = None if inventory is None else read_inventory(inventory)
+    return FluxBurst(RecordedHandle(queue, lead), settings=settings, clock=_clock(lead))
 
 
-def _configured(config: str) -> dict[str, dict[str, Any]]:
-    """The tables of the plugins, in the order of the file."""
-    import tomllib
+def _live(inventory: str | None, config: str | None) -> FluxBurst:
+    from fluxburst.cli.common import connect
+    from fluxburst.client import FluxBurst
+    from fluxburst.handles.flux import FluxHandle
+    from fluxburst.lead import is_lead
+
+    if inventory is not None:
+        raise click.UsageError("--inventory goes with --queue: a Flux instance says itself what it has")
+    handle = FluxHandle()
+    if not is_lead(handle.attribute("config.path") or ""):  # an instance that `flux-burst init` knows nothing of
+        return FluxBurst(handle, settings=None if config is None else read_config(config))
+    place = find(None, config)
+    return FluxBurst(connect(place.lead), settings=place.settings, ledger=place.ledger, lead=place.lead)
+
+
+def _seconds(delay: str) -> int:
+    from resources.errors import InputError
+    from resources.units import seconds
 
     try:
-        document = tomllib.loads(read_argument(config, "configuration"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise FluxBurstError(f"{config}: no TOML: {error}") from None
-    tables = document.pop("plugins", {})
-    if document:
-        raise FluxBurstError(f"{config}: unknown key {next(iter(document))!r}; there is: plugins")
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise FluxBurstError(f"{config}: plugins holds a table for each plugin, [plugins.NAME]")
-    return tables
+        return seconds(delay, "it")
+    except InputError as error:
+        raise click.BadParameter(str(error), param_hint="--delay") from None
+
+
+def _clock(recorded: Inventory | None) -> Callable[[], float]:
+    """The time to plan for, in seconds since the epoch: a recorded lead is planned for when it was recorded."""
+    try:
+        seen = datetime.fromisoformat(recorded.observed_at) if recorded and recorded.observed_at else None
+    except ValueError:
+        seen = None
+    if seen is None:
+        return time.time
+    at = (seen if seen.tzinfo else seen.replace(tzinfo=UTC)).timestamp()
+    return lambda: at
+
+
+def _document(made: Plan, observed: Observed, offers: tuple[Offer, ...]) -> dict[str, Any]:
+    """The plan as JSON, with what its bursts cost."""
+    from fluxburst.cli.show import price
+
+    document = made.as_dict()
+    for burst, entry in zip(made.bursts, document["bursts"], strict=True):
+        hourly = price(burst, offers)
+        hours = (burst.deadline - observed.now) / 3600 if burst.deadline else None
+        entry["cost_per_hour"] = hourly or None
+        entry["cost"] = round(hourly * hours, 6) if hourly and hours else None
+    return document
