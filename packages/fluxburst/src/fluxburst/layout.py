@@ -57,14 +57,14 @@ class Slots:
     def from_text(cls, text: str) -> Slots:
         """Read `PLUGIN:COUNT` or `PLUGIN:COUNT:cores=N,gpus=N`. Raises SlotsError."""
         name, colon, rest = text.partition(":")
-        number, _, amounts = rest.partition(":")
+        number, again, amounts = rest.partition(":")
         plugin = name.strip().lower().replace("_", "-")
         if not colon or not _COUNT.fullmatch(number.strip()) or not 1 <= int(number) <= MOST_SLOTS:
             raise SlotsError(f"slots are written PLUGIN:COUNT, such as slurm:64 or slurm:64:cores=16,gpus=2, "
                              f"with a count of 1 to {MOST_SLOTS}, not {shown(text)}")  # fmt: skip
         if not _PLUGIN.fullmatch(plugin):
             raise SlotsError(f"a plugin's name is lower-case letters, digits and '-', not {shown(name)}")
-        return cls(plugin, int(number), _size(amounts, text) if amounts else None)
+        return cls(plugin, int(number), _size(amounts, text) if again else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +170,10 @@ def system_toml(lead: str, endpoint: Endpoint, slots: Sequence[Node], folder: st
         'topo = "kary:0"',
         "# A node that goes without a word is given up after this time.",
         'tcp_user_timeout = "20s"',
+        "",
+        "[heartbeat]",
+        "# A broker that has lost the lead leaves after this time, instead of waiting for it.",
+        'timeout = "1m"',
         "",
         "[resource]",
         f"path = {inline(f'{folder}/{RESOURCES}')}",

@@ -18,8 +18,16 @@ from fluxburst.errors import FluxBurstError
 from fluxburst.settings import read_settings
 
 CONFIG, SETTINGS, CERTIFICATE, RESOURCES = "system.toml", "burst.toml", "curve.cert", "R"
+_EVERYWHERE = (
+    "tbon",
+    "heartbeat",
+    "access",
+    "exec",
+    "systemd",
+)  # tables of the configuration that every broker must have
 LARGEST = 16 * 1024 * 1024  # bytes of a file in the folder
-_SOCKET = 107  # bytes of a path of a UNIX socket (unix(7), sun_path)
+SOCKET = "lead.sock"  # in the folder: where a lead that runs is reached
+_LONGEST = 107  # bytes of a path of a UNIX socket (unix(7), sun_path)
 
 
 class LeadError(FluxBurstError):
@@ -61,12 +69,18 @@ class Lead:
     def current(cls, handle: Any = None) -> Lead:
         """The lead that this process runs in: its broker's attribute `config.path` names the folder.
 
-        handle: a `flux.Flux`; by default `flux getattr` asks the instance of FLUX_URI. Raises LeadError.
+        handle: a handle of `fluxburst.handles.flux`; by default `flux getattr` asks the instance of FLUX_URI. Raises
+        LeadError, or HandleError where the handle gets no answer.
         """
-        path = attribute("config.path") if handle is None else handle.attr_get("config.path")
+        path = attribute("config.path") if handle is None else handle.attribute("config.path")
         if not path:
             raise LeadError("this Flux instance was started without a configuration; name the lead's folder")
-        return cls.open(path if Path(path).is_dir() else Path(path).parent)
+        return cls.at(path)
+
+    @classmethod
+    def at(cls, path: str | Path) -> Lead:
+        """The lead of a broker's `config.path`, which is a folder or a file in it. Raises LeadError."""
+        return cls.open(_folder(path))
 
     @property
     def host(self) -> str:
@@ -102,7 +116,7 @@ class Lead:
             "log-stderr-level=6",  # each step, so that one that waits to be let in can be told from one that is in
         ]
         if rundir is not None:
-            if len(os.fsencode(f"{rundir}/local-{self.rank(host)}")) > _SOCKET:
+            if len(os.fsencode(f"{rundir}/local-{self.rank(host)}")) > _LONGEST:
                 raise LeadError(f"the folder {str(rundir)!r} is too long a name for sockets; name a shorter one")
             options += [f"rundir={rundir}", "rundir-cleanup=1"]
         return [flux, "broker", f"--config-path={place / CONFIG}", *(f"-S{option}" for option in options)]
@@ -115,10 +129,8 @@ class Lead:
         from fluxburst.toml import dumps
 
         bootstrap = {**self.config["bootstrap"], "curve_cert": str(Path(at) / CERTIFICATE)}
-        document: dict[str, Any] = {"bootstrap": bootstrap, "resource": {"noverify": True}}
-        if "tbon" in self.config:
-            document["tbon"] = self.config["tbon"]
-        return {CONFIG: dumps(document)}
+        everywhere = {name: self.config[name] for name in _EVERYWHERE if name in self.config}
+        return {CONFIG: dumps({"bootstrap": bootstrap, "resource": {"noverify": True}, **everywhere})}
 
     def secrets(self) -> dict[str, str]:
         """The text of the files, by name, that only the owner may read (0600). Raises LeadError."""
@@ -128,6 +140,15 @@ class Lead:
     def certificate(self) -> Path:
         """The file that proves to the lead that a broker is one of its own."""
         return self.folder / str(self.config["bootstrap"].get("curve_cert", CERTIFICATE))
+
+
+def is_lead(path: str | Path) -> bool:
+    """Whether a broker's `config.path` is in a folder that `flux-burst init` wrote."""
+    return bool(path) and (_folder(path) / SETTINGS).exists()
+
+
+def _folder(path: str | Path) -> Path:
+    return Path(path) if Path(path).is_dir() else Path(path).parent
 
 
 def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -171,9 +192,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The configuration in a folder. Raises LeadError."""
     path = folder / CONFIG
     try:
-        return tomllib.loads(read(path))
+        config = tomllib.loads(read(path))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise LeadError(f"{path} is no TOML: {error}") from None
+    for name in ("bootstrap", "tbon", "resource"):
+        if not isinstance(config.get(name, {}), dict):
+            raise LeadError(f"{path}: {name} is a table, [{name}]")
+    return config
 
 
 def slot_prefix(plugin: str) -> str:
@@ -222,7 +247,7 @@ def start_commands(lead: Lead) -> dict[str, Any]:
 
     Its queue is kept in the folder (flux-broker-attributes(7), statedir), so that it survives a new start.
     """
-    socket = lead.folder / "local"
+    socket = lead.folder / SOCKET
     options = [
         f"hostname={lead.host}",
         "broker.boot-method=config",
@@ -230,7 +255,7 @@ def start_commands(lead: Lead) -> dict[str, Any]:
         f"statedir={lead.folder / 'state'}",
         "statedir-cleanup=0",
     ]
-    known = len(os.fsencode(str(socket))) <= _SOCKET
+    known = len(os.fsencode(str(socket))) <= _LONGEST
     if known:
         options.append(f"local-uri=local://{socket}")
     shell = ["flux", "broker", f"--config-path={lead.folder / CONFIG}", *(f"-S{option}" for option in options)]

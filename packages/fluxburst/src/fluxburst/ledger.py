@@ -10,13 +10,14 @@ import json
 import os
 import secrets
 import sqlite3
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from fluxburst.errors import LedgerError
+from fluxburst.errors import HeldError, LedgerError
 from fluxburst.model import Burst, State
 
 FORMAT = "1"
@@ -140,7 +141,7 @@ class Stray:
 class Ledger:
     """`path`: the file; None: in memory. version: grows with each change that a plan depends on.
 
-    writable: whether this is the controller, of which there is one at a time.
+    writable: whether this is the controller, of which there is one at a time. To be used by one thread at a time.
     """
 
     def __init__(self, path: Path | None, database: sqlite3.Connection, lock: int = -1) -> None:
@@ -206,6 +207,10 @@ class Ledger:
             found = self._db.execute("SELECT * FROM bursts WHERE state NOT IN ('gone', 'failed') ORDER BY number")
             self._open = {row.name: row for row in map(_row, found)}
         return tuple(self._open.values())
+
+    def refresh(self) -> None:
+        """See what another process has written: for those who read while a controller runs."""
+        self._open = None
 
     def row(self, name: str) -> Row | None:
         """A burst, ended or not."""
@@ -283,11 +288,15 @@ class Ledger:
         with self._change():
             self._db.execute("INSERT OR REPLACE INTO pauses VALUES (?, ?, ?, ?, ?, ?, ?)", _values(pause))
 
-    def resume(self, plugin: str, shape: str | None = None) -> None:
-        """Forget the pauses of a plugin, or those of one shape of it."""
-        if any(one.plugin == plugin and shape in (None, one.shape) for one in self.pauses()):
+    def resume(self, plugin: str, shape: str | None = None, keep: str = "") -> None:
+        """Forget the pauses of a plugin; shape: of one shape of it alone, "" for those of the whole; keep: a kind."""
+        over = [
+            one for one in self.pauses() if one.plugin == plugin and shape in (None, one.shape) and one.kind != keep
+        ]
+        if over:
             with self._change():
-                self._db.execute("DELETE FROM pauses WHERE plugin = ? AND ? IN (shape, '*')", (plugin, shape or "*"))
+                keys = [(one.plugin, one.shape, one.place) for one in over]
+                self._db.executemany("DELETE FROM pauses WHERE plugin = ? AND shape = ? AND place = ?", keys)
 
     def strays(self) -> list[Stray]:
         return [Stray(*one) for one in self._db.execute("SELECT name, plugin, first, last, times FROM strays")]
@@ -396,7 +405,9 @@ def _values(one: Pause) -> tuple[Any, ...]:
 def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None and not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    database = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, timeout=30)
+    database = sqlite3.connect(
+        ":memory:" if path is None else path, isolation_level=None, timeout=30, check_same_thread=False
+    )
     database.execute("PRAGMA synchronous = FULL")
     return database
 
@@ -429,5 +440,23 @@ def _take(path: Path) -> int:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise LedgerError(f"{path}: another flux-burst controls this lead (it holds the ledger)") from error
+        raise HeldError(f"{path}: another flux-burst controls this lead (it holds the ledger)") from error
     return lock
+
+
+def holder(path: Path) -> int:
+    """The process that holds a ledger as its controller, 0 if none does; another machine's may be told as -1.
+
+    Nothing is locked by asking (fcntl(2), F_GETLK). Not for a process that may hold it itself: to close any
+    descriptor of a file gives up all of one's locks on it.
+    """
+    flock = struct.Struct("hhqqi0q")  # struct flock of 64-bit Linux: type, whence, start, length, process
+    try:
+        with path.with_name(f"{path.name}.lock").open("rb") as file:
+            answer = fcntl.fcntl(file, fcntl.F_GETLK, flock.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise LedgerError(f"{path}: can't see who holds the ledger: {error.strerror}") from None
+    kind, *_, process = flock.unpack(answer)
+    return 0 if kind == fcntl.F_UNLCK else process or -1

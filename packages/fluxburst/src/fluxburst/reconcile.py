@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -31,6 +31,7 @@ from fluxburst.settings import Settings
 
 Ordering = Callable[[Mapping[str, BurstPlugin]], Iterable[tuple[str, BurstPlugin]]]
 
+BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while the machine sleeps, too
 MOST_ROUNDS = 50  # plans in one pass: one more for each shape that turns out to have no capacity
 OFFERS_LAST = 300.0  # seconds for which the shapes of a plugin count as known
 MOST_REASONS = 20  # refusals that the ledger keeps of the last plan
@@ -74,14 +75,18 @@ class Reconciler:
         *,
         selector: Selector = is_burstable,
         ordering: Ordering = in_order,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.handle, self.plugins, self.ledger, self.settings = handle, plugins, ledger, settings
-        self.selector, self.ordering, self.clock = selector, ordering, clock
+        self.selector, self.ordering, self.clock = selector, ordering, clock or steady_clock()
+        self._started = self.clock()
+        for plugin in plugins.values():
+            plugin.clock = self.clock  # deadlines are told to it and by it in one time
         self._asked: defaultdict[str, _Asked] = defaultdict(_Asked)
         self._plan: Plan | None = None
         self._planned_for: tuple[Any, ...] = ()
         self._plan_until = -inf
+        self._ids: tuple[Sequence[Job], frozenset[str]] = ((), frozenset())
         self._hosts: tuple[Inventory | None, frozenset[str], frozenset[str]] = (None, frozenset(), frozenset())
 
     def step(self) -> Pass:
@@ -90,13 +95,48 @@ class Reconciler:
         now = self.clock()
         jobs, inventory = self.handle.jobs(), self.handle.inventory()
         self._ask(now)
-        self._act(decide(self._look(now, inventory), self.settings), now)
+        self._act(decide(self._look(now, jobs, inventory, self._drains()), self.settings), now)
         self._reap(now)
         return self._grow(now, jobs, inventory)
 
+    def end(self) -> None:
+        """A pass that only ends: what is wished for, drains or is being deleted, and what bears our mark unknown.
+
+        Nothing is planned or made, and a lead that can't be asked is done without.
+        """
+        try:
+            inventory = self.handle.inventory()
+            drains = self._drains()
+        except HandleError:
+            inventory, drains = None, {}
+        self._states(inventory)
+        self._fulfil()
+        now = self.clock()
+        self._ask(now, self.settings.interval)
+        look = self._look(now, (), inventory, drains)
+        ending = tuple(row for row in look.rows if row.state in {"planned", "draining", "deleting"})
+        self._act(decide(replace(look, rows=ending), self.settings), now)
+        self._reap(now)
+
+    def collect(self, *, remove: bool) -> None:
+        """A look at what bears our mark and is in no ledger; remove: end what may be ended. No lead is needed."""
+        now = self.clock()
+        self._ask(now, self.settings.interval)
+        self._reap(now, remove=remove)
+
+    @property
+    def up(self) -> frozenset[str]:
+        """The hosts of the lead that were up at the last look."""
+        return self._hosts[1]
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """What plugins that could not be asked said, by name."""
+        return {name: asked.trouble for name, asked in self._asked.items() if asked.trouble}
+
     # Observe
 
-    def _look(self, now: float, inventory: Inventory | None) -> Look:
+    def _look(self, now: float, jobs: Sequence[Job], inventory: Inventory | None, drains: Mapping[str, str]) -> Look:
         up, busy = self._states(inventory)
         return Look(
             now,
@@ -105,11 +145,18 @@ class Reconciler:
             {name: plugin.settle for name, plugin in self.plugins.items()},
             up if inventory is not None else None,
             busy,
-            self._drains(),
+            drains,
             self.ledger.owner,
+            self._started,
+            self._pending(jobs),
             self._plan.unused if self._plan else {},
             tuple(self.ledger.pauses()),
         )
+
+    def _pending(self, jobs: Sequence[Job]) -> frozenset[str]:
+        if jobs is not self._ids[0]:
+            self._ids = (jobs, frozenset(job.id for job in jobs))
+        return self._ids[1]
 
     def _states(self, inventory: Inventory | None) -> tuple[frozenset[str], frozenset[str]]:
         """The hosts of the lead that are up, and those on which something runs, or may run."""
@@ -122,15 +169,19 @@ class Reconciler:
             self._hosts = (inventory, up, busy)
         return self._hosts[1:]
 
-    def _ask(self, now: float) -> None:
-        """Ask each plugin what there is: once for all its bursts, an interval after the last time or later."""
+    def _ask(self, now: float, idle: float = inf) -> None:
+        """Ask each plugin what there is: once for all its bursts, an interval after the last time or later.
+
+        idle: seconds between two looks at a plugin that has no bursts, at most.
+        """
         known: defaultdict[str, list[Burst]] = defaultdict(list)
         for row in self.ledger.rows():
             known[row.plugin].append(row.burst)
         for name, plugin in self.plugins.items():
             asked = self._asked[name]
             asked.fresh = False
-            wait = self.settings.interval if known[name] else max(self.settings.interval, self.settings.grace / 4)
+            interval = self.settings.interval
+            wait = interval if known[name] else max(interval, min(idle, self.settings.grace / 4))
             if abs(now - asked.at) < wait:  # a clock that was set back does not stop us
                 continue
             asked.at = now
@@ -148,6 +199,8 @@ class Reconciler:
                     row = self.ledger.change(step.row.name, now, **step.values)
                     if row.state == "ready" and step.row.state != "ready":
                         self._joined(row)
+                    if row.used and not step.row.used:
+                        self.ledger.resume(row.plugin, "")
                 case Destroy():
                     self._destroy(step, now)
                 case Drain():
@@ -194,7 +247,7 @@ class Reconciler:
 
     def _joined(self, row: Row) -> None:
         """Failures are forgotten, and nodes that turn out smaller than promised are remembered so."""
-        self.ledger.resume(row.plugin, "")
+        self.ledger.resume(row.plugin, "", keep="unused")  # that one until something runs
         self.ledger.resume(row.plugin, row.shape)
         if not hasattr(self.handle, "sizes") or self._hosts[0] is None:
             return
@@ -210,7 +263,7 @@ class Reconciler:
                 what = f"{host} has {cores} cores and {gpus} GPUs; the lead believes {promised[0]} and {promised[1]}"
                 self.ledger.note(self.clock(), row.name, f"{what}: no more of {row.shape} is made for such slots")
 
-    def _reap(self, now: float) -> None:
+    def _reap(self, now: float, *, remove: bool = True) -> None:
         """End what bears our mark and is not in the ledger: seen twice, and older than the grace."""
         known = {row.name for row in self.ledger.rows()}
         before = {(stray.plugin, stray.name): stray for stray in self.ledger.strays()}
@@ -226,7 +279,7 @@ class Reconciler:
                 strays.append(Stray(sighting.name, name, first, now, old.times + 1 if old else 1))
             self.ledger.set_strays(name, strays)
             for stray in strays:
-                if stray.times >= 2 and now - stray.first > self.settings.grace:
+                if remove and stray.times >= 2 and now - stray.first > self.settings.grace:
                     self._remove(stray, asked.found[stray.name], now)
 
     def _remove(self, stray: Stray, sighting: Sighting, now: float) -> None:
@@ -258,7 +311,7 @@ class Reconciler:
 
     # Grow
 
-    def _grow(self, now: float, jobs: Iterable[Job], inventory: Inventory | None) -> Pass:
+    def _grow(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Pass:
         created: list[Burst] = []
         failed: list[tuple[Burst, str]] = []
         planned: Plan | None = None
@@ -277,10 +330,9 @@ class Reconciler:
                     created.append(replace(row.burst, state="creating"))
             if len(failed) == before:
                 break
-        trouble = {name: asked.trouble for name, asked in self._asked.items() if asked.trouble}
-        return Pass(planned, tuple(created), tuple(failed), trouble)
+        return Pass(planned, tuple(created), tuple(failed), self.trouble)
 
-    def _planned(self, now: float, jobs: Iterable[Job], inventory: Inventory | None) -> Plan | None:
+    def _planned(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Plan | None:
         """A new plan, None where nothing that the last one depended on has changed."""
         stale = any(now - self._asked[name].offered > OFFERS_LAST for name in self.plugins)
         key = (id(jobs), inventory, self.ledger.version)
@@ -373,7 +425,8 @@ class Reconciler:
 
     def _row(self, burst: Burst, now: float) -> Row:
         shape = self._shape(burst)
-        reason = f"{burst.nodes} nodes of {burst.plugin}/{burst.shape} for {len(burst.jobs)} jobs"
+        nodes, jobs = (f"{n} {what}{'s' * (n != 1)}" for n, what in ((burst.nodes, "node"), (len(burst.jobs), "job")))
+        reason = f"{nodes} of {burst.plugin}/{burst.shape} for {jobs}"
         number = int(burst.name.rpartition("-")[2])
         return Row(
             burst.name,
@@ -403,18 +456,20 @@ class Reconciler:
         except UncertainError as error:
             self.ledger.note(now, row.name, f"no certain answer; the next looks tell: {error}")
         except ProviderError as error:
-            look = self._look(now, self._hosts[0])
             shape, place = (row.shape, row.place) if isinstance(error, CapacityError) else ("", "")
-            self.ledger.pause(pause(look, self.settings, row.plugin, error.kind, str(error), shape, place))
+            self._pause(now, row.plugin, error.kind, str(error), shape, place)
             self.ledger.change(
                 row.name, now, state="failed", ended=now, asked=0.0, failure=error.kind, reason=str(error)
             )
             return str(error)
         except FluxBurstError as error:  # of a plugin that raises what it should not: it may have made something
             self.ledger.note(now, row.name, str(error))
-            self.ledger.pause(pause(self._look(now, self._hosts[0]), self.settings, row.plugin, "bug", str(error)))
+            self._pause(now, row.plugin, "bug", str(error))
             return str(error)
         return ""
+
+    def _pause(self, now: float, plugin: str, kind: str, reason: str, shape: str = "", place: str = "") -> None:
+        self.ledger.pause(pause(self.ledger.pauses(), self.settings, now, plugin, kind, reason, shape, place))
 
     def _revived(self, made: Plan, now: float) -> bool:
         """Whether bursts that were only draining for being idle are taken back instead of making new ones."""
@@ -439,8 +494,15 @@ class Reconciler:
             "totals": made.totals(),
             "refused": [{"jobs": counts[id(why)], **why.as_dict()} for why in refused[:MOST_REASONS]],
             "notes": list(made.notes),
+            "due": made.due if made.due < inf else None,
         }
         self.ledger.remember("plan", json.dumps(document))
+
+
+def steady_clock() -> Callable[[], float]:
+    """Seconds since the epoch as they are now, from here on by a clock that nobody sets."""
+    ahead = time.time() - time.clock_gettime(BOOT)
+    return lambda: ahead + time.clock_gettime(BOOT)
 
 
 def _learnt(shape: NodeShape, found: tuple[int, int] | None) -> NodeShape:

@@ -35,7 +35,7 @@ def schedule(seed: int) -> None:
     limits = Budget(nodes=pick((2, 5, 8)), bursts=pick((1, 3, 9)), node_hours=pick((6.0, 40.0)), cost=pick((9.0, 90.0)))
     each = {name: Budget(nodes=pick((2, 4, 6))) for name in ("one", "two")}
     world = World(seed, chance, settings(limits, each))
-    world.drained["one5"] = "somebody else's"
+    world.lead.drain(["one5"], "somebody else's")
     for _ in range(roll.randrange(8, 24)):
         if roll.random() < 0.4:
             for _ in range(roll.randrange(1, 3)):
@@ -49,18 +49,18 @@ def schedule(seed: int) -> None:
         assert world.spent() <= limits.node_hours, "too many node-hours"
     end(world, limits)
     assert SECRET not in world.told()
-    assert world.drained == {"one5": "somebody else's"}
+    assert world.lead.drains() == {"one5": "somebody else's"}
 
 
 def end(world: World, limits: Budget) -> None:
     """No more demand, and nothing goes wrong any more: in a bounded time nothing is left."""
     world.chance.__init__()  # type: ignore[misc]
     world.cancel_pending()
-    for _ in range(120):
-        world.advance(30.0)
+    for step in range(60):
+        world.advance(20.0 if step < 20 else 120.0)
         world.step()
         world.check()
-        if not world.alive() and not world.controller.ledger.rows() and not world.running:
+        if not world.alive() and not world.controller.ledger.rows() and not world.lead.running:
             break
     left = [(row.name, row.state, row.reason) for row in world.controller.ledger.rows()]
     assert not left, f"the ledger does not close: {left}"

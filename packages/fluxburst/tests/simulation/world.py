@@ -7,12 +7,13 @@ failures of each kind, late and missing joins, preemption, jumps of the controll
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from resources import ZERO, Cores
-from resources.documents import Group, Inventory
+from resources import Cores
 
+from fluxburst.demand import Demand
 from fluxburst.errors import (
     AuthenticationError,
     CapacityError,
@@ -21,7 +22,8 @@ from fluxburst.errors import (
     QuotaError,
     UncertainError,
 )
-from fluxburst.jobs import Job, read_job
+from fluxburst.handles.fake import FakeHandle
+from fluxburst.handles.hosts import Size
 from fluxburst.ledger import Ledger
 from fluxburst.model import Budget, Burst, NodeShape, Sighting
 from fluxburst.plugins import BurstPlugin
@@ -70,25 +72,23 @@ class Chance:
 
 
 class World:
-    """The truth. now: the world's time; `skew` is what the controller's clock is ahead of it."""
+    """The truth. now: the world's time. skew: what the clock of this controller is ahead; jump: of the next one."""
 
     def __init__(self, seed: int, chance: Chance, settings: Settings) -> None:
         self.random = random.Random(seed)
         self.chance, self.settings = chance, settings
-        self.now, self.skew = 1_000_000.0, 0.0
+        self.now, self.skew, self.jump = 1_000_000.0, 0.0, 0.0
+        self.running = False  # whether the controller is in a pass
         self.things: dict[str, Thing] = {}  # of all plugins; those that have ended stay
+        self.joined: set[str] = set()
+        self.wrong: list[str] = []  # what only a call shows; raised there it would be the plugin's failure
         self.asked: list[str] = []
-        self.gone: set[str] = set()
-        self.jobs: dict[int, dict[str, object]] = {}
-        self.running: dict[int, tuple[tuple[str, ...], float]] = {}
-        self.drained: dict[str, str] = {}
-        self.next_job = 1
-        self.finished = 0
-        self.calls = {"create": 0, "destroy": 0, "status": 0}
+        self.calls: Counter[str] = Counter()
         self.plugins = {name: Provider(self, name) for name in settings.plugins}
+        slots = [f"{plugin}{number}" for plugin in self.plugins for number in range(SLOTS)]
+        self.lead = Lead(self, dict.fromkeys(["lead0", *slots], (CORES, 0)))
         ledger = Ledger.open(None, "own")
         self.database = ledger._db
-        self.handle = Lead(self)
         self.controller = self.restart()
 
     def clock(self) -> float:
@@ -102,81 +102,67 @@ class World:
     def restart(self) -> Reconciler:
         if self.database.in_transaction:
             self.database.execute("ROLLBACK")
-        for plugin in self.plugins.values():
-            plugin.clock = self.clock
+        self.skew = self.jump
         ledger = FrailLedger(None, self.database)
         ledger.world = self
-        self.controller = Reconciler(self.handle, dict(self.plugins), ledger, self.settings, clock=self.clock)
+        self.controller = Reconciler(self.lead, dict(self.plugins), ledger, self.settings, clock=self.clock)
         return self.controller
 
     def step(self) -> None:
         """One pass of the controller, which may be killed in it."""
         if self.hits(self.chance.jump):
-            self.skew += self.random.choice((-300.0, 60.0, 900.0))
+            self.jump += self.random.choice((-300.0, 60.0, 900.0))
+        self.running = True
         try:
             self.controller.step()
         except HandleError:
             pass
         except Killed:
             self.restart()
+        finally:
+            self.running = False
 
     def maybe_kill(self) -> None:
         if self.hits(self.chance.kill):
             raise Killed
 
-    # The lead
+    # Time, and what happens in it
 
-    def submit(self, nodes: int, seconds: float) -> None:
-        number = self.next_job
-        self.next_job += 1
-        inner = [{"type": "slot", "count": 1, "with": [{"type": "core", "count": CORES}], "label": "task"}]
-        spec = {
-            "version": 1,
-            "resources": [{"type": "node", "count": nodes, "with": inner}],
-            "tasks": [{"command": ["x"], "slot": "task", "count": {"per_slot": 1}}],
-            "attributes": {"system": {"duration": seconds, "burstable": 1, "environment": {"TOKEN": SECRET}}},
-        }
-        self.jobs[number] = {"id": number, "state": 8, "t_submit": self.clock(), "spec": spec, "nodes": nodes}
-        self.handle.changed()
+    def submit(self, nodes: int, seconds: float) -> str:
+        demand = Demand(nodes, 1, CORES, 0)
+        return self.lead.submit(demand, seconds, system={"environment": {"TOKEN": SECRET}})
 
     def cancel_pending(self) -> None:
-        for number in [one for one in self.jobs if one not in self.running]:
-            del self.jobs[number]
-        self.handle.changed()
+        for job in self.lead.jobs():
+            self.lead.cancel(job.id)
 
-    @property
-    def up(self) -> set[str]:
-        joined = {
+    def advance(self, seconds: float) -> None:
+        """Let time pass: what ends ends, what joins joins, and the lead's scheduler starts what it can."""
+        self.now += seconds
+        for thing in self.alive():
+            if thing.starts <= self.now and self.hits(self.chance.preempt):
+                thing.ends, thing.reason, thing.preempted = self.now, "the provider took it back", True
+        self.settle()
+
+    def settle(self) -> None:
+        """Brokers join and leave, as what they run on comes and goes."""
+        there = {
             host
             for thing in self.things.values()
             for host, when in thing.joins.items()
             if when <= self.now < min(thing.ends, thing.ending)
         }
-        return {"lead0", *joined}
+        for host in self.joined - there:
+            self.lead.leave(host)
+        for host in sorted(there - self.joined):
+            self.lead.join(host)
+        self.joined = there
+        self.lead.settle()
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass: what ends ends, what joins joins, and the lead's scheduler starts what it can."""
-        self.now += seconds
-        for thing in self.things.values():
-            if thing.ends > self.now and thing.starts <= self.now and self.hits(self.chance.preempt):
-                thing.ends, thing.reason, thing.preempted = self.now, "the provider took it back", True
-        up = self.up
-        for number, (hosts, end) in list(self.running.items()):
-            if end <= self.now or not up.issuperset(hosts):
-                self.finished += end <= self.now
-                del self.running[number], self.jobs[number]
-        self.schedule()
-        self.handle.changed()
-
-    def schedule(self) -> None:
-        busy = {host for hosts, _ in self.running.values() for host in hosts}
-        free = sorted(host for host in self.up if host not in busy and host not in self.drained)
-        for number, job in self.jobs.items():
-            nodes = int(str(job["nodes"]))
-            if number not in self.running and nodes <= len(free):
-                seconds = job["spec"]["attributes"]["system"]["duration"]  # type: ignore[index]
-                self.running[number] = (tuple(free[:nodes]), self.now + float(seconds))
-                del free[:nodes]
+    @property
+    def busy(self) -> set[str]:
+        """Hosts on which a job runs."""
+        return {host.name for running in self.lead.running.values() for host in running.holds}
 
     # What must hold
 
@@ -185,6 +171,7 @@ class World:
 
     def check(self) -> None:
         alive = self.alive()
+        assert not self.wrong, self.wrong
         assert len(set(self.asked)) == len(self.asked), "a burst was asked for twice"
         hosts = [host for thing in alive for host in thing.burst.hosts]
         assert len(set(hosts)) == len(hosts), f"two bursts have one slot: {hosts}"
@@ -220,56 +207,19 @@ class FrailLedger(Ledger):
         return row
 
 
-class Lead:
-    """The lead's handle: node lead0, and the slots."""
+class Lead(FakeHandle):
+    """A lead that fails now and then, and whose controller may be killed while it asks."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, hosts: Mapping[str, Size]) -> None:
         self.world = world
-        self._jobs: tuple[Job, ...] | None = None
-        self._inventory: Inventory | None = None
+        super().__init__(hosts, ["lead0"], clock=lambda: world.now)
 
-    def changed(self) -> None:
-        self._jobs = self._inventory = None
-
-    def jobs(self) -> Sequence[Job]:
-        self._fail()
-        if self._jobs is None:
-            pending = [job for number, job in self.world.jobs.items() if number not in self.world.running]
-            self._jobs = tuple(read_job(job) for job in pending)
-        return self._jobs
-
-    def inventory(self) -> Inventory:
-        if self._inventory is None:
-            world = self.world
-            up, busy = world.up, {host for hosts, _ in world.running.values() for host in hosts}
-            names = ["lead0", *(f"{plugin}{n}" for plugin in world.plugins for n in range(SLOTS))]
-            groups = []
-            for rank, host in enumerate(names):
-                state = "down" if host not in up else "drained" if host in world.drained else "up"
-                free = ZERO if host in busy or host not in up else Cores(CORES)
-                groups.append(Group((host,), (rank,), Cores(CORES), free, state))
-            self._inventory = Inventory(tuple(groups))
-        return self._inventory
-
-    def drains(self) -> Mapping[str, str]:
-        return dict(self.world.drained)
-
-    def drain(self, hosts: Collection[str], reason: str) -> None:
-        self._fail()
-        for host in hosts:
-            self.world.drained.setdefault(host, reason)
-        self._inventory = None
-
-    def undrain(self, hosts: Collection[str]) -> None:
-        self._fail()
-        for host in hosts:
-            self.world.drained.pop(host, None)
-        self._inventory = None
-
-    def _fail(self) -> None:
-        self.world.maybe_kill()
-        if self.world.hits(self.world.chance.lead):
-            raise HandleError("the lead does not answer")
+    def _answer(self) -> None:
+        super()._answer()
+        if self.world.running:
+            self.world.maybe_kill()
+            if self.world.hits(self.world.chance.lead):
+                raise HandleError("the lead does not answer")
 
 
 @dataclass
@@ -360,15 +310,16 @@ class Provider(BurstPlugin):
             thing.ending = min(thing.ending, world.now)
             thing.ends = min(thing.ends, world.now + world.random.choice((0.0, 10.0, 60.0)))
             thing.reason = ""
-            world.handle.changed()
+            world.settle()
         world.maybe_kill()
 
     def _check_idle(self, thing: Thing) -> None:
         """Nobody's job is ended but by the end of the lease, or of the provider's."""
         row = self.world.controller.ledger.row(thing.burst.name)
-        busy = {host for hosts, _ in self.world.running.values() for host in hosts} & set(thing.burst.hosts)
-        if busy and thing.ending > self.world.now and row is not None and not row.closed:
-            assert row.reason == "its lease has ended", f"{row.name} was ended with a job on it: {row.reason}"
+        busy = self.world.busy & set(thing.burst.hosts)
+        open_one = row is not None and not row.closed and thing.ending > self.world.now
+        if busy and row is not None and open_one and row.reason != "its lease has ended":
+            self.world.wrong.append(f"{row.name} was ended with a job on it: {row.reason}")
 
 
 def settings(limits: Budget, plugins: Mapping[str, Budget], **durations: int) -> Settings:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fluxburst.capacity import Free, holds
+from fluxburst.capacity import Ask, Free, holds
 from fluxburst.demand import Demand
 from fluxburst.errors import FluxBurstError
 
@@ -65,11 +65,12 @@ class Hosts:
         """Take what a job needs, from the first hosts that have it; None where they don't."""
         parts: dict[Host, Size] = {}
         (cores, gpus), units = demand.unit, demand.units
+        ask = Ask(demand.nodes > 0, gpus, cores, demand.exclusive)
         for host in self._all.values():
             if not units:
                 break
             free = Free(host.free[1], host.free[0], host.free == host.size)
-            if each := min(units, holds(free, demand)) if host.state == "up" else 0:
+            if each := min(units, holds(free, ask)) if host.state == "up" else 0:
                 parts[host] = host.free if demand.exclusive else (cores * each, gpus * each)
                 units -= each
         if units:
