@@ -82,6 +82,7 @@ def test_a_lead_that_was_restarted_gives_priorities_anew():
     assert (job.state, job.priority, job.demand) == ("SCHED", 16, TWO)
     queue.feed({"id": 7, "events": [event("flux-restart", 5.0)]})
     assert [one.state for one in queue.jobs()] == ["PRIORITY"]
+    assert job.info["state"] == 8, "what was given away stays as it was"
     queue.feed({"id": 7, "events": [event("priority", 6.0, priority=16)]})
     assert queue.jobs() == (job,), "times are those of the first entry of a state"
 
@@ -155,3 +156,13 @@ def test_the_lead_in_memory_keeps_time():
     assert lead.sizes(["a", "c"]) == {"a": (4, 0), "c": (2, 0)}
     lead.leave("c")
     assert lead.ended[wide] == "failed"
+
+
+def test_what_changes_to_and_fro_has_not_changed():
+    lead = FakeHandle({"a": (1, 0)})
+    job = lead.submit(TWO)
+    before = lead.jobs()
+    lead.alter(job, urgency=5)
+    lead.alter(job, urgency=16)
+    lead.cancel(lead.submit(TWO))
+    assert lead.jobs() is before

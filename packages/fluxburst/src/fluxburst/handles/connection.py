@@ -109,6 +109,12 @@ class Stream:
     def __init__(self, connection: Connection, future: Any, barrier: str) -> None:
         self._connection, self._future, self._barrier = connection, future, barrier
 
+    def coming(self) -> Iterator[str]:
+        """Each answer as it comes, as JSON text; it waits for the next. Raises OSError."""
+        while True:
+            yield self._connection._answer(self._future, time.monotonic() + self._connection._patience)
+            self._future.pimpl.reset()
+
     def arrived(self) -> Iterator[str]:
         """All that the service had sent when it was asked now, as JSON texts. Raises OSError."""
         self._connection.ask(self._barrier, {"seq": 0})

@@ -72,13 +72,17 @@ class Queue:
                 del self._jobs[identity]
         self._touched.clear()
         if changed:
-            self._listed = in_order(self._jobs)
+            self._jobs = in_order(self._jobs)
+            self._listed = tuple(self._jobs.values())
         return self._listed
 
 
-def in_order(jobs: Mapping[int, Job]) -> tuple[Job, ...]:
-    """As Flux lists them: the highest priority first, then the oldest, which has the lowest id (RFC 19)."""
-    return tuple(job for _, job in sorted(jobs.items(), key=lambda row: (-row[1].priority, row[0])))
+def in_order(jobs: Mapping[int, Job]) -> dict[int, Job]:
+    """As Flux lists them: the highest priority first, then the oldest, which has the lowest id (RFC 19).
+
+    To sort again what is sorted but for a few takes a fraction of the time.
+    """
+    return dict(sorted(jobs.items(), key=lambda row: (-row[1].priority, row[0])))
 
 
 def apply(info: dict[str, Any], event: Mapping[str, Any]) -> None:

@@ -128,7 +128,8 @@ class FakeHandle:
     def jobs(self) -> Sequence[Job]:
         self._answer()
         if self._changed:
-            queue, self._changed = in_order(self._pending), False
+            self._pending, self._changed = in_order(self._pending), False
+            queue = tuple(self._pending.values())
             self._queue = self._queue if queue == self._queue else queue
         return self._queue
 
@@ -202,7 +203,8 @@ class FakeHandle:
         if not self._room:
             return
         self._room = False
-        waiting = [job for job in in_order(self._pending) if not not_waiting(job)]
+        self._pending = in_order(self._pending)
+        waiting = [job for job in self._pending.values() if not not_waiting(job)]
         shapes, stuck = {job.demand for job in waiting}, set[Demand | None]()
         for job in waiting:
             if len(stuck) == len(shapes):

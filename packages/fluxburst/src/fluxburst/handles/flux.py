@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PENDING = 2 | 4 | 8  # DEPEND, PRIORITY, SCHED (flux-core's job.h)
 _CURRENT = 2  # FLUX_JOB_LOOKUP_CURRENT: a jobspec with its updates
+_NO_JOB = -1  # FLUX_JOBID_ANY, which ends what the journal tells of the past
 _SETTLED = 5.0  # seconds
 
 
@@ -153,9 +154,15 @@ class _Followed:
     """The queue by the journal."""
 
     def __init__(self, stream: Stream) -> None:
-        self._stream, self._queue = stream, Queue()
+        self._stream, self._queue, self._caught_up = stream, Queue(), False
 
     def __call__(self) -> tuple[Job, ...]:
+        if not self._caught_up:
+            for message in map(json.loads, self._stream.coming()):
+                if message["id"] == _NO_JOB:
+                    break
+                self._queue.feed(message)
+            self._caught_up = True
         for message in self._stream.arrived():
             self._queue.feed(json.loads(message))
         return self._queue.jobs()
@@ -184,7 +191,7 @@ class _Listed:
                 self._jobs[one] = job
         self._rows = rows
         if self._jobs != before:
-            self._queue = in_order(self._jobs)
+            self._queue = tuple(in_order(self._jobs).values())
         return self._queue
 
     def _look_up(self, rows: list[dict[str, Any]]) -> Iterator[Job]:
