@@ -63,8 +63,7 @@ class Site:
         self._common, self._purse = common, Purse(offer.budget, "its")
         self._front = front((gpus, cores, kind) for kind in self.kinds for _, gpus, cores in kind.places)
         self._own = front((*kind.size, kind) for kind in self.kinds)
-        mine = [burst for burst in self.existing if burst.state in COMING]
-        self._hosts = frozenset(offer.slots or ()) | {host for burst in mine for host in burst.hosts}
+        self._hosts = frozenset(offer.slots or ()) | {host for burst in self.existing for host in burst.hosts}
         self._ever = Counter(common.sizes.get(host) for host in self._hosts) if self.declared is not None else None
 
     def pool(self, kind: Kind, space: Space) -> Pool:

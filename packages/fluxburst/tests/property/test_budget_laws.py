@@ -26,36 +26,36 @@ def holding(cores: int, gpus: int = 0) -> Resource:
     return Cores(cores) & (Gpus(gpus) if gpus else ZERO)
 
 
-wishes = st.sampled_from([NONE] * 6) | st.builds(
+wishes = st.just(NONE) | st.builds(
     Wishes,
-    plugin=st.sampled_from(["", "", "p0", "p1"]),
-    shape=st.sampled_from(["", "", "s0", "s1"]),
+    plugin=st.sampled_from(["", "", "", "p0", "p1"]),
+    shape=st.sampled_from(["", "", "", "s0", "s1"]),
     max_cost=st.sampled_from([inf, inf, 1.0, 5.0]),
-    deadline=st.sampled_from([0, 0, 1800, 7200]),
-    namespace=st.sampled_from(["", "a", "b"]),
+    deadline=st.sampled_from([0, 0, 3600, 7200]),
+    namespace=st.sampled_from(["", "", "a", "b"]),
     given=st.just(("plugin", "shape", "max_cost", "deadline", "namespace")),
 )
 demands = st.builds(
     Demand,
-    nodes=st.integers(0, 4),
-    slots=st.integers(1, 4),
-    cores=st.integers(1, 6),
-    gpus=st.sampled_from([0, 0, 0, 1]),
+    nodes=st.integers(0, 3),
+    slots=st.integers(1, 3),
+    cores=st.integers(1, 3),
+    gpus=st.sampled_from([0] * 7 + [1]),
     wishes=wishes,
 ).flatmap(lambda demand: st.sampled_from([demand, replace(demand, exclusive=demand.nodes > 0)]))
-budgets = st.builds(
+budgets = st.just(Budget()) | st.builds(
     Budget,
-    nodes=st.sampled_from([inf, 0, 3, 6]),
-    bursts=st.sampled_from([inf, 0, 1, 2]),
-    node_hours=st.sampled_from([inf, 0.5, 4.0]),
-    cost=st.sampled_from([inf, 1.0, 6.0]),
-) | st.just(Budget())
+    nodes=st.sampled_from([inf, inf, 3, 6]),
+    bursts=st.sampled_from([inf, inf, 1, 2]),
+    node_hours=st.sampled_from([inf, inf, 2.0, 4.0]),
+    cost=st.sampled_from([inf, inf, 1.0, 6.0]),
+)
 
 
 @st.composite
 def queues(draw: Any) -> tuple[Job, ...]:
     choices = draw(st.lists(demands, min_size=1, max_size=4))
-    durations = st.sampled_from([0.0, 0.0, 60.0, 3000.0, 6000.0])
+    durations = st.sampled_from([0.0, 0.0, 60.0, 60.0, 3000.0, 6000.0])
     rows = draw(st.lists(st.tuples(st.sampled_from(choices), durations, st.integers(0, 60)), max_size=10))
     return tuple(
         Job(str(n), "", "SCHED", 16, NOW - age, demand, {}, "", duration)
@@ -68,22 +68,26 @@ def worlds(draw: Any, *, mixed: bool = True) -> tuple[tuple[Offer, ...], Invento
     """Offers, and the lead that has declared their slots. mixed: the slots of one plugin may differ."""
     offers, groups, rank = [], [], 0
     for p in range(draw(st.integers(1, 3))):
-        rows = draw(st.lists(st.tuples(st.integers(1, 16), st.sampled_from([0, 0, 2])), min_size=1, max_size=3))
+        rows = draw(
+            st.lists(st.tuples(st.sampled_from([2, 4, 8, 16]), st.sampled_from([0, 0, 2])), min_size=1, max_size=3)
+        )
         prices = st.sampled_from([0.0, 0.5, 2.0])
         shapes = tuple(NodeShape(f"s{n}", holding(*row), draw(prices)) for n, row in enumerate(rows))
         slots = None
         if draw(st.booleans()):
-            slots = tuple(f"p{p}n{n}" for n in range(draw(st.integers(0, 8))))
+            slots = tuple(f"p{p}n{n}" for n in range(draw(st.integers(1, 9)) % 9))
             half = len(slots) // 2 if mixed else 0
             for part in (slots[:half], slots[half:]):
-                size = holding(draw(st.integers(1, 16)))
+                size = holding(draw(st.sampled_from([1, 2, 4, 4, 8])))
                 if part:
                     groups.append(Group(part, tuple(range(rank, rank + len(part))), size, None, "down"))
                     rank += len(part)
-        cooling = {one.name: "no capacity" for one in shapes if draw(st.integers(0, 4)) == 0}
-        paused = draw(st.sampled_from(["", "", "", "the quota is used up"]))
-        lease = draw(st.sampled_from([0, 0, 3600, 7200]))
-        offers.append(Offer(f"p{p}", shapes, draw(st.integers(0, 8)), slots, draw(budgets), lease, paused, cooling))
+        cooling = {one.name: "no capacity" for one in shapes if draw(st.integers(0, 7)) == 7}
+        paused = draw(st.sampled_from([""] * 7 + ["the quota is used up"]))
+        lease = draw(st.sampled_from([7200, 3600, 0]))
+        offers.append(
+            Offer(f"p{p}", shapes, draw(st.sampled_from([8, 5, 12, 0])), slots, draw(budgets), lease, paused, cooling)
+        )
     for _ in range(draw(st.integers(0, 2))):
         cores = draw(st.integers(1, 8))
         groups.append(Group((f"n{rank}",), (rank,), holding(cores), holding(draw(st.integers(1, cores)))))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,36 @@ def test_usage_errors(run, arguments, says):
     assert says in result.stderr
 
 
+def test_young_jobs_prices_and_wishes(run, queue_file, info):
+    queue = queue_file(
+        info(1, nodes=2, cores=16, system={"burst": {"deadline": "4h"}}),
+        info(2, nodes=1, cores=16),
+        info(3, t_submit=4102444800.0),
+    )
+    shape = "standard: cores=16 price=0.4"
+    arguments = ("plan", "--queue", queue, "--plugin", "mock", "--mock-shape", shape, "--delay", "30s")
+    result = run(*arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "would make mock-0: 2 nodes of mock/standard for 1 job, ~3.20 for 4 h" in result.stdout
+    assert "would make mock-1: 1 node of mock/standard for 1 job, ~0.40 an hour" in result.stdout
+    assert "has waited 0 of 30 s" in result.stdout
+    assert "the next job will have waited long enough in" in result.stdout
+    document = json.loads(run(*arguments, "--json").stdout)
+    assert [(burst["cost"], burst["cost_per_hour"]) for burst in document["bursts"]] == [(3.2, 0.8), (None, 0.4)]
+    assert document["due"] == 4102444830.0
+    assert run("plan", "--queue", queue, "--plugin", "mock", "--delay", "soon").exit_code == 2
+
+
+def test_a_recorded_lead_is_planned_for_when_it_was_recorded(run, queue_file, info, tmp_path):
+    lead = tmp_path / "lead.json"
+    groups = [{"hosts": "n1", "ranks": "0", "state": "up", "total": {"cores": 4}, "free": {}}]
+    document = {"type": "inventory", "version": 1, "observed_at": "2026-01-01T00:00:10Z", "groups": groups}
+    lead.write_text(json.dumps(document))
+    queue = queue_file(info(1, t_submit=1767225600.0))
+    result = run("plan", "--queue", queue, "--inventory", str(lead), "--plugin", "mock", "--delay", "30")
+    assert "has waited 10 of 30 s" in result.stdout
+
+
 def test_errors_are_one_line(run, queue_file, info, tmp_path):
     broken = tmp_path / "broken.jsonl"
     broken.write_text(json.dumps({**info(2), "state": "LOST"}))
@@ -166,11 +197,11 @@ def test_long_answers_are_cut_for_people(run, queue_file, info):
     assert "... and 280 more reasons" in result.stdout
 
 
-@pytest.mark.parametrize("no_color", ["", "1"])
-def test_a_terminal_gets_a_table(examples, no_color):
+@pytest.mark.parametrize(("no_color", "columns"), [("", "160"), ("1", "160"), ("1", "80")])
+def test_a_terminal_gets_a_table(examples, no_color, columns):
     arguments = ["plan", "--queue", str(examples / "queue.jsonl"), "--plugin", "mock"]
     program = [sys.executable, "-c", "from fluxburst.cli import main; main(prog_name='flux-burst')", *arguments]
-    env = {**os.environ, "TERM": "xterm", "COLUMNS": "160", "NO_COLOR": no_color}
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": columns, "NO_COLOR": no_color}
     own, theirs = pty.openpty()
     with subprocess.Popen(program, stdout=theirs, env=env) as process:
         os.close(theirs)
@@ -184,6 +215,11 @@ def test_a_terminal_gets_a_table(examples, no_color):
     assert process.returncode == 0
     assert "─────" in text.decode()
     assert (b"\x1b[32m" in text) == (not no_color)
+    lines = re.sub("\x1b[^m]*m|\r", "", text.decode()).split("\n")
+    if no_color:
+        assert max(map(len, lines)) <= int(columns)
+        assert sum("ƒTwbx2T" in line and "mock/standard" in line for line in lines) == 1
+        assert any("waits for a dependency" in line for line in lines)
 
 
 def test_a_broken_plugin_changes_only_its_own_line(run, plugin_folder: Path):
