@@ -52,6 +52,8 @@ class Entry:
     def shape(self, *, spot: bool, fallback: bool) -> NodeShape:
         """As planning sees it. Its price is the highest that may be paid; 0 where that is not known."""
         bare = NodeShape.from_text(f"{self.name}: {self.holds}")
+        if bare.price or bare.place:
+            raise FluxBurstError("price and place are keys of their own (price, zone), not part of holds")
         price = self.asked_price(spot=spot, fallback=fallback)
         return NodeShape(bare.name, bare.holds, price or 0.0, self.subnet or self.zone)
 

@@ -11,14 +11,12 @@ from pathlib import Path
 from shlex import quote
 
 from fluxburst.errors import ConfigurationError
-from fluxburst.lead import Lead
+from fluxburst.lead import CERTIFICATE, Lead, LeadError
 from fluxburst.model import Burst
 
 FOLDER = "/etc/flux-burst"
-CERTIFICATE = "curve.cert"
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
-_MARK = "@HOST@"  # shlex.quote leaves it as it is
 
 # Arms the end in two ways, neither of which waits for the other or for anything to be installed: a process that
 # switches the machine off, later and by force, and a timer of systemd's. Both work at early boot, where `shutdown`
@@ -104,7 +102,11 @@ def join_script(
             raise ConfigurationError(f"{host!r} is no host name")
     uid, name = account(lead, user)
     certificate = f"{folder}/{CERTIFICATE}"
-    parts = [_written(f"{folder}/{file}", data) for file, data in configuration(lead, folder).items()]
+    try:
+        parts = [_written(f"{folder}/{file}", text.encode()) for file, text in lead.files(folder).items()]
+        broker = _broker(lead, burst, folder)
+    except LeadError as error:
+        raise ConfigurationError(str(error)) from None
     run = ""
     if setup is not None:
         try:
@@ -112,7 +114,6 @@ def join_script(
         except OSError as error:
             raise ConfigurationError(f"setup: {setup}: {error.strerror or error}") from None
         run = f". {quote(folder + '/setup')}"
-    broker = " ".join(quote(part) for part in lead.broker(_MARK, folder=folder)).replace(_MARK, '"$host"')
     return f"certificate={quote(certificate)}\n" + _JOIN.format(
         name=burst.name,
         over=_indented(over),
@@ -127,6 +128,15 @@ def join_script(
         setup=run,
         broker=broker,
     )
+
+
+def _broker(lead: Lead, burst: Burst, folder: str) -> str:
+    """The command of a broker, whose name is in `$host`; every host must be a slot."""
+    for host in burst.hosts:
+        lead.rank(host)
+    first = f"-Shostname={burst.hosts[0]}"
+    command = lead.broker(burst.hosts[0], folder=folder)
+    return " ".join('-Shostname="$host"' if part == first else quote(part) for part in command)
 
 
 def lease(deadline: float, *, early: bool) -> str:
@@ -148,11 +158,6 @@ def account(lead: Lead, user: str | None) -> tuple[int, str]:
     if not _USER.fullmatch(user):
         raise ConfigurationError(f"user: {user!r} is no name of an account")
     return uid, user
-
-
-def configuration(lead: Lead, folder: str) -> dict[str, bytes]:
-    """The lead's configuration for another machine, where it is in `folder`; without the certificate."""
-    return {name: text.encode() for name, text in lead.files(folder).items()}
 
 
 def fetched(secret: str, region: str | None = None) -> str:

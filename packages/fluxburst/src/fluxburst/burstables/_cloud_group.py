@@ -10,6 +10,7 @@ from fluxburst.model import Burst, Seen, Sighting
 # A burst that the listing does not show may not show yet. Clouds promise no time for that; tens of seconds are the
 # usual, and minutes have been seen.
 ABSENT_SECONDS, ABSENT_LOOKS = 600.0, 3
+CONSOLE_PERIOD, CONSOLE_SIZE = 120.0, 2000  # seconds between two looks at one; characters of it that are kept
 _LIVE = ("pending", "running")
 
 
@@ -68,3 +69,25 @@ class Absences:
             if now - first >= ABSENT_SECONDS and looks >= ABSENT_LOOKS and ended(burst):
                 found.append(Sighting(burst.name, "gone", burst.id, reason="its provider has no trace of it"))
         return found
+
+
+class Consoles:
+    """The end of the console of bursts that do not come up: looked at now and then, and only while they join."""
+
+    def __init__(self) -> None:
+        self._printed: dict[str, tuple[float, str]] = {}
+
+    def of(self, burst: Burst | None, machines: Sequence[Machine], now: float, read: Callable[[str], str]) -> str:
+        """What is known of it. read: gets the console of a machine, by its id, where it is time for that."""
+        if burst is None:
+            return ""
+        if burst.state not in {"creating", "joining"}:
+            return self._printed.pop(burst.name, (0.0, ""))[1]
+        asked, text = self._printed.get(burst.name, (0.0, ""))
+        over = [one for one in machines if one.seen not in _LIVE]
+        slow = min((one.since for one in machines), default=now) + CONSOLE_PERIOD < now
+        if (over or slow) and asked + CONSOLE_PERIOD < now:
+            printed = "".join(one for one in read((over or list(machines))[0].id) if one.isprintable() or one == "\n")
+            text = printed[-CONSOLE_SIZE:] or text
+            self._printed[burst.name] = (now, text)
+        return text

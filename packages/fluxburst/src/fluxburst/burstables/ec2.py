@@ -11,7 +11,7 @@ from typing import Any
 
 from fluxburst.burstables import _catalogue, _cloud_boot
 from fluxburst.burstables._cloud_aws import answers, code_of, connect
-from fluxburst.burstables._cloud_group import Absences, Machine, together
+from fluxburst.burstables._cloud_group import Absences, Consoles, Machine, together
 from fluxburst.burstables._ec2_documents import NAME, filters, launch, machine, marks, tags_of
 from fluxburst.errors import CapacityError, ConfigurationError, ParameterError, ProviderError, QuotaError
 from fluxburst.lead import Lead
@@ -19,13 +19,13 @@ from fluxburst.model import Burst, NodeShape, Sighting
 from fluxburst.plugins import BurstPlugin
 
 BATCH = 100  # instances that one call ends
-OUTPUT_PERIOD, OUTPUT_SIZE = 120.0, 2000  # seconds between two looks at a console; characters of it that are kept
 USER_DATA_SIZE = 16384  # bytes, before base64: EC2 User Guide, "Run commands when you launch an EC2 instance"
 _INDEX = """\
 imds=http://169.254.169.254/latest
 token=$(curl -fsS --retry 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$imds/api/token")
 index=$(curl -fsS --retry 5 -H "X-aws-ec2-metadata-token: $token" "$imds/meta-data/ami-launch-index")"""
 _OVER = "shutdown -h now || poweroff -f"
+NEEDS = {"module boto3": "pip install 'flux-burst[ec2]'"}
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Ec2Burst(BurstPlugin):
         self._client: Any = None
         self._absences = Absences()
         self._made: dict[str, list[str]] = {}  # ids of instances that the listing may not show yet
-        self._printed: dict[str, tuple[float, str]] = {}
+        self._consoles = Consoles()
 
     def shapes(self) -> Sequence[NodeShape]:
         spot, fallback, most = self.params.spot, self.params.fallback, self.params.max_price
@@ -91,7 +91,8 @@ class Ec2Burst(BurstPlugin):
         """Ask EC2 whether it would launch one instance of each shape (DryRun). Raises ProviderError."""
         lead = self._lead()
         for shape in self.shapes():
-            burst = Burst(f"{lead.owner}-check", "ec2", shape.name, ("check",), deadline=self.clock() + 3600)
+            hosts = (lead.slots("ec2") or lead.hosts)[-1:]
+            burst = Burst(f"{lead.owner}-check", "ec2", shape.name, hosts, deadline=self.clock() + 3600)
             try:
                 self._run(burst, spot=self.params.spot, DryRun=True)
             except ProviderError as error:
@@ -118,8 +119,8 @@ class Ec2Burst(BurstPlugin):
         for instance in self._instances():
             found[tags_of(instance)[NAME]].append(machine(instance))
         sightings = [
-            together(name, machines, bursts.get(name), self._output(bursts.get(name), machines, now))
-            for name, machines in found.items()
+            together(name, all_of, bursts.get(name), self._consoles.of(bursts.get(name), all_of, now, self._console))
+            for name, all_of in found.items()
         ]
         for name in found:
             self._made.pop(name, None)
@@ -232,27 +233,14 @@ class Ec2Burst(BurstPlugin):
         states = [one["State"]["Name"] for each in answer["Reservations"] for one in each["Instances"]]
         return all(state == "terminated" for state in states)
 
-    def _output(self, burst: Burst | None, machines: Sequence[Machine], now: float) -> str:
-        """The end of the console of one that does not come up; looked at now and then, and only while it joins."""
-        if burst is None or burst.state not in {"creating", "joining"}:
-            return self._printed.pop(burst.name, (0.0, ""))[1] if burst is not None else ""
-        asked, text = self._printed.get(burst.name, (0.0, ""))
-        over = [one for one in machines if one.seen in {"ending", "gone"}]
-        slow = min((one.since for one in machines), default=now) + OUTPUT_PERIOD < now
-        if (over or slow) and asked + OUTPUT_PERIOD < now:
-            text = self._console((over or list(machines))[0].id) or text
-            self._printed[burst.name] = (now, text)
-        return text
-
     def _console(self, id: str) -> str:
         for latest in ({"Latest": True}, {}):  # only Nitro instances have the latest
             try:
                 answer = self._call("GetConsoleOutput", "get_console_output", InstanceId=id, **latest)
             except ProviderError:
                 continue
-            text = "".join(one for one in str(answer.get("Output") or "") if one.isprintable() or one == "\n")
-            if text:
-                return text[-OUTPUT_SIZE:]
+            if answer.get("Output"):
+                return str(answer["Output"])
         return ""
 
 

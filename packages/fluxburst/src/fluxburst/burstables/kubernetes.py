@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fluxburst.lead import Lead
 
 LOGS = 3  # pods of which one look reads the log; a kubelet that is away costs a time limit each
+NEEDS = {"module kubernetes": "pip install 'flux-burst[kubernetes]'"}
 
 
 @dataclass

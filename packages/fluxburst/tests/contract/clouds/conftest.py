@@ -39,12 +39,15 @@ def lead(tmp_path: Path) -> Lead:
     certificate = folder / "curve.cert"
     certificate.write_text(f'curve\n    secret-key = "{SECRET}"\n')
     certificate.chmod(0o600)
-    (folder / "R").write_text("{}\n")
-    (folder / "system.toml").write_text(
-        f'[bootstrap]\ncurve_cert = "{certificate}"\nhosts = [{{host = "lead"}}, {{host = "ec2[0-99]"}}]\n'
-        f'[resource]\npath = "{folder}/R"\nnoverify = true\n'
-    )
-    return Lead(folder, "alice")
+    return a_lead(folder, "alice")
+
+
+def a_lead(folder: Path, owner: str) -> Lead:
+    """A lead with slots for both clouds; nothing runs."""
+    slots = {"ec2": tuple(f"ec2-{n}" for n in range(100)), "compute-engine": tuple(f"gce{n}" for n in range(10))}
+    hosts = ("lead", *slots["ec2"], *slots["compute-engine"])
+    config = {"bootstrap": {"curve_cert": str(folder / "curve.cert"), "hosts": [{"host": host} for host in hosts]}}
+    return Lead(folder, owner, hosts, "tcp://lead:8050", slots, config)
 
 
 @pytest.fixture

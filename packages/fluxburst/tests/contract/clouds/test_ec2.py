@@ -14,11 +14,10 @@ from fluxburst.burstables._cloud_aws import connect
 from fluxburst.burstables._ec2_documents import NAME, OWNER
 from fluxburst.burstables.ec2 import BurstParameters, Ec2Burst, init
 from fluxburst.errors import ConfigurationError
-from fluxburst.lead import Lead
 from fluxburst.model import Burst
 from fluxburst.testing import check_create, check_destroy
 
-from .conftest import IMAGE, SECRET
+from .conftest import IMAGE, SECRET, a_lead
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def make(moto, client, catalogue, lead):
     def plugin(owner: str = "alice", **more: Any) -> Ec2Burst:
         given: dict[str, Any] = {"secret": "file:/etc/flux/curve.cert", "image": IMAGE, "endpoint_url": moto.url}
         made = init(BurstParameters(catalogue, **{**given, **more}))
-        made.lead = Lead(lead.folder, owner)
+        made.lead = a_lead(lead.folder, owner)
         made._client = client
         return made
 
@@ -44,7 +43,7 @@ def make(moto, client, catalogue, lead):
 
 
 def burst(name: str, hosts: int = 2, **more: Any) -> Burst:
-    return Burst(name, "ec2", "small", tuple(f"ec2{n}" for n in range(hosts)), deadline=time.time() + 3600, **more)
+    return Burst(name, "ec2", "small", tuple(f"ec2-{n}" for n in range(hosts)), deadline=time.time() + 3600, **more)
 
 
 def instances(plugin: Ec2Burst, *names: str) -> list[dict[str, Any]]:
@@ -101,11 +100,11 @@ from fluxburst.lead import Lead
 from fluxburst.model import Burst
 folder, url, image, rounds = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 plugin = init(BurstParameters(folder.parent / "catalogue.toml", "file:/x", image, endpoint_url=url))
-plugin.lead = Lead(folder, "alice")
+plugin.lead = Lead(folder, "alice", ("lead", "ec2-0", "ec2-1"), "", {}, {"bootstrap": {}})
 plugin.client  # read before the race: it takes longer than the call
 chance = random.Random(6)
 for number in range(rounds):
-    burst = Burst(f"alice-k-{number}", "ec2", "small", ("ec20", "ec21"), deadline=4e9)
+    burst = Burst(f"alice-k-{number}", "ec2", "small", ("ec2-0", "ec2-1"), deadline=4e9)
     child = os.fork()
     if not child:
         plugin.create(burst)
@@ -132,7 +131,7 @@ def test_killed_between_the_call_and_its_answer(make, moto, lead):
     assert killed and killed + sum(line.endswith(" 0") for line in told.splitlines()) == rounds
     assert {one.name for one in plugin.status()} >= {"alice-k-warm"}
     for name in names:
-        plugin.create(Burst(name, "ec2", "small", ("ec20", "ec21"), deadline=4e9))
+        plugin.create(Burst(name, "ec2", "small", ("ec2-0", "ec2-1"), deadline=4e9))
     found = instances(plugin, *names)
     assert len(found) == 2 * rounds and before <= {one["InstanceId"] for one in found}
     tokens = {(call["TagSpecification.1.Tag.2.Value"], call["ClientToken"]) for call in moto.asked("RunInstances")}
@@ -170,7 +169,7 @@ def test_some_of_a_burst_have_ended(make):
     by_place = {one["AmiLaunchIndex"]: one["InstanceId"] for one in instances(plugin, "alice-s-0")}
     plugin.client.terminate_instances(InstanceIds=[by_place[1]])
     (seen,) = plugin.status([order])
-    assert (seen.seen, seen.hosts) == ("running", ("ec20", "ec22"))
+    assert (seen.seen, seen.hosts) == ("running", ("ec2-0", "ec2-2"))
 
 
 def test_dry_run_says_what_would_be_refused(make, moto):
@@ -201,9 +200,9 @@ def test_no_image_no_lead_no_deadline(make):
     with pytest.raises(ConfigurationError, match="has no image"):
         plugin.create(burst("alice-n-0"))
     with pytest.raises(ConfigurationError, match="deadline"):
-        plugin.create(Burst("alice-n-0", "ec2", "small", ("ec20",)))
+        plugin.create(Burst("alice-n-0", "ec2", "small", ("ec2-0",)))
     with pytest.raises(ConfigurationError, match="no shape 'big'"):
-        plugin.create(Burst("alice-n-0", "ec2", "big", ("ec20",), deadline=4e9))
+        plugin.create(Burst("alice-n-0", "ec2", "big", ("ec2-0",), deadline=4e9))
     plugin.lead = None
     with pytest.raises(ConfigurationError, match="no lead"):
         plugin.status()

@@ -146,7 +146,7 @@ def make(wire, quick, catalogue, lead, monkeypatch):
     return plugin
 
 
-BURST = Burst("alice-1", "ec2", "small", ("ec20", "ec21"), deadline=4e9)
+BURST = Burst("alice-1", "ec2", "small", ("ec2-0", "ec2-1"), deadline=4e9)
 
 KINDS: dict[type[ProviderError], str] = {
     CapacityError: "InsufficientInstanceCapacity SpotMaxPriceTooLow InsufficientFreeAddressesInSubnet",
@@ -268,7 +268,7 @@ def test_spot_requests_are_cancelled(make, wire):
     [
         ([("pending", ""), ("running", "")], "pending", False, None),
         ([("running", ""), ("running", "")], "running", False, None),
-        ([("running", ""), ("terminated", "Server.SpotInstanceTermination")], "running", True, ("ec20",)),
+        ([("running", ""), ("terminated", "Server.SpotInstanceTermination")], "running", True, ("ec2-0",)),
         ([("shutting-down", ""), ("terminated", "")], "ending", False, None),
         ([("terminated", "Server.SpotInstanceTermination")] * 2, "gone", True, None),
         ([("terminated", "Client.InstanceInitiatedShutdown")] * 2, "gone", False, None),
@@ -291,13 +291,13 @@ def test_output_of_a_boot_that_failed(make, wire):
     text = b64encode(b"x" * 5000 + b"\x1b[31m\nflux-burst: no certificate could be fetched\n").decode()
     wire.say("GetConsoleOutput", done("GetConsoleOutput", f"<instanceId>i-2</instanceId><output>{text}</output>"))
     plugin = make()
-    joining = Burst("alice-1", "ec2", "small", ("ec20", "ec21"), state="joining", deadline=4e9)
+    joining = Burst("alice-1", "ec2", "small", ("ec2-0", "ec2-1"), state="joining", deadline=4e9)
     for _ in range(3):
         (one,) = plugin.status([joining])
         assert one.output.endswith("no certificate could be fetched\n")
         assert len(one.output) <= 2000 and "\x1b" not in one.output
     (call,) = wire.asked("GetConsoleOutput")
     assert call["InstanceId"] == "i-2"
-    ready = Burst("alice-1", "ec2", "small", ("ec20", "ec21"), state="ready", deadline=time.time() + 60)
+    ready = Burst("alice-1", "ec2", "small", ("ec2-0", "ec2-1"), state="ready", deadline=time.time() + 60)
     make().status([ready])
     assert len(wire.asked("GetConsoleOutput")) == 1
