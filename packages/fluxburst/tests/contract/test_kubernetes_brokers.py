@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import importlib.util
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fluxburst.burstables import _minicluster
 from fluxburst.burstables.kubernetes import BurstParameters
 from fluxburst.initialize import Wish, initialize
-from fluxburst.layout import Slots
+from fluxburst.layout import Size, Slots
 from fluxburst.lead import Lead, environment
 from fluxburst.model import Burst, NodeShape
 
@@ -35,14 +39,17 @@ class Pods:
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self, burst: Burst) -> list[subprocess.Popen[bytes]]:
+        """The pods of a burst as it would be sent."""
         template = BurstParameters(image="flux", env=self.env).template()
         shape = NodeShape.from_text("pod: cores=1")
         body = _minicluster.minicluster(burst, shape, self.lead, template, time.time())
-        data = _minicluster.files(burst, self.lead, "flux")
+        return self.run(body, _minicluster.files(burst, self.lead, "flux"))
+
+    def run(self, body: dict[str, Any], data: dict[str, str]) -> list[subprocess.Popen[bytes]]:
         told = body["spec"]["containers"][0]["environment"]
         for index in range(body["spec"]["size"]):
             files, folder = self.folder / f"files{index}", self.folder / f"folder{index}"
-            files.mkdir()
+            files.mkdir(exist_ok=True)
             # The two folders of a container are this pod's own here.
             for name, text in data.items():
                 (files / name).write_text(
@@ -64,7 +71,8 @@ class Pods:
         return self.running
 
     def stop(self) -> None:
-        for process in self.running:
+        while self.running:
+            process = self.running.pop()
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
                 try:
@@ -94,7 +102,7 @@ def lead(tmp_path: Path) -> Iterator[tuple[Lead, str]]:
     wish = Wish(
         tmp_path / "lead",
         "lead",
-        (Slots("kubernetes", 2),),
+        (Slots("kubernetes", 2, Size(1)),),
         port=port,
         bind="127.0.0.1",
         connect="127.0.0.1",
@@ -165,3 +173,54 @@ def test_pods_that_come_too_late_do_nothing(lead: tuple[Lead, str], pods: Pods, 
         assert process.wait(PATIENCE) == 0
     assert "deadline of this burst has passed" in (tmp_path / "log0").read_text()
     assert not (tmp_path / "folder0").exists()
+
+
+@pytest.mark.timeout(300)
+def test_a_job_bursts_into_kubernetes_and_the_burst_goes(lead: tuple[Lead, str], pods: Pods, tmp_path: Path) -> None:
+    """The controller, a real lead, a real API server; the operator is played, its pods are processes."""
+    for needed in ("kubernetes", "flux"):
+        pytest.importorskip(needed)
+    from fluxburst.client import FluxBurst
+    from fluxburst.handles.flux import FluxHandle
+    from fluxburst.settings import Settings
+
+    spec = importlib.util.spec_from_file_location("apiserver", Path(__file__).with_name("apiserver.py"))
+    assert spec and spec.loader
+    apiserver = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = apiserver
+    spec.loader.exec_module(apiserver)
+    if missing := [name for name in apiserver.NEEDED if not apiserver.binary(name)]:
+        pytest.skip(f"no {', '.join(missing)} in KUBEBUILDER_ASSETS or PATH")
+    (tmp_path / "server").mkdir()
+    server = apiserver.Server(tmp_path / "server")
+    settings = Settings(interval=1, delay=0, idle_timeout=2, cooldown=0)
+    client = FluxBurst(FluxHandle(lead[1]), settings=settings, lead=lead[0])
+    try:
+        operator = apiserver.Operator(server, "bursts")
+        client.load("kubernetes", image="flux", kubeconfig=server.kubeconfig(), namespace="bursts")
+        job = flux(lead[1], "submit", "-N3", "-n3", "--setattr=system.burstable=1", "hostname")
+        listed = (*apiserver.MINICLUSTERS, "bursts", "miniclusters")
+        names: set[str] = set()
+        deadline = time.monotonic() + 2 * PATIENCE
+        while "INACTIVE" not in flux(lead[1], "jobs", "-no", "{state}", job) or client.bursts():
+            assert time.monotonic() < deadline, client.bursts()
+            client.run_burst()
+            for made in operator.objects.list_namespaced_custom_object(*listed)["items"]:
+                name = made["metadata"]["name"]
+                if made["metadata"].get("deletionTimestamp"):
+                    pods.stop()
+                    operator.clean(name)
+                elif name not in names:
+                    names.add(name)
+                    operator.start(name)
+                    data = operator.secret(name).data
+                    pods.run(made, {key: base64.b64decode(text).decode() for key, text in data.items()})
+                    for index in range(2):
+                        operator.pod(name, index, "Running")
+            time.sleep(0.5)
+        assert flux(lead[1], "jobs", "-no", "{nodelist} {result}", job) == "lead,kubernetes[0-1] COMPLETED"
+        assert len(names) == 1
+        assert operator.objects.list_namespaced_custom_object(*listed)["items"] == []
+    finally:
+        client.close()
+        server.stop()
