@@ -183,6 +183,15 @@ def test_no_answer_is_uncertain(make, wire, how):
     assert len(wire.asked("RunInstances")) == len(asked)
 
 
+def test_check_asks_for_a_dry_run(make, wire):
+    wire.refuse("RunInstances", "DryRunOperation", 412)
+    make().check()
+    assert {call["DryRun"] for call in wire.asked("RunInstances")} == {"true"}
+    wire.refuse("RunInstances", "InvalidSubnetID.NotFound")
+    with pytest.raises(ConfigurationError, match="InvalidSubnetID"):
+        make().check()
+
+
 def test_no_connection_and_no_credentials(make, wire, quick, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
