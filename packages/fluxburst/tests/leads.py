@@ -110,9 +110,8 @@ class FluxLead:
                 self.kill(host)
 
     def clear(self) -> None:
-        for job in subprocess.check_output(["flux", "jobs", "-A", "-no{id}"], env=self._env, timeout=60).split():
-            subprocess.run(["flux", "cancel", job], env=self._env, check=False, capture_output=True, timeout=60)
-        subprocess.run(["flux", "queue", "idle", "--timeout=20s"], env=self._env, check=False, timeout=60)
+        for argv in (["cancel", "--all", "--user=all", "--quiet"], ["queue", "idle", "--quiet", "--timeout=60s"]):
+            subprocess.run(["flux", *argv], env=self._env, check=False, capture_output=True, timeout=PATIENCE)
 
     @property
     def _env(self) -> dict[str, str]:

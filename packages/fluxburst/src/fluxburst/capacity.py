@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from math import inf
 from typing import NamedTuple
 
@@ -64,7 +64,9 @@ def parts(gpus: int, cores: int, ask: Ask) -> int:
 
 def holds(free: Free, ask: Ask) -> int:
     """How many units of a demand one node takes."""
-    if (ask.exclusive and not free.idle) or not in_time(free.left, ask):
+    if ask.exclusive and not free.idle:
+        return 0
+    if (ask.least or ask.most != inf) and not in_time(free.left, ask):
         return 0
     return parts(free.gpus, free.cores, ask)
 
@@ -100,8 +102,21 @@ class Nodes:
 
     def fill(self, ask: Ask, units: int) -> tuple[list[Move], int]:
         """Where up to `units` units would go, the fullest nodes first, and how many units are left over."""
-        moves = []
-        for free in self._idle if ask.exclusive else self._from(ask):
+        moves: list[Move] = []
+        if ask.exclusive:
+            return moves, self._fill(self._idle, 0, ask, units, moves)
+        for gpus in self._gpus[bisect_left(self._gpus, ask.gpus) :] if ask.gpus else self._gpus:
+            kinds = self._levels[gpus]
+            start = bisect_left(kinds, (gpus, ask.cores)) if kinds[0][1] < ask.cores else 0
+            if start < len(kinds):
+                units = self._fill(kinds, start, ask, units, moves)
+                if not units:
+                    break
+        return moves, units
+
+    def _fill(self, kinds: list[Free], start: int, ask: Ask, units: int, moves: list[Move]) -> int:
+        for at in range(start, len(kinds)):
+            free = kinds[at]
             each = holds(free, ask)
             if not each:
                 continue
@@ -114,14 +129,7 @@ class Nodes:
                 units = 0
             if not units:
                 break
-        return moves, units
-
-    def _from(self, ask: Ask) -> Iterator[Free]:
-        """The kinds that have enough for a unit, in order."""
-        for gpus in self._gpus[bisect_left(self._gpus, ask.gpus) :]:
-            kinds = self._levels[gpus]
-            for at in range(bisect_left(kinds, (gpus, ask.cores)), len(kinds)):
-                yield kinds[at]
+        return units
 
     def take(self, ask: Ask, moves: Iterable[Move]) -> int:
         """Make the moves, and say how many nodes they use."""

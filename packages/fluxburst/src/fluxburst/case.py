@@ -10,8 +10,7 @@ from resources.answer import Verdict
 from fluxburst.capacity import Ask
 from fluxburst.demand import Demand
 from fluxburst.model import Explanation
-
-Order = tuple[int, int, str]
+from fluxburst.pools import Space
 
 
 @dataclass(slots=True)
@@ -20,10 +19,12 @@ class Case:
 
     Capacity only shrinks, so what failed once is not tried again: `outgrown`: the lead can't hold it any more, `dry`:
     not even a part of it; `site`, `kind`: the plugins and shapes before these can't make what it needs, and `reasons`
-    says why; `open`: pools that may have room for it (another one may once it has grown after `seen`).
+    says why; `first`: of the pools that were there from the start, those before have no room; `open`: those that may
+    have since (another one may once it has grown after `seen`).
     """
 
     demand: Demand
+    space: Space
     duration: float = 0.0
     problem: str = ""
     verdict: Verdict = "UNKNOWN"
@@ -33,11 +34,13 @@ class Case:
     refused: Explanation | None = None
     site: int = 0
     kind: int = 0
+    welcome: bool = False  # whether that plugin bars it not
     nearest: tuple[float, str] = (inf, "")
     reasons: list[tuple[str, str]] = field(default_factory=list)
-    open: list[Order] = field(default_factory=list)
+    first: int = 0
+    open: list[int] = field(default_factory=list)
     seen: int = 0
-    told: dict[tuple[Order, bool], Explanation] = field(default_factory=dict)
+    told: dict[tuple[int, bool], Explanation] = field(default_factory=dict)
     on_lead: Ask = field(init=False)
     ask: Ask = field(init=False)
 

@@ -121,7 +121,10 @@ def slots(lead: Lead) -> Iterator[Finding]:
             f"give each host of [plugins.*] in {SETTINGS} to one",
         )
     if not unknown and not double:
-        yield ok("slots", f"{len(given)} slots: " + ", ".join(map(_some, lead.plugins.values())))
+        yield ok(
+            "slots",
+            f"{len(given)} {'slot' if len(given) == 1 else 'slots'}: " + ", ".join(map(_some, lead.plugins.values())),
+        )
 
 
 def _some(hosts: Iterable[str]) -> str:

@@ -15,7 +15,8 @@ from fluxburst.reconcile import Pass, Reconciler, pause_text
 from fluxburst.report import pauses, report
 
 TICK = 1.0  # seconds between two looks at the lead; providers are asked by their own interval
-PATIENCE = 60.0  # seconds that a lead that can't be asked is left alone, at most
+LEAST = 0.1  # seconds between two looks at the lead, where providers may be asked all the time
+PATIENCE = 10.0  # seconds that a lead that can't be asked is left alone, at most
 
 Message = dict[str, Any]
 
@@ -44,13 +45,22 @@ class Controller:
                 failures += 1
                 wait = min(PATIENCE, TICK * 2.0 ** min(failures, 10))
                 messages = list(self._lost(str(error), wait))
+                if isinstance(error, HandleError):
+                    self._end()
             else:
-                wait = min(TICK, float(self.reconciler.settings.interval))
+                wait = min(TICK, max(LEAST, float(self.reconciler.settings.interval)))
             tell(messages, self.state())
             if not failures and self.until_idle and (why := self._idle()):
                 return why
             self.stop.wait(wait)
         return "stopped"
+
+    def _end(self) -> None:
+        """What needs no lead goes on without it: what is to end ends."""
+        try:
+            self.reconciler.end()
+        except LedgerError:
+            return  # it shows at the next pass
 
     def state(self) -> dict[str, Any]:
         """How things are, as `report` tells it, and what is wrong at the moment."""

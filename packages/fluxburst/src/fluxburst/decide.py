@@ -160,9 +160,8 @@ class _Life:
         if row.state == "creating" and self.now < asked + self.look.settle.get(row.plugin, 0.0):
             return  # it may not show yet what it was asked for
         if row.state in {"creating", "joining"} and not sighting.preempted:
-            what = (
-                "it never came to be" if row.state == "creating" else "boot failed: it ended before its brokers joined"
-            )
+            never = row.state == "creating" and not (sighting.reason or sighting.output)
+            what = "it never came to be" if never else "boot failed: it ended before its brokers joined"
             failure = f"{what}: {sighting.reason}" if sighting.reason else what
             yield self.close(failure, failure=failure, output=sighting.output or row.output)
             yield pause(self.look.pauses, self.settings, self.now, row.plugin, "failed", failure)
@@ -241,11 +240,10 @@ class _Life:
         elif self.coming and self.up:
             values["idle"] = 0.0  # a job may wait for these nodes and for others
         elif row.idle and self.now > row.idle + self.settings.idle_timeout:
-            if (
-                self.up and not row.used and not look.pending.isdisjoint(row.jobs)
-            ):  # else they were too short to be seen
+            waiting = not look.pending.isdisjoint(row.jobs)  # if none does, they were too short to be seen
+            if self.up and not row.used and waiting:
                 why = "its nodes joined and nothing ran on them: `flux jobs -a` shows what the jobs wait for"
-                yield pause(look.pauses, self.settings, self.now, row.plugin, "unused", why, row.shape, row.place)
+                yield pause(look.pauses, self.settings, self.now, row.plugin, "unused", why)
             elif self.settings.cooldown:
                 until = look.now + self.settings.cooldown
                 yield Pause(row.plugin, row.shape, row.place, until, "cooldown", "an idle burst has just ended", 0)

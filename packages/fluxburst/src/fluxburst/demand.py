@@ -51,6 +51,11 @@ class Demand:
     hosts: tuple[str, ...] = ()
     wishes: Wishes = NONE
 
+    def __hash__(self) -> int:
+        wishes = self.wishes  # most jobs have none, and queues are long
+        own = (self.nodes, self.slots, self.cores, self.gpus, self.exclusive, self.hosts)
+        return hash((own, wishes)) if wishes.given else hash(own)
+
     @property
     def units(self) -> int:
         """How many equal parts are to be placed: nodes, each on another one, or slots."""

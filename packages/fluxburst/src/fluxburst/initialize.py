@@ -69,7 +69,7 @@ def initialize(wish: Wish) -> Made:
     folder = wish.folder.absolute()
     if not folder.as_posix().isprintable():
         raise LeadError(f"Flux can't take a folder of this name: {str(folder)!r}")
-    if (folder / CONFIG).exists():
+    if _there(folder / CONFIG):
         return _extend(wish, folder)
     return _write(wish, folder)
 
@@ -79,7 +79,7 @@ def _write(wish: Wish, folder: Path) -> Made:
     own = Node(wish.lead, Size(cores, wish.lead_gpus or 0))
     slots = layout.nodes(wish.slots, Size(len(machine.usable_cores())), [own])
     endpoint, notes = _endpoint(wish)
-    if not (folder / CERTIFICATE).exists():
+    if not _there(folder / CERTIFICATE):
         _flux("version")  # before anything is written
     _prepare(folder, notes)
     owner = _owner(folder)
@@ -91,7 +91,7 @@ def _write(wish: Wish, folder: Path) -> Made:
         CONFIG: layout.system_toml(wish.lead, endpoint, slots, str(folder), exclude=not cores),
     }
     for name, text in texts.items():  # the configuration last: with it the folder is complete
-        if name == CERTIFICATE and (folder / name).exists():
+        if name == CERTIFICATE and _there(folder / name):
             notes.append(f"{folder / name} was there already: it is used as it is")
         elif _put(folder / name, _certificate(folder, wish.lead) if text is None else text):
             written.append(name)
@@ -100,7 +100,7 @@ def _write(wish: Wish, folder: Path) -> Made:
 
 def _extend(wish: Wish, folder: Path) -> Made:
     """Add what is missing to each file, in the order of the ranks; a run that was cut short is taken up again."""
-    if not (folder / SETTINGS).exists():
+    if not _there(folder / SETTINGS):
         raise LeadError(
             f"{folder / CONFIG} was not written by 'flux-burst init': nothing is changed. Name a new folder"
         )
@@ -118,7 +118,8 @@ def _extend(wish: Wish, folder: Path) -> Made:
             there.append(Node(host, sizes[host], plugin))
     new = layout.nodes(wish.slots, Size(len(machine.usable_cores())), there)
     # What a run that was cut short has written to the settings is not in the configuration yet.
-    missing = [node for node in (*there, *new) if node.host not in lead.hosts]
+    declared = set(lead.hosts)
+    missing = [node for node in (*there, *new) if node.host not in declared]
     if not new and not missing:
         return Made(lead, (), (), ())
     edits = {
@@ -169,8 +170,13 @@ def _endpoint(wish: Wish) -> tuple[Endpoint, list[str]]:
         connect = layout.uri(wish.connect, wildcard=False)
     elif inside:
         connect = LOOPBACK
-    elif resolves(wish.lead):
+    elif found := addresses(wish.lead):
         connect = layout.uri(wish.lead, wildcard=False)
+        if all(ip_address(one).is_loopback for one in found):
+            notes.append(
+                f"{wish.lead!r} is {found[0]} here: other machines must know it by an address that they reach;"
+                f" else write a new folder with --connect ADDRESS"
+            )
     else:
         connect = LOOPBACK
         notes.append(
@@ -184,12 +190,13 @@ def _endpoint(wish: Wish) -> tuple[Endpoint, list[str]]:
     return Endpoint(port, bind, connect), notes
 
 
-def resolves(host: str) -> bool:
-    """Whether a name has an address here."""
+def addresses(host: str) -> list[str]:
+    """The addresses of a name, as this machine knows them."""
     try:
-        return bool(socket.getaddrinfo(host, None))
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return False
+        return []
+    return [str(address[0]).partition("%")[0] for *_, address in found]
 
 
 def is_loopback(uri: str) -> bool:
@@ -198,6 +205,13 @@ def is_loopback(uri: str) -> bool:
     try:
         return host == "localhost" or ip_address(host.strip("[]")).is_loopback
     except ValueError:
+        return False
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder that may not be looked into: told when it is used
         return False
 
 
@@ -227,7 +241,7 @@ def _prepare(folder: Path, notes: list[str]) -> None:
 def _owner(folder: Path) -> str:
     """A mark that every provider takes as a tag, label or part of a name; of a run that was cut short, its own."""
     path = folder / SETTINGS
-    if path.exists():
+    if _there(path):
         try:
             found = tomllib.loads(read(path)).get("owner")
         except tomllib.TOMLDecodeError:
@@ -318,7 +332,8 @@ def _sizes(document: dict[str, Any]) -> dict[str, Size]:
 def _longer_r(document: dict[str, Any], new: Sequence[Node], folder: Path) -> str:
     execution = document["execution"]
     names = [name for part in execution.get("nodelist", []) for name in hostlist.expand(part)]
-    more = [node for node in new if node.host not in names]
+    present = set(names)
+    more = [node for node in new if node.host not in present]
     if not more:
         return read(folder / RESOURCES)
     if "scheduling" in document:

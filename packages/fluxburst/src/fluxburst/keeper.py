@@ -52,11 +52,25 @@ def keep(order: dict[str, Any], lock: int) -> int:
         return 1
     for one in ENDING:
         signal.signal(one, lambda number, _: program.send_signal(number))
+    _await_marks(program.pid, order["environ"])
     os.close(lock)
     status = program.wait()
     _sweep()
     _record(order["exit"], status)
     return 0
+
+
+def _await_marks(pid: int, environ: dict[str, str]) -> None:
+    """Wait until /proc shows the environment: for a moment after execve(2) it shows none."""
+    marks = {f"{name}={value}".encode() for name, value in environ.items()}
+    for _ in range(1000):
+        try:
+            shown = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            return  # it has ended
+        if marks.issubset(shown):
+            return
+        time.sleep(0.002)
 
 
 def _sweep() -> None:

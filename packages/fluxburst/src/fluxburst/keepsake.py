@@ -69,6 +69,15 @@ def tail(path: Path, size: int) -> str:
     return text.decode(errors="replace")
 
 
+def head(path: Path, size: int) -> str:
+    """The beginning of a text file, at most so many bytes; "" where there is none."""
+    try:
+        with path.open("rb") as file:
+            return file.read(size).decode(errors="replace")
+    except OSError:
+        return ""
+
+
 @contextmanager
 def locked(path: Path, patience: float) -> Iterator[int]:
     """Hold the lock of this file; gives its descriptor, -1 where another process has held it for longer than this.

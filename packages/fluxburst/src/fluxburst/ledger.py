@@ -288,11 +288,15 @@ class Ledger:
         with self._change():
             self._db.execute("INSERT OR REPLACE INTO pauses VALUES (?, ?, ?, ?, ?, ?, ?)", _values(pause))
 
-    def resume(self, plugin: str, shape: str | None = None) -> None:
-        """Forget the pauses of a plugin, or those of one shape of it."""
-        if any(one.plugin == plugin and shape in (None, one.shape) for one in self.pauses()):
+    def resume(self, plugin: str, shape: str | None = None, keep: str = "") -> None:
+        """Forget the pauses of a plugin; shape: of one shape of it alone, "" for those of the whole; keep: a kind."""
+        over = [
+            one for one in self.pauses() if one.plugin == plugin and shape in (None, one.shape) and one.kind != keep
+        ]
+        if over:
             with self._change():
-                self._db.execute("DELETE FROM pauses WHERE plugin = ? AND ? IN (shape, '*')", (plugin, shape or "*"))
+                keys = [(one.plugin, one.shape, one.place) for one in over]
+                self._db.executemany("DELETE FROM pauses WHERE plugin = ? AND shape = ? AND place = ?", keys)
 
     def strays(self) -> list[Stray]:
         return [Stray(*one) for one in self._db.execute("SELECT name, plugin, first, last, times FROM strays")]

@@ -16,16 +16,16 @@ it are looked at again only once there are more of them. A long queue costs what
 from __future__ import annotations
 
 from bisect import insort
-from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from math import inf
 
 from fluxburst.capacity import Free, Move, Nodes, usable
-from fluxburst.case import Case, Order
+from fluxburst.case import Case
 from fluxburst.demand import Demand
 from fluxburst.jobs import Job
 from fluxburst.model import Burst, Decision, Explanation, Observed, Plan, Policy, amount
-from fluxburst.pools import Held, Pool
+from fluxburst.pools import Held, Pool, Size, Space
 from fluxburst.purse import Purse
 from fluxburst.reasons import lead_reason, refusal
 from fluxburst.selection import not_waiting, too_young
@@ -60,42 +60,51 @@ class _Planner:
         self.known = observed.inventory is not None
         self.notes: list[str] = []
         self.due = inf
-        groups = observed.inventory.groups if observed.inventory else ()
-        self.up = frozenset(host for group in groups if group.state == "up" for host in group.hosts)
-        sizes = {
-            host: (amount(group.total, "gpus"), amount(group.total, "cores"))
-            for group in groups
-            for host in group.hosts
-        }
-        common = Common(Purse(policy.budget, "the common"), sizes, observed.now)
-        self.sites = [
-            Site(offer, at, [burst for burst in observed.bursts if burst.plugin == offer.plugin], common)
-            for at, offer in enumerate(policy.offers)
-        ]
+        self.groups = observed.inventory.groups if observed.inventory else ()
         borrowed = {host for burst in observed.bursts for host in burst.hosts}
         borrowed.update(host for offer in policy.offers for host in offer.slots or ())
-        self.free, self.total = self._lead(observed, borrowed)
+        sizes = self._sizes(borrowed)
+        common = Common(Purse(policy.budget, "the common"), sizes, observed.now)
+        self.sites: list[Site] = []
+        first = 0
+        for at, offer in enumerate(policy.offers):
+            existing = [burst for burst in observed.bursts if burst.plugin == offer.plugin]
+            self.sites.append(Site(offer, at, first, existing, common))
+            first += len(offer.shapes)
+        self.free, self.total = self._lead(borrowed)
         leases = [site.lease for site in self.sites]
         leases += [burst.left(self.now) for site in self.sites for burst in site.existing if burst.deadline]
         self.shortest = usable(min(leases, default=inf))  # seconds; every job that runs no longer is alike
         self.cases: dict[tuple[Demand, float], Case] = {}
         self.explanations: dict[tuple[object, ...], Explanation] = {}
-        self.pools: dict[Order, Pool] = {}
-        self.recent: OrderedDict[Order, Pool] = OrderedDict()  # the one that got nodes last is at the end
-        self.grown = 0
+        self.spaces: dict[str, Space] = {}
         self.held: dict[str, list[Held]] = {}
         self.kept: list[Held] = []
         self._coming(observed, sizes)
         rest = self._not_asked("comes first"), self._not_asked("has room")
         self.not_asked = {True: rest[0], False: rest[1]}
 
-    def _lead(self, observed: Observed, borrowed: set[str]) -> tuple[Nodes, Nodes]:
+    def _sizes(self, borrowed: set[str]) -> dict[str, Size]:
+        """What the lead's inventory says of the hosts that bursts have or may have."""
+        sizes: dict[str, Size] = {}
+        for group in self.groups if borrowed else ():
+            size = amount(group.total, "gpus"), amount(group.total, "cores")
+            for host in group.hosts:
+                if host in borrowed:
+                    sizes[host] = size
+        return sizes
+
+    def _up(self, hosts: Iterable[str]) -> set[str]:
+        """Those of these hosts that are up."""
+        asked = set(hosts)
+        return {host for group in self.groups if group.state == "up" for host in group.hosts if host in asked}
+
+    def _lead(self, borrowed: set[str]) -> tuple[Nodes, Nodes]:
         """What is free on the lead now, and what it has in all of its own."""
         free, total, unknown = Nodes(), Nodes(), 0
-        if observed.inventory is None:
+        if not self.known:
             self.notes.append("what the lead has free is not known: every job counts in full")
-            return free, total
-        for group in observed.inventory.groups:
+        for group in self.groups:
             count = len(group.hosts)
             gpus, cores = amount(group.total, "gpus"), amount(group.total, "cores")
             own = count - sum(host in borrowed for host in group.hosts) if borrowed else count
@@ -109,7 +118,7 @@ class _Planner:
             self.notes.append(f"what is free on {unknown} nodes of the lead is not known: none of it is counted")
         return free, total
 
-    def _coming(self, observed: Observed, sizes: dict[str, tuple[int, int]]) -> None:
+    def _coming(self, observed: Observed, sizes: dict[str, Size]) -> None:
         """Nodes on their way: held for the jobs that they are made for, as far as those wait; else open to all."""
         made = [
             (site, burst)
@@ -119,38 +128,31 @@ class _Planner:
         ]
         wanted = {job for _, burst in made for job in burst.jobs}
         waiting = {job.id: job for job in observed.jobs if job.id in wanted and not not_waiting(job)} if wanted else {}
+        up = self._up(host for _, burst in made for host in burst.hosts) if made else set()
         for site, burst in made:
-            kind = site.by_name[burst.shape]
-            pool = site.pool(kind, burst.namespace)
-            self.pools[pool.order] = pool
+            kind, space = site.by_name[burst.shape], self._space(burst.namespace)
+            pool = site.pool(kind, space)
             left = float(burst.left(self.now)) if burst.deadline else inf
-            hosts = [host for host in burst.hosts if host not in self.up]
-            nodes = [Free(*sizes.get(host, kind.size), True, left) for host in hosts]
-            held = Held(pool, [])
+            nodes = [Free(*sizes.get(host, kind.size), True, left) for host in burst.hosts if host not in up]
+            held = Held(space, pool, [])
             need = 0
-            for job in {id: waiting[id] for id in burst.jobs if id in waiting}.values():
-                demand = job.demand
-                if demand and nodes:
+            for id in dict.fromkeys(burst.jobs):
+                demand = waiting[id].demand if id in waiting and nodes else None
+                if demand:
                     held.pending += 1
-                    self.held.setdefault(job.id, []).append(held)
-                    each = max(1, kind.best(Case(demand).on_lead))
-                    need += -(-demand.units // each)
+                    self.held.setdefault(id, []).append(held)
+                    need += -(-demand.units // max(1, kind.best(Case(demand, space).on_lead)))
             held.nodes = nodes[:need]
             if held.nodes:
                 self.kept.append(held)
-            self._grow(pool, nodes[need:])
+            _grow(space, pool, nodes[need:])
+        for space in self.spaces.values():
+            space.settle()
 
-    def _grow(self, pool: Pool, nodes: list[Free]) -> None:
-        for free, count in Counter(nodes).items():
-            pool.nodes.add(free, count)
-        if pool.nodes.size:
-            self._has_grown(pool)
-
-    def _has_grown(self, pool: Pool) -> None:
-        self.grown += 1
-        pool.grown = self.grown
-        self.recent[pool.order] = pool
-        self.recent.move_to_end(pool.order)
+    def _space(self, namespace: str) -> Space:
+        if namespace not in self.spaces:
+            self.spaces[namespace] = Space(namespace)
+        return self.spaces[namespace]
 
     def decide(self, job: Job) -> Decision:
         """Where a job goes; what it takes is taken."""
@@ -158,7 +160,7 @@ class _Planner:
         for held in self.held.pop(job.id, ()):
             held.pending -= 1
             if not held.pending and held.nodes:
-                self._grow(held.pool, held.nodes)
+                _grow(held.space, held.pool, held.nodes)
                 held.nodes = []
         return decision
 
@@ -205,8 +207,8 @@ class _Planner:
         return case
 
     def _new_case(self, demand: Demand, duration: float) -> Case:
-        case = Case(demand, duration)
         wishes = demand.wishes
+        case = Case(demand, self._space(wishes.namespace), duration)
         if wishes.problem:
             case.problem = wishes.problem
         elif problem := against(wishes, self.policy.rules):
@@ -215,7 +217,7 @@ class _Planner:
             hosts = _expanded(demand.hosts)
             if not hosts:
                 case.problem = _PROPERTIES
-            elif not hosts.isdisjoint(self.up):
+            elif self._up(hosts):
                 case.problem = _ON_LEAD
             case.hosts = hosts
         if demand.constrained:
@@ -248,7 +250,7 @@ class _Planner:
         lead_nodes = self.free.take(case.on_lead, moves) if moves else 0
         used = pool.nodes.take(case.ask, onto)
         if new and pool.nodes.size:
-            self._has_grown(pool)
+            case.space.has_grown(pool)
         return Decision(job, why, pool.site.plugin, pool.kind.name, lead_nodes, used - new, new)
 
     def _reserved(self, job: Job, case: Case, units: int) -> tuple[Pool, list[Move]] | None:
@@ -258,7 +260,7 @@ class _Planner:
             anyhow = case.ask._replace(least=0.0, most=inf)  # its nodes were made for it: they have grown older since
             rest = pool.nodes.fill(anyhow, units)[1]
             if rest:
-                self._grow(pool, held.release(anyhow, rest))
+                _grow(held.space, pool, held.release(anyhow, rest))
             moves, rest = pool.nodes.fill(anyhow, units)
             if not rest:
                 return pool, moves
@@ -266,47 +268,56 @@ class _Planner:
 
     def _open(self, case: Case, units: int) -> tuple[Pool, list[Move]] | None:
         """The first pool of open nodes that holds it; those that were found full are gone until they grow."""
-        gpus, cores = case.ask.gpus, case.ask.cores
-        for pool in reversed(self.recent.values()):
-            if pool.grown <= case.seen:
-                break
-            reach = pool.nodes.reach
-            if reach[1] >= cores and reach[0] >= gpus and pool.order not in case.open and self._may(case, pool, units):
-                insort(case.open, pool.order)
-        case.seen = self.grown
-        for at, order in enumerate(case.open):
-            pool = self.pools[order]
-            moves, rest = pool.nodes.fill(case.ask, units)
-            if not rest:
-                del case.open[:at]
-                return pool, moves
-            pool.nodes.lower_reach()
-        case.open.clear()
-        return None
+        space, ask, first = case.space, case.ask, case.space.first
+        if space.grown > case.seen:
+            for order in space.since(case.seen, ask):
+                if order not in case.open:
+                    insort(case.open, order)
+            case.seen = space.grown
+        passed = 0
+        found = None
+        while passed < len(case.open) or case.first < len(first):
+            later = case.first < len(first) and (passed == len(case.open) or first[case.first] <= case.open[passed])
+            pool = space.pools[first[case.first] if later else case.open[passed]]
+            if self._may(case, pool, units):
+                moves, rest = pool.nodes.fill(ask, units)
+                if not rest:
+                    found = pool, moves
+                    break
+                pool.nodes.lower_reach()
+            if later:
+                case.first += 1
+            else:
+                passed += 1
+        del case.open[:passed]
+        return found
 
     def _may(self, case: Case, pool: Pool, units: int) -> bool:
-        """Whether what a job says lets it use the nodes of a pool."""
-        wishes, site = case.demand.wishes, pool.site
+        """Whether there may be room, and what a job says lets it use the nodes of a pool."""
+        wishes, site, ask = case.demand.wishes, pool.site, case.ask
+        reach = pool.nodes.reach
         return (
-            wishes.namespace == pool.order[2]
+            pool.nodes.size >= (units if ask.whole else 1)
+            and reach[1] >= ask.cores
+            and reach[0] >= ask.gpus
             and wishes.plugin in {"", site.plugin}
             and wishes.shape in {"", pool.kind.name}
             and (case.hosts is None or site.within(case.hosts))
-            and not site.affordable(case, pool.kind, units)
+            and not site.dear(case, pool.kind, units)
         )
 
     def _new(self, job: Job, case: Case, units: int) -> tuple[Pool, int, list[Move]] | None:
         """New nodes of the first plugin that makes them; those before it are not asked again for this demand."""
         while case.site < len(self.sites):
             site = self.sites[case.site]
-            why = site.bars(case)[0] if not case.kind else ""
+            why = "" if case.welcome else site.bars(case)[0]
+            case.welcome = not why
             pick = None if why else site.choose(case, units)
             if pick:
-                pool = site.open(pick, job.id, case.demand.wishes.namespace)
-                self.pools[pool.order] = pool
+                pool = site.open(pick, job.id, case.space)
                 return pool, pick.nodes, pool.nodes.fill(case.ask, units)[0]
             case.reasons.append((site.plugin, why or case.nearest[1]))
-            case.site, case.kind, case.nearest = case.site + 1, 0, (inf, "")
+            case.site, case.kind, case.welcome, case.nearest = case.site + 1, 0, False, (inf, "")
         return None
 
     def _explain(self, case: Case, units: int, pool: Pool, new: int) -> Explanation:
@@ -345,11 +356,18 @@ class _Planner:
     def unused(self) -> dict[tuple[str, str], int]:
         """Nodes that are on their way and that no job needs."""
         counts: Counter[tuple[str, str]] = Counter()
-        for pool in self.pools.values():
+        for pool in (pool for space in self.spaces.values() for pool in space.pools.values()):
             counts[pool.site.plugin, pool.kind.name] += pool.nodes.idle
         for held in self.kept:
             counts[held.pool.site.plugin, held.pool.kind.name] += len(held.nodes)
         return {key: count for key, count in counts.items() if count}
+
+
+def _grow(space: Space, pool: Pool, nodes: list[Free]) -> None:
+    for free, count in Counter(nodes).items():
+        pool.nodes.add(free, count)
+    if pool.nodes.size:
+        space.has_grown(pool)
 
 
 def _kept(demand: Demand) -> Explanation:

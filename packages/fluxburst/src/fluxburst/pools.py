@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
@@ -63,22 +63,77 @@ class Kind:
 
     def takes(self, ask: Ask) -> bool:
         """Whether one of its nodes may hold a unit."""
-        return self.reach[1] >= ask.cores and self.reach[0] >= ask.gpus and bool(self.best(ask))
+        if self.reach[1] < ask.cores or self.reach[0] < ask.gpus:
+            return False
+        return len(self.places) == 1 or bool(self.best(ask))
 
     def best(self, ask: Ask) -> int:
         """How many units its largest node takes."""
+        if len(self.places) == 1:
+            return parts(self.reach[0], self.reach[1], ask)
         return max((parts(gpus, cores, ask) for _, gpus, cores in self.places), default=0)
 
 
 @dataclass(slots=True, eq=False)
 class Pool:
-    """The open nodes of one shape in one namespace. order: by plugin, then by shape. grown: when it last got nodes."""
+    """The open nodes of one shape in one namespace.
 
-    order: tuple[int, int, str]
+    order: by plugin, then by shape. grown: when it last got nodes. bits: where its namespace lists it.
+    """
+
+    order: int
     site: Site
     kind: Kind
     nodes: Nodes = field(default_factory=Nodes)
     grown: int = 0
+    bits: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Space:
+    """The pools of one namespace.
+
+    recent: those that have got nodes, the last one at the end, by the bits of the most cores that one of their nodes
+    has: large demands pass by what small ones have left over. first: in order, those that were there from the start.
+    """
+
+    name: str
+    pools: dict[int, Pool] = field(default_factory=dict)
+    recent: list[OrderedDict[int, Pool]] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)
+    grown: int = 0
+
+    def has_grown(self, pool: Pool) -> None:
+        """A pool has nodes that it had not before."""
+        self.grown += 1
+        pool.nodes.lower_reach()
+        bits = pool.nodes.reach[1].bit_length()
+        while len(self.recent) <= bits:
+            self.recent.append(OrderedDict())
+        if pool.bits != bits:
+            self.recent[pool.bits].pop(pool.order, None)
+            pool.bits = bits
+        pool.grown = self.grown
+        self.recent[bits][pool.order] = pool
+        self.recent[bits].move_to_end(pool.order)
+
+    def since(self, seen: int, ask: Ask) -> Iterator[int]:
+        """The pools that have grown since then, and have a node that may hold a unit."""
+        gpus, cores = ask.gpus, ask.cores
+        for pools in self.recent[cores.bit_length() :]:
+            for pool in reversed(pools.values()):
+                if pool.grown <= seen:
+                    break
+                reach = pool.nodes.reach
+                if reach[1] >= cores and reach[0] >= gpus:
+                    yield pool.order
+
+    def settle(self) -> None:
+        """What has grown until now was there from the start."""
+        self.first = sorted(order for pools in self.recent for order in pools)
+        self.recent.clear()
+        for pool in self.pools.values():
+            pool.bits = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -99,6 +154,7 @@ class Held:
     pending: how many of these jobs have not had their turn.
     """
 
+    space: Space
     pool: Pool
     nodes: list[Free]  # in the order of the hosts
     pending: int = 0
@@ -115,14 +171,13 @@ class Held:
         return given
 
 
-def front(kinds: Iterable[Kind]) -> list[tuple[int, int, Kind]]:
-    """The largest nodes: those that no other one exceeds, each with the first shape that it comes in."""
+def front(sizes: Iterable[tuple[int, int, Kind]]) -> list[tuple[int, int, Kind]]:
+    """The largest nodes (GPUs, cores, the first shape that has them), which no other one exceeds, most GPUs first."""
     best: list[tuple[int, int, Kind]] = []
-    sizes: dict[Size, Kind] = {}
-    for kind in kinds:
-        for _, gpus, cores in kind.places:
-            sizes.setdefault((gpus, cores), kind)
-    for (gpus, cores), kind in sorted(sizes.items(), key=lambda item: item[0], reverse=True):
+    found: dict[Size, Kind] = {}
+    for gpus, cores, kind in sizes:
+        found.setdefault((gpus, cores), kind)
+    for (gpus, cores), kind in sorted(found.items(), key=lambda item: item[0], reverse=True):
         if not best or cores > best[-1][1]:
             best.append((gpus, cores, kind))
     return best

@@ -17,10 +17,22 @@ class Purse:
     def __init__(self, budget: Budget, whose: str) -> None:
         self.nodes, self.bursts = budget.nodes, budget.bursts
         self.node_hours, self.cost = budget.node_hours, budget.cost
+        self.limited = budget != Budget()
         self._whose = whose
 
+    def pays(self, count: int, price: float, lease: float, bursts: int) -> bool:
+        """Whether so many new nodes are paid for; see `short`."""
+        if not self.limited:
+            return True
+        if count > self.nodes or bursts > self.bursts:
+            return False
+        if not count or (self.node_hours == inf and (not price or self.cost == inf)):
+            return True
+        hours = count * lease / _HOUR
+        return hours <= self.node_hours * (1 + _SLACK) and (not price or hours * price <= self.cost * (1 + _SLACK))
+
     def short(self, count: int, shape: str, price: float, lease: float, bursts: int) -> str:
-        """What so many new nodes would be too much for, and by how much; "" where they are paid for.
+        """What so many new nodes are too much for, and by how much; to be asked where they are not paid for.
 
         lease: seconds that they last, infinite without end. bursts: how many more there would be, 0 or 1.
         """
@@ -31,14 +43,10 @@ class Purse:
             return f"needs one more burst, {whose} budget has {max(0, self.bursts):g} bursts left"
         if why := self.endless(price, lease):
             return why
-        if lease == inf:
-            return ""
         hours = count * lease / _HOUR
         if hours > self.node_hours * (1 + _SLACK):
             return f"{new} take {hours:.4g} node-hours, {whose} budget has {max(0, self.node_hours):.4g} left"
-        if price and hours * price > self.cost * (1 + _SLACK):
-            return f"{new} cost {money(hours * price)}, {whose} budget has {money(max(0, self.cost))} left"
-        return ""
+        return f"{new} cost {money(hours * price)}, {whose} budget has {money(max(0, self.cost))} left"
 
     def endless(self, price: float, lease: float) -> str:
         """Why nodes without end can't be reckoned for, "" where they can."""
@@ -49,6 +57,8 @@ class Purse:
 
     def spend(self, count: int, price: float, lease: float, bursts: int) -> None:
         """Take what so many new nodes are."""
+        if not self.limited:
+            return
         self.nodes -= count
         self.bursts -= bursts
         if lease == inf:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fluxburst.checks import metadata
 from fluxburst.findings import Finding, Running, ok, problem
 from fluxburst.handshake import shake
-from fluxburst.initialize import is_loopback
+from fluxburst.initialize import addresses, is_loopback
 from fluxburst.lead import CERTIFICATE, CONFIG, Lead
 
 
@@ -61,9 +61,7 @@ def _taken(host: str, port: int) -> str:
 
 def _resolves(uri: str) -> Iterator[Finding]:
     host = uri.removeprefix("tcp://").rpartition(":")[0].strip("[]")
-    try:
-        socket.getaddrinfo(host, None)
-    except (OSError, UnicodeError):
+    if not addresses(host):
         yield problem(
             "address",
             f"{host!r} has no address here",

@@ -55,6 +55,13 @@ def over_limit(needs: int, shape: str, left: int, limit: int) -> str:
     return f"needs {of_nodes(needs, shape)}, its limit is {limit}{remain}"
 
 
+def too_dear(needs: int, shape: str, cost: float, lease: float, limit: float) -> str:
+    """Why a job's own limit of cost keeps it from a shape."""
+    if cost == inf:
+        return "the job has a max_cost and its nodes have no end: give a lease"
+    return f"{of_nodes(needs, shape)} cost {money(cost)} for {span(lease)}, its max_cost is {money(limit)}"
+
+
 def too_long(duration: float, plugin: str, lease: float, deadline: float) -> str:
     """Why nodes end too early for a job. lease, deadline: seconds, of which the shorter one counts."""
     if deadline <= lease:

@@ -199,6 +199,8 @@ class Reconciler:
                     row = self.ledger.change(step.row.name, now, **step.values)
                     if row.state == "ready" and step.row.state != "ready":
                         self._joined(row)
+                    if row.used and not step.row.used:
+                        self.ledger.resume(row.plugin, "")
                 case Destroy():
                     self._destroy(step, now)
                 case Drain():
@@ -245,7 +247,7 @@ class Reconciler:
 
     def _joined(self, row: Row) -> None:
         """Failures are forgotten, and nodes that turn out smaller than promised are remembered so."""
-        self.ledger.resume(row.plugin, "")
+        self.ledger.resume(row.plugin, "", keep="unused")  # that one until something runs
         self.ledger.resume(row.plugin, row.shape)
         if not hasattr(self.handle, "sizes") or self._hosts[0] is None:
             return
@@ -423,7 +425,8 @@ class Reconciler:
 
     def _row(self, burst: Burst, now: float) -> Row:
         shape = self._shape(burst)
-        reason = f"{burst.nodes} nodes of {burst.plugin}/{burst.shape} for {len(burst.jobs)} jobs"
+        nodes, jobs = (f"{n} {what}{'s' * (n != 1)}" for n, what in ((burst.nodes, "node"), (len(burst.jobs), "job")))
+        reason = f"{nodes} of {burst.plugin}/{burst.shape} for {jobs}"
         number = int(burst.name.rpartition("-")[2])
         return Row(
             burst.name,

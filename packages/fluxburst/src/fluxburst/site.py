@@ -13,22 +13,19 @@ from fluxburst import reasons
 from fluxburst.capacity import Ask, Free, in_time, parts
 from fluxburst.case import Case
 from fluxburst.model import Burst, Offer, Policy, amount
-from fluxburst.pools import Group, Kind, Pool, Run, Size, front, runs
+from fluxburst.pools import Group, Kind, Pool, Run, Size, Space, front, runs
 from fluxburst.purse import Purse
 
 COMING = {"planned", "creating", "joining", "ready"}  # states of bursts whose hosts are there or on their way
 
 
 class Pick(NamedTuple):
-    """What a plugin would make for a job: so many nodes (GPUs, cores) for a run of slots."""
+    """What a plugin would make for a job: so many nodes (GPUs, cores) for a run of slots. nodes: in all."""
 
     kind: Kind
     lease: float  # inf: no end
     new: list[tuple[Run, int, int, int]]
-
-    @property
-    def nodes(self) -> int:
-        return sum(count for *_, count in self.new)
+    nodes: int
 
 
 @dataclass(slots=True)
@@ -41,10 +38,13 @@ class Common:
 
 
 class Site:
-    """One offer, with the bursts that exist of it. at: its place in the order of trying."""
+    """One offer, with the bursts that exist of it.
 
-    def __init__(self, offer: Offer, at: int, existing: Sequence[Burst], common: Common) -> None:
-        self.plugin, self.at = offer.plugin, at
+    at: its place in the order of trying. first: how many shapes the plugins before it have.
+    """
+
+    def __init__(self, offer: Offer, at: int, first: int, existing: Sequence[Burst], common: Common) -> None:
+        self.plugin, self.at, self._first = offer.plugin, at, first
         self.limit = offer.max_nodes
         self.existing = [burst for burst in existing if burst.state not in {"gone", "failed"}]
         self.left = max(0, offer.max_nodes - sum(burst.nodes for burst in self.existing))
@@ -59,20 +59,20 @@ class Site:
             for size in [(amount(one.holds, "gpus"), amount(one.holds, "cores"))]
         ]
         self.by_name = {kind.name: kind for kind in self.kinds}
-        self.pools: dict[tuple[int, str], Pool] = {}
         self.groups: dict[tuple[int, str, float], Group] = {}
         self._common, self._purse = common, Purse(offer.budget, "its")
-        self._front = front(self.kinds)
+        self._front = front((gpus, cores, kind) for kind in self.kinds for _, gpus, cores in kind.places)
+        self._own = front((*kind.size, kind) for kind in self.kinds)
         mine = [burst for burst in self.existing if burst.state in COMING]
         self._hosts = frozenset(offer.slots or ()) | {host for burst in mine for host in burst.hosts}
         self._ever = Counter(common.sizes.get(host) for host in self._hosts) if self.declared is not None else None
 
-    def pool(self, kind: Kind, namespace: str) -> Pool:
+    def pool(self, kind: Kind, space: Space) -> Pool:
         """The open nodes of a shape in a namespace."""
-        key = kind.at, namespace
-        if key not in self.pools:
-            self.pools[key] = Pool((self.at, kind.at, namespace), self, kind)
-        return self.pools[key]
+        order = self._first + kind.at
+        if order not in space.pools:
+            space.pools[order] = Pool(order, self, kind)
+        return space.pools[order]
 
     def bars(self, case: Case) -> tuple[str, bool]:
         """Why it makes nothing at all for a demand, "" where it may; and whether that stays so."""
@@ -94,29 +94,41 @@ class Site:
 
     def choose(self, case: Case, units: int) -> Pick | None:
         """The first shape from `case.kind` on that it can make enough of; that place moves on, and reasons stay."""
-        kinds, lease = self._allowed(case), self._lease(case)
-        if self._hopeless(case, units):
-            kind = kinds[0] if len(kinds) == 1 else self._largest(case)
-            case.nearest = self._weigh(case, units, kind, lease)[1:]
-            return None
+        kinds, lease, ask = self._allowed(case), self._lease(case), case.ask
+        room = min(self.left, self.spare, self._purse.nodes, self._common.purse.nodes)
+        fewest = units if ask.whole else -(-units // max(parts(gpus, cores, ask) for gpus, cores, _ in self._front))
+        cap = case.demand.wishes.max_cost
+        few = fewest > room  # then only nodes that are open can make up for it
+        if few:
+            largest = kinds[0] if len(kinds) == 1 else self._largest(case)
+            if room < 1:
+                self._weigh(case, units, largest, lease)
+                return None
+        pools = case.space.pools
         while case.kind < len(kinds):
             kind = kinds[case.kind]
-            if kind.takes(case.ask):
-                pick, needs, why = self._weigh(case, units, kind, lease)
-                if pick:
-                    return pick
+            if not kind.takes(ask):
+                pass
+            elif cap != inf and kind.price and self._cost(case, kind, units, lease)[1] > cap:
+                needs, cost = self._cost(case, kind, units, lease)
                 if needs < case.nearest[0]:
-                    case.nearest = needs, why
+                    case.nearest = needs, reasons.too_dear(needs, kind.name, cost, lease, cap)
+            else:
+                pool = pools.get(self._first + kind.at)
+                if not few or kind is largest or (pool and pool.nodes.size + room >= fewest):
+                    pick = self._weigh(case, units, kind, lease)
+                    if pick:
+                        return pick
             case.kind += 1
         return None
 
-    def open(self, pick: Pick, job: str, namespace: str) -> Pool:
+    def open(self, pick: Pick, job: str, space: Space) -> Pool:
         """Make what was chosen."""
-        key = pick.kind.at, namespace, pick.lease
+        key = pick.kind.at, space.name, pick.lease
         bursts = int(key not in self.groups)
-        group = self.groups.setdefault(key, Group(pick.kind, namespace, pick.lease))
+        group = self.groups.setdefault(key, Group(pick.kind, space.name, pick.lease))
         group.jobs.append(job)
-        pool = self.pool(pick.kind, namespace)
+        pool = self.pool(pick.kind, space)
         for run, gpus, cores, count in pick.new:
             run.used += count
             group.new[run.at] += count
@@ -131,30 +143,25 @@ class Site:
         """Whether every host that a node of it may be is one of these."""
         return self.declared is not None and bool(self._hosts) and self._hosts <= hosts
 
-    def affordable(self, case: Case, kind: Kind, units: int) -> str:
-        """Why a job's own limit keeps it from the nodes of a shape, "" where it does not; alike for new and open ones.
+    def dear(self, case: Case, kind: Kind, units: int) -> bool:
+        """Whether a job's own limit keeps it from the nodes of a shape, new and open ones alike.
 
-        It is what the nodes that it needs would cost if they were made for it alone.
+        It is for what the nodes that it needs would cost if they were made for it alone.
         """
-        limit = case.demand.wishes.max_cost
-        if limit == inf or not kind.price:
-            return ""
-        lease = self._lease(case)
-        if lease == inf:
-            return "the job has a max_cost and its nodes have no end: give a lease"
-        needs = -(-units // max(1, kind.best(case.ask)))
-        cost = needs * kind.price * lease / 3600
-        if cost <= limit * (1 + 1e-9):
-            return ""
-        made = f"{reasons.of_nodes(needs, kind.name)} cost {reasons.money(cost)} for {reasons.span(lease)}"
-        return f"{made}, its max_cost is {reasons.money(limit)}"
+        cap = case.demand.wishes.max_cost
+        return cap != inf and kind.price > 0 and self._cost(case, kind, units, self._lease(case))[1] > cap
+
+    def _cost(self, case: Case, kind: Kind, units: int, lease: float) -> tuple[int, float]:
+        """How many nodes of a shape a job would need if they were made for it alone, and what they would cost."""
+        needs = units if case.ask.whole else -(-units // max(1, kind.best(case.ask)))
+        return needs, round(needs * kind.price * lease / 3600, 9)
 
     def ever(self, case: Case, units: int) -> bool:
         """Whether it could take so many units if none of its nodes existed yet, and nothing were spent."""
         if self.bars(case)[1]:
             return False
         if case.demand.wishes.max_cost < inf or case.demand.wishes.shape or self._ever is not None:
-            kinds = [kind for kind in self._allowed(case) if not self.affordable(case, kind, units)]
+            kinds = [kind for kind in self._allowed(case) if not self.dear(case, kind, units)]
         else:
             kinds = [kind for *_, kind in self._front]
         seen = set()
@@ -202,63 +209,77 @@ class Site:
     def _allowed(self, case: Case) -> list[Kind]:
         return [self.by_name[case.demand.wishes.shape]] if case.demand.wishes.shape else self.kinds
 
-    def _hopeless(self, case: Case, units: int) -> bool:
-        """Whether it is plain, without looking at every shape, that no shape will do."""
-        room = min(self.left, self.spare, self._purse.nodes, self._common.purse.nodes)
-        fewest = units if case.ask.whole else -(-units // max(parts(g, c, case.ask) for g, c, _ in self._front))
-        return fewest > room and fewest > room + sum(pool.nodes.size for pool in self.pools.values())
-
     def _largest(self, case: Case) -> Kind:
         """The shape that needs the fewest nodes: the first one where each unit takes a node."""
         if case.ask.whole:
             return next(kind for kind in self.kinds if kind.takes(case.ask))
         return max(self._front, key=lambda size: parts(size[0], size[1], case.ask))[2]
 
-    def _weigh(self, case: Case, units: int, kind: Kind, lease: float) -> tuple[Pick | None, float, str]:
-        """What would be made of a shape; or None, how many nodes that would be, and why not."""
-        namespace = case.demand.wishes.namespace
-        pool = self.pools.get((kind.at, namespace))
-        rest = pool.nodes.fill(case.ask, units)[1] if pool else units
-        new, needs, last = [], 0, 0
+    def _weigh(self, case: Case, units: int, kind: Kind, lease: float) -> Pick | None:
+        """What would be made of a shape; None where that is too much, and `case.nearest` remembers the closest."""
+        ask, pool = case.ask, case.space.pools.get(self._first + kind.at)
+        rest = pool.nodes.fill(ask, units)[1] if pool and pool.nodes.size else units
+        new, needs, each = [], 0, 0
         for run, gpus, cores in kind.places:
-            each = parts(gpus, cores, case.ask)
-            if each and rest > 0:
-                last = each
+            if rest > 0 and (holds := parts(gpus, cores, ask)):
+                each = holds
                 if count := int(min(-(-rest // each), run.spare)):
                     new.append((run, gpus, cores, count))
                     needs += count
                     rest -= count * each
-        missing = -(-rest // last) if rest > 0 else 0
+        missing = -(-rest // each) if rest > 0 else 0
         needs += missing
-        why = self.affordable(case, kind, units) or (f"no {kind.name} now: {kind.cooling}" if kind.cooling else "")
-        if not why and missing:
-            why = reasons.no_slots(self.plugin, kind.name, needs, int(self.spare), self.declared or 0)
-        if not why and needs > self.left:
-            why = reasons.over_limit(needs, kind.name, self.left, self.limit)
-        bursts = int((kind.at, namespace, lease) not in self.groups)
-        for purse in (self._purse, self._common.purse):
-            why = why or purse.short(needs, kind.name, kind.price, lease, bursts)
-        return (None, needs, why) if why else (Pick(kind, lease, new), needs, "")
+        bursts = int((kind.at, case.space.name, lease) not in self.groups)
+        if (
+            not (missing or kind.cooling or needs > self.left or self.dear(case, kind, units))
+            and self._purse.pays(needs, kind.price, lease, bursts)
+            and self._common.purse.pays(needs, kind.price, lease, bursts)
+        ):
+            return Pick(kind, lease, new, needs)
+        if needs < case.nearest[0]:
+            case.nearest = needs, self._why(case, units, kind, lease, needs, missing, bursts)
+        return None
+
+    def _why(self, case: Case, units: int, kind: Kind, lease: float, needs: int, missing: int, bursts: int) -> str:
+        """Why it does not make so many nodes of a shape."""
+        if self.dear(case, kind, units):
+            count, cost = self._cost(case, kind, units, lease)
+            return reasons.too_dear(count, kind.name, cost, lease, case.demand.wishes.max_cost)
+        if kind.cooling:
+            return f"no {kind.name} now: {kind.cooling}"
+        if missing:
+            return reasons.no_slots(self.plugin, kind.name, needs, int(self.spare), self.declared or 0)
+        if needs > self.left:
+            return reasons.over_limit(needs, kind.name, self.left, self.limit)
+        own = self._purse.pays(needs, kind.price, lease, bursts)
+        return (self._common.purse if own else self._purse).short(needs, kind.name, kind.price, lease, bursts)
 
     def _too_small(self, case: Case, kinds: Sequence[Kind]) -> str:
         """Why none of the shapes holds a unit."""
         ask = case.ask
-        for kind in kinds:
-            if parts(*kind.size, ask):
-                if not self.declared:
-                    return reasons.no_slots(self.plugin, kind.name, 0, 0, 0)
-                for run in self.runs:
-                    size = run.size or kind.size
-                    if parts(*size, ask) and run.hosts:
-                        return reasons.smaller_than_slot(run.hosts[0], size, kind.name, kind.size)
-        if self.declared and any(parts(*kind.size, ask) for kind in kinds):
-            slots = [
-                (f"{run.hosts[0]}, as the lead has declared it", *run.size)
-                for run in self.runs
-                if run.hosts and run.size
-            ]
-            return reasons.too_small(case.demand, slots)
-        return reasons.too_small(case.demand, [(kind.name, *kind.size) for kind in kinds])
+        own = self._own if kinds is self.kinds else [(*kind.size, kind) for kind in kinds]
+        fitting = next((kind for gpus, cores, kind in own if parts(gpus, cores, ask)), None)
+        if not fitting:
+            return reasons.too_small(case.demand, self._closest(ask, kinds, own))
+        if not self.declared:
+            return reasons.no_slots(self.plugin, fitting.name, 0, 0, 0)
+        for run in self.runs:
+            size = run.size or fitting.size
+            if run.hosts and parts(size[0], size[1], ask):
+                return reasons.smaller_than_slot(run.hosts[0], size, fitting.name, fitting.size)
+        slots = [(run.hosts[0], *run.size) for run in self.runs if run.hosts and run.size]
+        return f"{reasons.too_small(case.demand, slots)}, as the lead has declared it"
+
+    def _closest(
+        self, ask: Ask, kinds: Sequence[Kind], own: Sequence[tuple[int, int, Kind]]
+    ) -> list[tuple[str, int, int]]:
+        """The shape that lacks the least: GPUs count first, then cores, then the plugin's order."""
+        enough = [one for one in own if one[0] >= ask.gpus]
+        if enough or not own:
+            return [(kind.name, gpus, cores) for gpus, cores, kind in enough[-1:]]
+        most = own[0][0]
+        found = next((kind for kind in kinds if kind.size[0] == most and kind.size[1] >= ask.cores), own[0][2])
+        return [(found.name, *found.size)]
 
     def _enough(self, ask: Ask, units: int, kind: Kind) -> bool:
         """Whether all that may ever be of a shape, within the limit and all declared slots, holds so many units."""

@@ -9,9 +9,12 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
+import threading
 import time
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ import yaml
 
 CRD = Path(__file__).parents[1] / "data" / "minicluster-crd.yaml"
 NEEDED = ("etcd", "kube-apiserver", "openssl")
-TOKENS = {"tester": "system:masters", "burster": "", "quiet": ""}  # users, whose tokens are their names, and groups
+TOKENS = {"tester": "system:masters", "quiet": ""}  # users, whose tokens are their names, and groups
 MINICLUSTERS = ("flux-framework.org", "v1alpha2")
 
 
@@ -68,6 +71,7 @@ class Server:
             "--disable-admission-plugins=ServiceAccount",
             "--authorization-mode=RBAC",
             f"--token-auth-file={self.folder}/tokens.csv",
+            "--kubelet-preferred-address-types=InternalIP",
         )
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
@@ -104,6 +108,33 @@ class Server:
                 return
             time.sleep(0.2)
         raise TimeoutError("MiniClusters are not served")
+
+    def collector(self) -> None:
+        """Start the real garbage collector, in place of the played one."""
+        self.run(
+            "kube-controller-manager",
+            f"--kubeconfig={self.kubeconfig()}",
+            "--controllers=garbagecollector",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={free_port()}",
+            f"--cert-dir={self.folder}/manager",
+        )
+
+    def account(self, namespace: str, rules: list[dict[str, Any]]) -> Path:
+        """A kubeconfig for a service account with these rights in one namespace."""
+        from kubernetes import client
+
+        rights, meta = client.RbacAuthorizationV1Api(self.api()), {"name": "burster"}
+        self.core().create_namespaced_service_account(namespace, {"metadata": meta})
+        rights.create_namespaced_role(namespace, {"metadata": meta, "rules": rules})
+        subject = {"kind": "ServiceAccount", "name": "burster", "namespace": namespace}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "burster"}
+        rights.create_namespaced_role_binding(namespace, {"metadata": meta, "subjects": [subject], "roleRef": role})
+        asked = self.core().create_namespaced_service_account_token(
+            "burster", namespace, {"spec": {"audiences": ["https://test"]}}
+        )
+        return self.kubeconfig(f"burster-{namespace}", token=asked.status.token)
 
     def uninstall(self) -> None:
         """Take MiniClusters away, with all that there are; no controller lets those go whose end was asked for."""
@@ -220,6 +251,45 @@ class Operator:
             call(self.namespace, label_selector=selector, **options)
         place = (*MINICLUSTERS, self.namespace, "miniclusters", name)
         self.objects.patch_namespaced_custom_object(*place, {"metadata": {"finalizers": None}})
+
+
+class Kubelet:
+    """A node that has the logs of pods: serves them to the API server as a kubelet does. asked: the paths."""
+
+    def __init__(self, server: Server, name: str, logs: bytes) -> None:
+        asked: list[str] = []
+
+        class Logs(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(logs)))
+                self.end_headers()
+                self.wfile.write(logs)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.name, self.asked, self.core = name, asked, server.core()
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Logs)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certs = server.folder / "certs"
+        context.load_cert_chain(certs / "apiserver.crt", certs / "apiserver.key")
+        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.core.create_node({"metadata": {"name": name}})
+        addresses = [{"type": "InternalIP", "address": "127.0.0.1"}]
+        endpoints = {"kubeletEndpoint": {"Port": self.http.server_address[1]}}
+        self.core.patch_node_status(name, {"status": {"addresses": addresses, "daemonEndpoints": endpoints}})
+
+    def take(self, namespace: str, pod: str) -> None:
+        """Have a pod on this node, as the scheduler does."""
+        body = {"target": {"kind": "Node", "name": self.name}, "metadata": {"name": pod}}
+        self.core.create_namespaced_binding(namespace, body, _preload_content=False)
+
+    def stop(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
 
 
 def container(name: str, **state: Any) -> dict[str, Any]:

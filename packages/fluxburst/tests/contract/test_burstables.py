@@ -8,7 +8,7 @@ from fluxburst.model import Sighting
 from fluxburst.plugins import REGISTRY
 from fluxburst.testing import check_burstable
 
-BUILT_IN = ["compute-engine", "ec2", "kubernetes", "local", "mock"]
+BUILT_IN = ["compute-engine", "ec2", "gke", "kubernetes", "local", "mock", "slurm"]
 
 
 def test_the_registry_keeps_the_rules():

@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import json
 import logging
+import re
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -25,7 +27,7 @@ pytest.importorskip("kubernetes", reason="kubernetes is not installed: pip insta
 from fluxburst.burstables import _cluster, _minicluster
 from fluxburst.client import FluxBurst
 from fluxburst.errors import AuthenticationError, ConfigurationError, QuotaError, UncertainError
-from fluxburst.lead import Lead
+from fluxburst.lead import Lead, LeadError
 from fluxburst.model import Burst, Sighting
 from fluxburst.testing import check_burstable, check_create
 
@@ -38,7 +40,7 @@ HOSTILE = [
     "D=--flag=x;exit",
     "E=",
 ]
-ROLE = Path(__file__).parents[4] / "docs" / "bursting-kubernetes.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "bursting-kubernetes.md"
 
 
 def _load(name: str) -> ModuleType:
@@ -163,6 +165,7 @@ def test_the_life_of_a_burst(place: Place) -> None:
     place.plugin.create(burst)
     one = place.seen(burst)
     assert (one.seen, one.id, one.hosts) == ("pending", f"{place.namespace}/{name}", None)
+    assert one.reason == "the Flux Operator has made nothing of it yet"
     assert abs(one.since - time.time()) < 300
     operator.start(name)
     no_room = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes\nfit"}
@@ -183,6 +186,27 @@ def test_the_life_of_a_burst(place: Place) -> None:
     assert (one.seen, one.reason) == ("ending", "DeadlineExceeded: Job was active longer than specified deadline")
 
 
+def test_what_a_broker_that_failed_has_said(place: Place) -> None:
+    burst = place.burst(hosts=1)
+    name, operator = f"burst-{burst.name}", place.operator
+    place.plugin.create(burst)
+    operator.start(name)
+    kubelet = apiserver.Kubelet(place.server, f"node-{place.namespace}", b"broker.err: handshake failed\n")
+    try:
+        kubelet.take(place.namespace, f"{name}-0-x")
+        operator.pod(name, 0, "Running", containerStatuses=[apiserver.container(name, running={})])
+        assert place.seen(burst).output == ""
+        ended = apiserver.container(name, terminated={"exitCode": 1, "reason": "Error"})
+        operator.pod(name, 0, "Failed", containerStatuses=[ended])
+        one = place.seen(burst)
+        assert (one.reason, one.output) == ("Error (exit code 1)", "broker.err: handshake failed\n")
+        (path,) = kubelet.asked
+        assert "tailLines=40" in path
+    finally:
+        kubelet.stop()
+    assert place.seen(burst).output == ""  # a node that is away is no reason to know nothing
+
+
 def test_a_creation_that_was_cut_short_is_taken_up(place: Place) -> None:
     """The MiniCluster was made and its Secret was not: the same order again makes what is missing, and that once."""
     burst = place.burst()
@@ -192,6 +216,21 @@ def test_a_creation_that_was_cut_short_is_taken_up(place: Place) -> None:
     for _ in range(2):
         place.plugin.create(burst)
     assert place.operator.secret(f"burst-{burst.name}").data["curve.cert"]
+
+
+def test_nothing_is_made_for_hosts_that_can_not_join(place: Place) -> None:
+    with pytest.raises(LeadError, match="no slot of this lead"):
+        place.plugin.create(replace(place.burst(), hosts=("unknown",)))
+    assert place.plugin.status() == []
+
+
+def test_marks_that_are_none_of_ours(place: Place) -> None:
+    """Somebody has put our label, without a name that we could have given, onto something."""
+    for number, labels in enumerate([{}, {"flux-burst/name": ""}, {"flux-burst/name": "A_b"}]):
+        about = {"name": f"x{number}", "labels": {"flux-burst/owner": "ab12cd34", **labels}}
+        body = {"apiVersion": "flux-framework.org/v1alpha2", "kind": "MiniCluster", "metadata": about}
+        place.plugin.cluster.make({**body, "spec": {"containers": []}}, place.namespace)
+    assert place.plugin.status() == []
 
 
 def test_what_is_somebody_elses_is_left_alone(place: Place, lead: Lead) -> None:
@@ -283,6 +322,87 @@ def test_credentials(place: Place) -> None:
     assert "this-token" not in text
 
 
+def test_credentials_that_were_mended(place: Place) -> None:
+    plugin = place.make(kubeconfig=place.server.kubeconfig("mended", token="wrong"))
+    with pytest.raises(AuthenticationError):
+        plugin.status()
+    place.server.kubeconfig("mended", token="token-of-tester")
+    assert plugin.status() == []
+
+
+def documented_rules() -> list[dict[str, Any]]:
+    """The rules of the Role in the documentation."""
+    if not DOCUMENT.is_file():
+        pytest.skip("the repository's documentation is not here")
+    (block,) = re.findall(r"```yaml\n(.*?kind: Role\n.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    return list(yaml.safe_load(block)["rules"])
+
+
+def live(place: Place, plugin: Any) -> None:
+    """Everything that a plugin asks a cluster, with leftovers and a burst that was cut short."""
+    burst = place.burst()
+    name = f"burst-{burst.name}"
+    for _ in range(2):
+        plugin.create(burst)
+    place.operator.start(name)
+    terminated = apiserver.container(name, terminated={"exitCode": 1, "reason": "Error"})
+    place.operator.pod(name, 0, "Failed", containerStatuses=[terminated])
+    assert place.seen(burst, plugin).reason == "Error (exit code 1)"
+    plugin.destroy(burst)
+    objects = (*apiserver.MINICLUSTERS, place.namespace, "miniclusters", name)
+    place.operator.objects.patch_namespaced_custom_object(*objects, {"metadata": {"finalizers": None}})
+    plugin.destroy(burst)
+    assert place.seen(burst, plugin).seen == "gone"
+
+
+def test_the_documented_role_is_enough(place: Place) -> None:
+    plugin = place.make(kubeconfig=place.server.account(place.namespace, documented_rules()))
+    deadline = time.monotonic() + 60
+    while True:  # the server learns of rights a little later
+        try:
+            plugin.status()
+            break
+        except AuthenticationError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    live(place, plugin)
+    with pytest.raises(AuthenticationError, match="cannot list resource"):
+        place.make(kubeconfig=plugin.params.kubeconfig, namespace="default").status()
+    for call in (plugin.cluster.core.list_namespaced_secret, plugin.cluster.core.list_namespaced_config_map):
+        with pytest.raises(Exception, match="forbidden"):
+            call(place.namespace)
+
+
+def test_the_documented_role_is_not_more_than_enough(place: Place) -> None:
+    """With any one of its verbs taken away something fails; of logs, only that they are not shown."""
+    rules = documented_rules()
+    wanted = {
+        (group, one, verb) for r in rules for group in r["apiGroups"] for one in r["resources"] for verb in r["verbs"]
+    }
+    asked: set[tuple[str, str, str]] = set()
+    plugin = place.make()
+    request = plugin.cluster.core.api_client.rest_client.request
+
+    def watched(method: str, url: str, **options: Any) -> Any:
+        asked.add(right(method, url))
+        return request(method, url, **options)
+
+    plugin.cluster.core.api_client.rest_client.request = watched
+    live(place, plugin)
+    assert asked == wanted
+
+
+def right(method: str, url: str) -> tuple[str, str, str]:
+    """What a request asks for: the API group, the resource and the verb ("Authorization Overview", request verbs)."""
+    path = urlsplit(url).path.strip("/").split("/")
+    group = path[1] if path[0] == "apis" else ""
+    resource, *rest = path[path.index("namespaces") + 2 :]
+    if len(rest) > 1:
+        resource = f"{resource}/{rest[1]}"
+    verbs = {("GET", True): "get", ("GET", False): "list", ("POST", False): "create", ("DELETE", True): "delete"}
+    return group, resource, verbs.get((method, bool(rest)), "deletecollection")
+
+
 def test_a_quota(place: Place) -> None:
     hard = {"spec": {"hard": {"count/miniclusters.flux-framework.org": "0"}}}
     place.operator.core.create_namespaced_resource_quota(place.namespace, {"metadata": {"name": "none"}, **hard})
@@ -370,6 +490,26 @@ def test_without_the_operator(place: Place) -> None:
                 call(place.burst())
     finally:
         place.server.install()
+
+
+def test_with_the_real_garbage_collector(place: Place) -> None:
+    """A burst that is deleted takes along its Job, its pods and its Secret, and is gone only then."""
+    if not apiserver.binary("kube-controller-manager"):
+        pytest.skip("no kube-controller-manager in KUBEBUILDER_ASSETS or PATH")
+    burst = place.burst()
+    name = f"burst-{burst.name}"
+    place.plugin.create(burst)
+    place.operator.start(name)
+    place.plugin.destroy(burst)
+    assert place.seen(burst).seen == "ending"
+    place.server.collector()
+    deadline = time.monotonic() + 90
+    while place.seen(burst).seen != "gone":
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    core = place.operator.core
+    assert core.list_namespaced_pod(place.namespace).items == []
+    assert core.list_namespaced_secret(place.namespace, label_selector="flux-burst/name").items == []
 
 
 def test_the_script_is_good_shell(tmp_path: Path) -> None:

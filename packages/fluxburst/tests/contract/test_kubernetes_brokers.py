@@ -38,7 +38,7 @@ class Pods:
         template = BurstParameters(image="flux", env=self.env).template()
         shape = NodeShape.from_text("pod: cores=1")
         body = _minicluster.minicluster(burst, shape, self.lead, template, time.time())
-        data = _minicluster.secret(burst, self.lead, "uid", "flux")["stringData"]
+        data = _minicluster.files(burst, self.lead, "flux")
         told = body["spec"]["containers"][0]["environment"]
         for index in range(body["spec"]["size"]):
             files, folder = self.folder / f"files{index}", self.folder / f"folder{index}"

@@ -71,10 +71,11 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BurstPlug
     """The plugin without Flux."""
     monkeypatch.setattr(local, "_found", lambda command, package: command)
     made = FluxBurst().load("local")
-    made.lead = StandIn(tmp_path, f"alone{os.getpid()}", ("lead", "local0", "local1"), "", {}, {})
+    made.lead = StandIn(tmp_path, f"alone{os.getpid()}{tmp_path.name}", ("lead", "local0", "local1"), "", {}, {})
     yield made
-    for one in marked(made):
-        one.signal(signal.SIGKILL)
+    for family in made._look().values():
+        for one in family:
+            one.signal(signal.SIGKILL)
 
 
 def test_a_burst_joins_runs_a_job_with_the_lead_and_leaves_its_slots_to_the_next(lead, plugin):
@@ -152,16 +153,20 @@ def test_orphans_without_a_mark_are_found_by_their_broker(alone, monkeypatch):
     monkeypatch.setattr(StandIn, "PROGRAM", ("sh", "-c", orphan))
     made = burst(alone, hosts=("local0",))
     alone.create(made)
-    until(lambda: len(alone._look()[made.name]) == 4)
-    for one in marked(alone):  # the keeper first: it would take the orphan along
-        one.signal(signal.SIGSTOP)
-    for one in marked(alone):
-        if local.OWNER.encode() in Path(f"/proc/{one.pid}/environ").read_bytes():
-            one.signal(signal.SIGKILL)
+    family = until(lambda: len(found := alone._look()[made.name]) == 4 and len(sleeping(found)) == 2 and found)
+    own = [one for one in family if local.OWNER.encode() in Path(f"/proc/{one.pid}/environ").read_bytes()]
+    assert len(own) == 3
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # at once: their keeper would take the orphan along
+        for one in own:
+            one.signal(number)
     found = until(lambda: seen(alone, made).seen == "ending" and seen(alone, made))
-    assert "its brokers have died" in found.reason
+    assert "its brokers have died; 1 processes are left" in found.reason
     alone.destroy(made)
     gone(alone, made)
+
+
+def sleeping(family: list[processes.Process]) -> list[processes.Process]:
+    return [one for one in family if command(one).startswith("sleep")]
 
 
 def test_a_controller_may_be_killed_at_any_moment(alone):
@@ -179,9 +184,9 @@ def test_a_controller_may_be_killed_at_any_moment(alone):
         os.waitpid(child, 0)
         if number % 3:
             alone.create(made)
-            found = seen(alone, made)
-            assert (found.seen, found.hosts) == ("running", None)
-            starts = [one for one in marked(alone) if command(one).startswith("sleep")]
+            found = until(lambda: seen(alone, made).seen == "running" and seen(alone, made))  # noqa: B023
+            assert found.hosts is None
+            starts = sleeping(marked(alone))
             assert sorted(one.environ[local.HOST] for one in starts) == ["local0", "local1"]
         alone.destroy(made)
         gone(alone, made)
@@ -193,7 +198,8 @@ def test_two_controllers_make_one_burst(alone):
     children = [os.fork() or _create_and_exit(alone, made) for _ in range(4)]
     for child in children:
         assert os.waitpid(child, 0)[1] == 0
-    starts = [one for one in marked(alone) if command(one).startswith("sleep")]
+    until(lambda: seen(alone, made).seen == "running")
+    starts = sleeping(marked(alone))
     assert sorted(one.environ[local.HOST] for one in starts) == ["local0", "local1"]
     check_destroy(alone, made)
 

@@ -185,6 +185,22 @@ def test_an_empty_folder_becomes_private_and_one_that_others_write_to_is_refused
     assert sorted(contents(folder)) == ["curve.cert"]
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\nb", "/dev/null", "/dev/null/x", "/proc/nothing"])
+def test_folders_that_can_not_be(run, tmp_path, name):
+    for command in (["init", "--slots", "local:1"], ["check"]):
+        result = run(*command, str(tmp_path / name))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_without_flux_nothing_is_written(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run("init", "--slots", "local:1", str(tmp_path / "lead"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "install flux-core" in result.stderr
+    assert not (tmp_path / "lead").exists()
+
+
 def test_an_unresolvable_lead_is_reached_on_this_machine_and_told(init, run, folder):
     result = run("init", "--lead", "no-such-host.invalid", "--slots", "slurm:1", str(folder))
     assert "--connect ADDRESS" in result.stderr
@@ -219,7 +235,7 @@ def test_files_for_other_machines_hold_no_secret_and_no_path_of_this_one(init, f
     assert str(folder) not in text
     document = tomllib.loads(text)
     assert document["bootstrap"]["curve_cert"] == "/etc/there/curve.cert"
-    assert document["tbon"] == lead.config["tbon"]
+    assert {name: document[name] for name in ("tbon", "heartbeat")}.items() <= lead.config.items()
     assert document["resource"] == {"noverify": True}
     assert lead.secrets() == {"curve.cert": CERTIFICATE}
 

@@ -116,8 +116,13 @@ class Cluster:
 
 
 @contextmanager
-def slurm(folder: Path, *, nodes: Sequence[str] = ("n1", "n2"), accounting: bool = False) -> Iterator[Cluster]:
-    """Start one in an empty folder and end it. nodes: those that a slurmd stands behind, of n1, n2 and n3."""
+def slurm(
+    folder: Path, *, nodes: Sequence[str] = ("n1", "n2"), accounting: bool = False, conf: str = CONF
+) -> Iterator[Cluster]:
+    """Start one in an empty folder and end it. nodes: those that a slurmd stands behind, of n1, n2 and n3.
+
+    conf: another slurm.conf, with as many of `{ports[0]}` to `{ports[5]}`, `{folder}` and `{accounting}` as it needs.
+    """
     for name in ("state", "spool"):
         (folder / name).mkdir()
     for name in ("gpu0", "gpu1"):
@@ -129,7 +134,7 @@ def slurm(folder: Path, *, nodes: Sequence[str] = ("n1", "n2"), accounting: bool
             "AccountingStorageType=accounting_storage/slurmdbd\nAccountingStorageHost=localhost\n"
             f"AccountingStoragePort={ports[4]}\nAccountingStoragePass={folder}/munge.sock\nAccountingStorageEnforce=associations,limits"
         )
-    (folder / "slurm.conf").write_text(CONF.format(folder=folder, ports=ports, accounting=storage))
+    (folder / "slurm.conf").write_text(conf.format(folder=folder, ports=ports, accounting=storage))
     (folder / "gres.conf").write_text(GRES.format(folder=folder))
     (folder / "munge.key").write_bytes(os.urandom(1024))
     (folder / "munge.key").chmod(0o600)

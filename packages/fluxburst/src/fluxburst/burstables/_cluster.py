@@ -1,7 +1,4 @@
-"""A Kubernetes API server as the plugins ask it: every call has a time limit, and each failure is one of ours.
-
-TLS is always verified. Messages never hold a token, a certificate or the body of a request.
-"""
+"""A Kubernetes API server as the plugins ask it: every call has a time limit. TLS is always verified."""
 
 from __future__ import annotations
 
@@ -12,21 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from fluxburst.burstables._minicluster import GROUP, PLURAL, VERSION
-from fluxburst.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    ProviderError,
-    QuotaError,
-    UncertainError,
-)
+from fluxburst.burstables._refusals import LONGEST, absent, told, translate
+from fluxburst.errors import ConfigurationError, UncertainError
 
 WAIT = (5.0, 20.0)  # seconds to connect, and to be answered
 PAGE = 500  # objects of one answer to a list
-LONGEST = 400  # characters of what a server said
 CONNECTIONS = 4
-OPERATOR = (
-    "the cluster has no MiniClusters: install the Flux Operator (kubectl apply -f flux-operator.yaml of its release)"
-)
 
 
 class Cluster:
@@ -190,82 +178,6 @@ def client_of(configuration: Any) -> Any:
     configuration.retries = False
     configuration.connection_pool_maxsize = CONNECTIONS
     return client.ApiClient(configuration)
-
-
-def absent(error: Exception) -> bool:
-    """Whether an answer says that this one object does not exist, and not that there is no such resource."""
-    status, _, details = _answer(error)
-    return status == 404 and bool(details.get("name"))
-
-
-def told(error: Exception) -> tuple[int, str]:
-    """The HTTP status (0: no answer) and the server's message, without the headers that the error holds, too."""
-    status, message, _ = _answer(error)
-    return status, message
-
-
-def _answer(error: Exception) -> tuple[int, str, Mapping[str, Any]]:
-    status = int(getattr(error, "status", 0) or 0)
-    document: Any = {}
-    with suppress(ValueError, TypeError):
-        document = json.loads(getattr(error, "body", None) or "{}")
-    if not isinstance(document, dict):
-        document = {}
-    message = str(document.get("message") or getattr(error, "reason", "") or type(error).__name__)
-    details = document.get("details")
-    return status, " ".join(message.split())[:LONGEST], details if isinstance(details, dict) else {}
-
-
-def translate(error: Exception, what: str, *, secret: bool = False) -> ProviderError:
-    """What a failed call means. secret: what it sent was one, so that what a server says of values is left out."""
-    status, message, details = _answer(error)
-    if "custom resource definition is terminating" in message:
-        status = 404
-    causes = [one for one in details.get("causes") or () if isinstance(one, dict)]
-    if not status:
-        return _unanswered(error, what)
-    if status == 422 or (status == 400 and causes):
-        fields = "; ".join(
-            str(one.get("field", "")) if secret else f"{one.get('field', '')}: {one.get('message', '')}"
-            for one in causes
-        )
-        return ConfigurationError(f"{what}: the server refuses {fields[:LONGEST] or ('it' if secret else message)}")
-    text = f"{what}: the server says {status}: {message}"
-    if status == 401:
-        return AuthenticationError(f"{what}: the credentials are not accepted (401): renew those of the kubeconfig")
-    if status == 403:
-        if "exceeded quota" in message or "failed quota" in message:
-            return QuotaError(text)
-        if any(one.get("reason") == "NamespaceTerminating" for one in causes) or "admission webhook" in message:
-            return ConfigurationError(text)
-        return AuthenticationError(f"{text} (docs/bursting-kubernetes.md has a Role that is enough)")
-    if status == 404:
-        if details.get("kind") == "namespaces" or message.startswith("namespaces "):
-            return ConfigurationError(f"{what}: there is no such namespace: kubectl create namespace NAME")
-        return ConfigurationError(f"{what}: {OPERATOR}")
-    if status == 429 or status >= 500:
-        return UncertainError(text)
-    return ConfigurationError(text)
-
-
-def _unanswered(error: Exception, what: str) -> ProviderError:
-    """Of a request without an answer: was it ever sent, and could it be?"""
-    from ssl import SSLCertVerificationError
-
-    chain: list[BaseException] = [error]
-    while len(chain) < 8:
-        last = chain[-1]
-        inner = (getattr(last, "reason", None), *last.args, last.__cause__, last.__context__)
-        found = next((one for one in inner if isinstance(one, BaseException) and one not in chain), None)
-        if found is None:
-            break
-        chain.append(found)
-    if any(isinstance(one, SSLCertVerificationError) for one in chain):
-        return ConfigurationError(f"{what}: the server's certificate is not one that the kubeconfig trusts")
-    if isinstance(error, (TypeError, ValueError)) and not isinstance(error, UnicodeError):
-        return ConfigurationError(f"{what}: the client refuses it: {type(error).__name__}")
-    kinds = dict.fromkeys(type(one).__name__ for one in chain)
-    return UncertainError(f"{what}: no answer ({', '.join(kinds)})")
 
 
 def _pages(call: Callable[..., Any], what: str, selector: str) -> list[dict[str, Any]]:

@@ -91,6 +91,11 @@ def labels(owner: str, name: str) -> dict[str, str]:
     return {OWNER: owner, NAME: name}
 
 
+def is_mark(name: str) -> bool:
+    """Whether a label's value can be the name of a burst that has objects."""
+    return bool(_OBJECT.fullmatch(f"burst-{name}"))
+
+
 def object_name(burst: str) -> str:
     """Of the MiniCluster and of the Secret: the same for one burst, always. Raises ConfigurationError.
 
@@ -160,29 +165,26 @@ def minicluster(burst: Burst, shape: NodeShape, lead: Lead, template: Template, 
     return {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": about, "spec": spec}
 
 
-def secret(burst: Burst, lead: Lead, uid: str, flux: str) -> dict[str, Any]:
-    """What the pods of a burst read: the lead's files and certificate, and each broker's command.
+def files(burst: Burst, lead: Lead, flux: str) -> dict[str, str]:
+    """What the pods of a burst read, the certificate included: the lead's files, and each broker's command.
 
-    uid: of the MiniCluster, with which it goes. Raises ConfigurationError, and LeadError where a file can't be read.
+    Raises ConfigurationError, and LeadError where a file can't be read or a host is no slot.
     """
-    name = object_name(burst.name)
     data = {"start": START, **lead.files(FOLDER), **lead.secrets()}
     for index, host in enumerate(burst.hosts):
         words = lead.broker(host, folder=FOLDER, flux=flux)
         if any("\n" in word for word in words):
             raise ConfigurationError("a line break can't be in the command of a broker")
         data[f"broker.{index}"] = "".join(f"{word}\n" for word in words)
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {
-            "name": name,
-            "labels": labels(lead.owner, burst.name),
-            "ownerReferences": [{"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": name, "uid": uid}],
-        },
-        "stringData": data,
-    }
+    return data
+
+
+def secret(found: Mapping[str, Any], data: Mapping[str, str]) -> dict[str, Any]:
+    """The Secret of a MiniCluster that exists, with which it goes."""
+    meta = found["metadata"]
+    owner = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": meta["name"], "uid": meta["uid"]}
+    about = {"name": meta["name"], "labels": meta["labels"], "ownerReferences": [owner]}
+    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": about, "stringData": dict(data)}
 
 
 def resources(shape: NodeShape, gpu: str) -> dict[str, dict[str, Any]]:

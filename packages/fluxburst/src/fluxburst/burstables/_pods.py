@@ -10,9 +10,17 @@ from typing import Any
 from fluxburst.burstables._minicluster import HOSTS, NAME
 
 ENDED = ("Succeeded", "Failed")  # phases
+# Why the cluster itself ends a pod: `reason` of its status, and of its condition DisruptionTarget ("Disruptions").
 TAKEN = frozenset({"Preempting", "Preempted", "Evicted", "NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
-DISRUPTED = frozenset({"PreemptionByScheduler", "PreemptionByKubeScheduler", "DeletionByTaintManager"})
-DISRUPTED_BY_NODE = frozenset({"TerminationByKubelet", "DeletionByPodGC", "EvictionByEvictionAPI"})
+DISRUPTED = frozenset(
+    {
+        "PreemptionByScheduler",
+        "DeletionByTaintManager",
+        "EvictionByEvictionAPI",
+        "DeletionByPodGC",
+        "TerminationByKubelet",
+    }
+)
 INDEXES = ("batch.kubernetes.io/job-completion-index", "job-index")  # annotations or labels of a pod
 LONGEST = 300  # characters of a reason
 
@@ -92,9 +100,7 @@ def taken(pod: Object) -> bool:
     """Whether it was the cluster that ended a pod: for another one, or because its node went."""
     status = pod.get("status") or {}
     return status.get("reason") in TAKEN or any(
-        one.get("type") == "DisruptionTarget"
-        and one.get("status") == "True"
-        and one.get("reason") in DISRUPTED | DISRUPTED_BY_NODE
+        one.get("type") == "DisruptionTarget" and one.get("status") == "True" and one.get("reason") in DISRUPTED
         for one in status.get("conditions") or ()
     )
 

@@ -25,6 +25,7 @@ imds=http://169.254.169.254/latest
 token=$(curl -fsS --retry 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$imds/api/token")
 index=$(curl -fsS --retry 5 -H "X-aws-ec2-metadata-token: $token" "$imds/meta-data/ami-launch-index")"""
 _OVER = "shutdown -h now || poweroff -f"
+NEEDS = {"module boto3": "pip install 'flux-burst[ec2]'"}
 
 
 @dataclass

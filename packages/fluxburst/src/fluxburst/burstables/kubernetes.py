@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fluxburst.burstables import _minicluster as objects
 from fluxburst.burstables import _pods as pods
 from fluxburst.burstables._cluster import Cluster, connect
-from fluxburst.errors import ConfigurationError, ParameterError
-from fluxburst.lead import Lead
+from fluxburst.errors import AuthenticationError, ConfigurationError, ParameterError, UncertainError
 from fluxburst.model import Burst, NodeShape, Seen, Sighting
 from fluxburst.plugins import BurstPlugin
 
+if TYPE_CHECKING:
+    from fluxburst.lead import Lead
+
 LOGS = 3  # pods of which one look reads the log; a kubelet that is away costs a time limit each
+NEEDS = {"module kubernetes": "pip install 'flux-burst[kubernetes]'"}
 
 
 @dataclass
@@ -58,7 +62,9 @@ class PodParameters:
         except ConfigurationError as error:
             raise ParameterError(str(error)) from None
 
-    def template(self, node_selector: Mapping[str, str] | None = None) -> objects.Template:
+    def template(
+        self, node_selector: Mapping[str, str] | None = None, tolerations: Sequence[Mapping[str, str]] = ()
+    ) -> objects.Template:
         """What all MiniClusters have in common. Raises ConfigurationError."""
         return objects.Template(
             image=self.image,
@@ -68,7 +74,7 @@ class PodParameters:
             pull_secret=self.pull_secret or "",
             service_account=self.service_account or "",
             node_selector={**objects.pairs(self.node_selector, "node_selector"), **(node_selector or {})},
-            tolerations=[objects.toleration(text) for text in self.toleration],
+            tolerations=[*(objects.toleration(text) for text in self.toleration), *tolerations],
             gpu=self.gpu,
             share_nodes=self.share_nodes,
         )
@@ -85,7 +91,8 @@ class BurstParameters(PodParameters):
 class KubernetesBurst(BurstPlugin):
     """Each burst is a MiniCluster with a Secret, named after it, in one namespace.
 
-    connect: gives the cluster, at the first call. select: node labels by the name of a shape.
+    connect: gives the cluster, at the first call. select: node labels by the name of a shape. tolerate: taints that
+    do not matter beside those of the parameters.
     """
 
     settle = 60.0  # lists are consistent, but a server works on a request for up to a minute ("request-timeout")
@@ -95,32 +102,55 @@ class KubernetesBurst(BurstPlugin):
         params: PodParameters,
         connect: Callable[[], Cluster],
         select: Callable[[str], Mapping[str, str]] = lambda shape: {},
+        tolerate: Callable[[], Sequence[Mapping[str, str]]] = tuple,
     ) -> None:
         super().__init__(params)
         self._shapes = [NodeShape.from_text(text) for text in params.shape]
-        self._connect, self._select = connect, select
+        self._connect, self._select, self._tolerate = connect, select, tolerate
         self._cluster: Cluster | None = None
 
     def shapes(self) -> Sequence[NodeShape]:
         return self._shapes
 
     def create(self, burst: Burst) -> None:
-        lead, cluster = self._lead(), self.cluster
+        lead = self._lead()
         shape = next((one for one in self._shapes if one.name == burst.shape), None)
         if shape is None:
             raise ConfigurationError(f"there is no shape {burst.shape!r} any more")
-        namespace = objects.namespace(burst.namespace or cluster.namespace)
-        if namespace not in (allowed := self._namespaces()) and "*" not in allowed:
-            raise ConfigurationError(f"namespace {namespace!r} is not one of {', '.join(allowed)}: see `namespaces`")
-        template = self.params.template(self._select(shape.name))
-        body = objects.minicluster(burst, shape, lead, template, self.clock())
-        # The Secret comes second: it is owned by the MiniCluster, and goes with it. Pods wait until they can mount it.
-        found = cluster.make(body, namespace) or self._ours(burst, namespace)
-        if found is not None and not found["metadata"].get("deletionTimestamp"):
-            cluster.keep(objects.secret(burst, lead, found["metadata"]["uid"], self.params.flux), namespace)
+        with self._asking() as cluster:
+            namespace = objects.namespace(burst.namespace or cluster.namespace)
+            if namespace not in (allowed := self._namespaces()) and "*" not in allowed:
+                raise ConfigurationError(
+                    f"namespace {namespace!r} is not one of {', '.join(allowed)}: see `namespaces`"
+                )
+            template = self.params.template(self._select(shape.name), self._tolerate())
+            body = objects.minicluster(burst, shape, lead, template, self.clock())
+            data = objects.files(burst, lead, self.params.flux)
+            found = cluster.make(body, namespace) or self._ours(cluster, burst, namespace)
+            if found is None:
+                raise UncertainError(
+                    f"MiniCluster {namespace}/{body['metadata']['name']} was there and is not any more"
+                )
+            # The Secret comes second: its owner is the MiniCluster, with which it goes. Pods wait for it.
+            if not found["metadata"].get("deletionTimestamp"):
+                cluster.keep(objects.secret(found, data), namespace)
 
     def status(self, known: Sequence[Burst] = ()) -> Sequence[Sighting]:
-        cluster, selector = self.cluster, f"{objects.OWNER}={self._lead().owner}"
+        with self._asking() as cluster:
+            return self._look(cluster, known)
+
+    def destroy(self, burst: Burst) -> None:
+        with self._asking() as cluster:
+            namespace, _ = self._place(burst)
+            if (found := self._ours(cluster, burst, namespace)) is not None:
+                cluster.delete(found)
+            else:
+                # What it owned goes by itself, unless somebody deleted it and left that ("orphan").
+                mark = objects.labels(self._lead().owner, burst.name)
+                cluster.sweep(namespace, ",".join(f"{key}={value}" for key, value in mark.items()))
+
+    def _look(self, cluster: Cluster, known: Sequence[Burst]) -> list[Sighting]:
+        selector = f"{objects.OWNER}={self._lead().owner}"
         places = {burst.name: self._place(burst) for burst in known}
         where = list(dict.fromkeys([*self._namespaces(), *(place for place, _ in places.values())]))
         theirs: dict[str, list[dict[str, Any]]] = {}
@@ -133,6 +163,7 @@ class KubernetesBurst(BurstPlugin):
         shown = [
             self._sighting(name, found.get(name), jobs.get(name), theirs.get(name, []), logs)
             for name in dict.fromkeys([*found, *jobs, *theirs])
+            if objects.is_mark(name)
         ]
         there = {one.name for one in shown}
         gone = [
@@ -142,20 +173,20 @@ class KubernetesBurst(BurstPlugin):
         ]
         return [*shown, *gone]
 
-    def destroy(self, burst: Burst) -> None:
-        namespace, _ = self._place(burst)
-        if (found := self._ours(burst, namespace)) is not None:
-            self.cluster.delete(found)
-        else:
-            # What it owned goes by itself, unless somebody deleted it and left that ("orphan").
-            mark = objects.labels(self._lead().owner, burst.name)
-            self.cluster.sweep(namespace, ",".join(f"{key}={value}" for key, value in mark.items()))
-
     @property
     def cluster(self) -> Cluster:
         if self._cluster is None:
             self._cluster = self._connect()
         return self._cluster
+
+    @contextmanager
+    def _asking(self) -> Iterator[Cluster]:
+        """The cluster. One that refuses us is connected anew the next time: its kubeconfig may have been mended."""
+        try:
+            yield self.cluster
+        except (AuthenticationError, ConfigurationError):
+            self._cluster = None
+            raise
 
     def _lead(self) -> Lead:
         if self.lead is None:
@@ -172,10 +203,10 @@ class KubernetesBurst(BurstPlugin):
             return objects.namespace(namespace), name
         return objects.namespace(burst.namespace or self.cluster.namespace), objects.object_name(burst.name)
 
-    def _ours(self, burst: Burst, namespace: str) -> dict[str, Any] | None:
+    def _ours(self, cluster: Cluster, burst: Burst, namespace: str) -> dict[str, Any] | None:
         """The MiniCluster of a burst. Raises ConfigurationError where that of its name is somebody else's."""
         name = self._place(burst)[1]
-        found = self.cluster.find(name, namespace)
+        found = cluster.find(name, namespace)
         mark = objects.labels(self._lead().owner, burst.name)
         if found is not None and not mark.items() <= (found["metadata"].get("labels") or {}).items():
             raise ConfigurationError(f"MiniCluster {namespace}/{name} is there and not of this lead; nothing was done")
@@ -201,11 +232,13 @@ class KubernetesBurst(BurstPlugin):
             seen, reason = "ending", reason or "it is being deleted"
         elif over:
             seen = "ending"
-        namespace = first["metadata"]["namespace"]
+        elif job is None and not mine:
+            reason = "the Flux Operator has made nothing of it yet"
+        place = (first["metadata"]["namespace"], found["metadata"]["name"] if found else objects.object_name(name))
         return Sighting(
             name,
             seen,
-            id=f"{namespace}/{objects.object_name(name)}",
+            id="/".join(place),
             since=pods.stamp(first),
             reason=reason,
             preempted=any(map(pods.taken, mine)),

@@ -37,6 +37,7 @@ PATIENCE = 10.0  # seconds that another controller may take to start its process
 OUTPUT = 4096  # bytes of the end of the brokers' output that are shown
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)  # a name of a burst, which is that of a folder
 FOREIGN = ("SLURM_", "PMI_", "PMIX_")  # what a broker inside a batch job would take for its own
+NEEDS = {"command flux": "install flux-core"}
 
 
 @dataclass
@@ -134,11 +135,11 @@ class LocalBurst(BurstPlugin):
         alive, ordered = _hosts(found), tuple(keepsake.read(folder / ORDER).get("programs", {}))
         since, ended = min(one.since for one in found), self._ended(name)
         seen: Seen = "running"
-        why = "; ".join(ended)
+        why = "; ".join(ended.values())
         if (folder / ENDING).exists():
             seen, why = "ending", "its brokers were told to leave"
-        elif not alive and any(NAME in one.environ for one in found):
-            seen = "pending"
+        elif not set(ordered) <= alive | ended.keys() and self._starting(name):
+            seen, alive = "pending", set(ordered)
         elif not alive:
             seen, why = "ending", f"its brokers have died; {len(found)} processes are left"
         hosts = None if not ordered or set(ordered) <= alive else tuple(one for one in ordered if one in alive)
@@ -151,17 +152,21 @@ class LocalBurst(BurstPlugin):
         if self._elsewhere(burst.name):
             over = burst.deadline and self.clock() > burst.deadline + 2 * KILL_AFTER
             return Sighting(burst.name, "gone", reason="its time was over") if over else None
-        with self._locked(burst.name, patience=0) as lock:
-            if lock < 0:
-                return Sighting(burst.name, "pending", reason="its brokers are being started")
+        if self._starting(burst.name):
+            return Sighting(burst.name, "pending", reason="its brokers are being started")
         ended = self._ended(burst.name)
         why = "; ".join(ended.values()) or f"no process of it is on {_node()}"
         return Sighting(burst.name, "gone", _node(), reason=why, output=self._output(burst.name, ended or burst.hosts))
 
+    def _starting(self, name: str) -> bool:
+        with self._locked(name, patience=0) as lock:
+            return lock < 0
+
     def _programs(self, burst: Burst, folder: Path) -> dict[str, Any]:
         """The keeper's order: each broker under `timeout`, which ends it at the deadline."""
         seconds = burst.left(self.clock()) if burst.deadline else 0  # 0 is no limit (timeout(1))
-        armed = [_found("timeout", "coreutils"), "-s", "TERM", "-k", str(KILL_AFTER), str(seconds)]
+        # In the foreground it signals the broker alone, not what the broker runs in order to leave (timeout(1)).
+        armed = [_found("timeout", "coreutils"), "--foreground", f"--kill-after={KILL_AFTER}", str(seconds)]
         flux, rundir = _found("flux", "flux-core"), self._base() / self._digest(burst.name)
         try:
             brokers = {

@@ -19,14 +19,18 @@ STEP = 0.5  # seconds between two looks; providers are asked by the settings' in
 
 
 class Carrier:
-    """Has wishes carried out; a context manager. Raises LedgerError where there is no ledger.
+    """Has wishes carried out; a context manager. Raises LedgerError where there is no ledger; new: make it then.
 
     by_us: whether this process does it, which no controller keeps from it then. failed: plugins that can't be used,
     and why. plugins: those that have or may have bursts.
     """
 
-    def __init__(self, place: Place, names: Iterable[str] = (), values: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, place: Place, names: Iterable[str] = (), values: Mapping[str, Any] | None = None, *, new: bool = False
+    ) -> None:
         self.place = place
+        if new:
+            place.make_ledger()
         self.ledger = Ledger.open(place.ledger, writable=False)
         told = json.loads(self.ledger.meta().get(CONTROLLER, "{}"))
         rows = {row.plugin: None for row in self.ledger.rows()}

@@ -42,9 +42,10 @@ def _lead(folder: Path | None) -> list[Finding]:
     from fluxburst.findings import running
     from fluxburst.lead import Lead, is_lead
 
-    around = running(None if folder is None else folder.absolute())
     if folder is not None:
-        return lead_findings(Lead.open(folder), around)
+        lead = Lead.open(folder)
+        return lead_findings(lead, running(lead.folder))
+    around = running()
     if around is None:
         raise click.UsageError("name the lead's folder (the DIR of flux-burst init), or run this inside the lead")
     path = around.attributes.get("config.path", "")

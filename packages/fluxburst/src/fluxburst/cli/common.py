@@ -100,6 +100,13 @@ class Place:
     def ledger(self) -> Path:
         return self.folder / LEDGER
 
+    def make_ledger(self) -> None:
+        """Make a ledger where there is none: what a lost one knew is found by its mark."""
+        from fluxburst.ledger import Ledger
+
+        if not self.ledger.exists():
+            Ledger.open(self.ledger, self.settings.owner).close()
+
     def option(self) -> str:
         """What names it on a command line from anywhere."""
         import shlex
@@ -183,16 +190,12 @@ def connect(lead: Lead | None) -> Handle:
     if lead is None:
         return FluxHandle()
     path = lead.folder / SOCKET
-    if path.is_socket():
-        os.environ["FLUX_URI"] = f"local://{path}"
-    elif "FLUX_URI" not in os.environ:
+    if not path.is_socket() and "FLUX_URI" not in os.environ:
         raise HandleError(f"the lead of {lead.folder} does not run here, or FLUX_URI is not set to it")
     try:
-        handle = FluxHandle()
+        handle = FluxHandle(f"local://{path}" if path.is_socket() else "")
     except HandleError as error:
-        if path.is_socket():
-            raise HandleError(f"the lead of {lead.folder} does not answer: {error}") from None
-        raise
+        raise HandleError(f"the lead of {lead.folder} does not answer: {error}") from None
     told = handle.attribute("config.path")
     places = [Path(told).resolve(), Path(told).resolve().parent] if told else []
     if lead.folder.resolve() not in places:

@@ -41,7 +41,7 @@ def gc(dry_run: bool, wait: float, plugins: tuple[str, ...], state: Path | None,
     from fluxburst.cli.carry import Carrier
     from fluxburst.cli.common import find, span
 
-    with Carrier(find(state), plugins, values) as carrier:
+    with Carrier(find(state), plugins, values, new=True) as carrier:
         grace = carrier.place.settings.grace
         found, ended, left = look(carrier, wait, dry_run=dry_run)
         trouble = carrier.trouble()

@@ -117,5 +117,6 @@ def _signals() -> Iterator[list[int]]:
     try:
         yield got
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        if not got:  # else it ends in a moment, and one signal more is not to end it in the middle of that
+            for one, handler in before.items():
+                signal.signal(one, handler)

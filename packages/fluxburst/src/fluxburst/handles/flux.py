@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _PENDING = 2 | 4 | 8  # DEPEND, PRIORITY, SCHED (flux-core's job.h)
 _CURRENT = 2  # FLUX_JOB_LOOKUP_CURRENT: a jobspec with its updates
+_SETTLED = 5.0  # seconds
 
 
 class FluxHandle:
@@ -83,6 +85,16 @@ class FluxHandle:
             ranks = self._ranks_now(connection)
             if wanted := ranks.named(hosts).keys() & ranks.reasons.keys():
                 connection.ask("resource.undrain", {"targets": nodes.idset_text(wanted), "mode": "update"})
+
+    def stopped(self) -> Mapping[str, str]:
+        """The queues that start no jobs, with the reason (flux-queue(1)); "" is the one without a name."""
+        with self._asking("the queues can't be listed") as connection:
+            names: list[str] = json.loads(connection.ask("job-manager.queue-list"))["queues"]
+            asked = [{"name": name} for name in names] or [{}]
+            answers = connection.ask_all(("job-manager.queue-status", payload, 0) for payload in asked)
+            told = dict(zip(names or [""], answers, strict=True))
+            status = {name: json.loads(answer) for name, answer in told.items() if isinstance(answer, str)}
+            return {name: one.get("stop_reason", "") for name, one in status.items() if not one["start"]}
 
     def attribute(self, name: str) -> str | None:
         """An attribute of the lead's broker (flux-broker-attributes(7)), None where it is not set."""
@@ -156,22 +168,32 @@ class _Listed:
         self._connection = connection
         self._rows: dict[int, dict[str, Any]] = {}
         self._jobs: dict[int, Job] = {}
+        self._altered: dict[int, float] = {}
         self._queue: tuple[Job, ...] = ()
 
     def __call__(self) -> tuple[Job, ...]:
-        rows = {row["id"]: row for row in self._list()}
-        new = [identity for identity, row in rows.items() if row != self._rows.get(identity)]
-        if not new and rows.keys() == self._rows.keys():
-            return self._queue
-        # A job that has gone between the two questions has no jobspec, and one of another user shows none.
-        asked = {"keys": ["jobspec"], "flags": _CURRENT}
-        answers = self._connection.ask_all(("job-info.lookup", {"id": identity, **asked}, 0) for identity in new)
-        for identity, answer in zip(new, answers, strict=True):
-            spec = json.loads(json.loads(answer)["jobspec"]) if isinstance(answer, str) else None
-            self._jobs[identity] = read_job({**rows[identity], "spec": spec}, strict=False)
-        self._jobs = {identity: self._jobs[identity] for identity in rows}
-        self._rows, self._queue = rows, in_order(self._jobs)
+        now, rows = time.monotonic(), {row["id"]: row for row in self._list()}
+        altered = {one for one in rows if one in self._rows and rows[one] != self._rows[one]}
+        # An update is listed a little before it is where jobspecs are looked up.
+        self._altered = {one: when for one, when in self._altered.items() if one in rows and now - when < _SETTLED}
+        self._altered |= dict.fromkeys(altered, now)
+        asked = [one for one in rows if one not in self._rows or one in self._altered]
+        before, self._jobs = self._jobs, {one: self._jobs[one] for one in rows if one in self._jobs}
+        for one, job in zip(asked, self._look_up([rows[one] for one in asked]), strict=True):
+            if job != before.get(one):
+                self._jobs[one] = job
+        self._rows = rows
+        if self._jobs != before:
+            self._queue = in_order(self._jobs)
         return self._queue
+
+    def _look_up(self, rows: list[dict[str, Any]]) -> Iterator[Job]:
+        wanted = {"keys": ["jobspec"], "flags": _CURRENT}
+        answers = self._connection.ask_all(("job-info.lookup", {"id": row["id"], **wanted}, 0) for row in rows)
+        for row, answer in zip(rows, answers, strict=True):
+            # A job that has just gone has no jobspec any more, and one of another user shows none.
+            spec = json.loads(json.loads(answer)["jobspec"]) if isinstance(answer, str) else None
+            yield read_job({**row, "spec": spec}, strict=False)
 
     def _list(self) -> list[dict[str, Any]]:
         wanted = {"max_entries": 0, "attrs": ["all"], "since": 0.0, "constraint": {"states": [_PENDING]}}
