@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -135,24 +135,21 @@ class Ec2Burst(BurstPlugin):
         requests = {one["SpotInstanceRequestId"] for one in found if one.get("SpotInstanceRequestId")}
         if self.params.spot:
             requests |= self._open_requests(burst.name)
-        for batch in _batches(sorted(requests)):
-            self._call("CancelSpotInstanceRequests", "cancel_spot_instance_requests", SpotInstanceRequestIds=batch)
-        for batch in _batches(ids):
-            try:
-                self._call("TerminateInstances", "terminate_instances", InstanceIds=batch)
-            except ConfigurationError as error:
-                if code_of(error.__cause__) != "InvalidInstanceID.NotFound":
-                    raise
-                self._terminate_each(batch)
+        self._each("TerminateInstances", "terminate_instances", "InstanceIds", ids)
+        self._each("CancelSpotInstanceRequests", "cancel_spot_instance_requests", "SpotInstanceRequestIds", requests)
 
-    def _terminate_each(self, ids: Sequence[str]) -> None:
-        """One unknown id has the whole call refused: the others must not outlive it."""
-        for id in ids:
+    def _each(self, what: str, method: str, key: str, ids: Iterable[str]) -> None:
+        """End all of these, some with each call. One unknown id has a call refused: the others must not outlive it."""
+        every = sorted(ids)
+        batches = [every[start : start + BATCH] for start in range(0, len(every), BATCH)]
+        while batches:
+            batch = batches.pop()
             try:
-                self._call("TerminateInstances", "terminate_instances", InstanceIds=[id])
+                self._call(what, method, **{key: batch})
             except ConfigurationError as error:
-                if code_of(error.__cause__) != "InvalidInstanceID.NotFound":
+                if not code_of(error.__cause__).endswith(".NotFound"):
                     raise
+                batches += [[id] for id in batch] if len(batch) > 1 else []
 
     def _run(self, burst: Burst, *, spot: bool, **more: Any) -> None:
         request = launch(
@@ -242,11 +239,6 @@ class Ec2Burst(BurstPlugin):
             if answer.get("Output"):
                 return str(answer["Output"])
         return ""
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
 
 
 def init(params: BurstParameters) -> Ec2Burst:

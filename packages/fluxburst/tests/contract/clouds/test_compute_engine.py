@@ -219,23 +219,20 @@ def test_what_is_asked_of_compute_engine(make, compute):
 
 def test_a_name_that_exists_is_no_error(make, compute):
     """Another controller was faster, between the look and the call."""
-    plugin = make()
-    plugin.create(burst())
-    listed = compute.listed
-    compute.listed = lambda query, body: (200, {"items": {}})  # type: ignore[method-assign]
-    _ROUTES[1] = ("GET", "aggregated/instances", lambda server, *rest: server.listed(*rest))
-    try:
-        plugin.create(burst())
-    finally:
-        _ROUTES[1] = ("GET", "aggregated/instances", Compute.listed)
-        compute.listed = listed  # type: ignore[method-assign]
-    assert len(compute.instances) == 2
+    compute.ends_with = [{"code": "RESOURCE_ALREADY_EXISTS", "message": "it exists"}]
+    make().create(burst())
+    compute.refusal = (409, error(409, "alreadyExists"))
+    make().create(burst())
+    assert sum(path.endswith("bulkInsert") for _, path, _ in compute.asked) == 2
 
 
 def test_nobody_elses_instances(make, compute):
     mine, other = make(), make("bob")
     mine.create(burst("alice-1"))
     other.create(burst("bob-1"))
+    for one in compute.instances.values():  # labels can be set by anybody; the metadata says whose it is
+        one["labels"]["flux-burst-owner"] = "alice"
+    assert [one.name for one in mine.status()] == ["alice-1"]
     mine.destroy(burst("bob-1"))
     mine.destroy(burst("alice-1"))
     assert sorted(compute.instances) == ["bob-1-0", "bob-1-1"]

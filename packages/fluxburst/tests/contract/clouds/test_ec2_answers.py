@@ -183,6 +183,26 @@ def test_no_answer_is_uncertain(make, wire, how):
     assert len(wire.asked("RunInstances")) == len(asked)
 
 
+def test_a_burst_is_asked_for_with_one_token(make, wire):
+    wire.say("RunInstances", done("RunInstances"))
+    for name in ("alice-1", "alice-1", "alice-2"):
+        make().create(Burst(name, "ec2", "small", ("ec2-0",), deadline=4e9))
+    first, again, other = wire.asked("RunInstances")
+    assert first == again  # whoever asks, EC2 takes it for one launch
+    assert first["ClientToken"] != other["ClientToken"]
+    make().create(Burst("a*?\\", "ec2", "small", ("ec2-0",), deadline=4e9))
+    assert wire.asked("DescribeInstances")[-1]["Filter.2.Value.1"] == "a\\*\\?\\\\"  # a name is no pattern
+
+
+def test_check_asks_for_a_dry_run(make, wire):
+    wire.refuse("RunInstances", "DryRunOperation", 412)
+    make().check()
+    assert {call["DryRun"] for call in wire.asked("RunInstances")} == {"true"}
+    wire.refuse("RunInstances", "InvalidSubnetID.NotFound")
+    with pytest.raises(ConfigurationError, match="InvalidSubnetID"):
+        make().check()
+
+
 def test_no_connection_and_no_credentials(make, wire, quick, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -248,7 +268,7 @@ def test_one_unknown_instance_keeps_no_other_alive(make, wire):
     )
     make().destroy(BURST)
     ended = [call["InstanceId.1"] for call in wire.asked("TerminateInstances") if "InstanceId.2" not in call]
-    assert ended == ids
+    assert sorted(ended) == ids
 
 
 def test_spot_requests_are_cancelled(make, wire):
