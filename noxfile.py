@@ -42,6 +42,10 @@ JUDGES = {
     "secretary": (MCP, NVML, "pyyaml"),
     "jobspec": ("kubernetes-validate", f"hyperqueue; {BINARY}", f"htcondor==23.10.29; {BINARY}"),
     "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1"),
+    "fluxburst": (
+        *("boto3>=1.34", "moto[server]>=5"),
+        *("kubernetes", "google-cloud-container>=2.30", "google-cloud-compute>=1.19"),
+    ),
 }
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from fluxburst.model import Burst, NodeShape
+from fluxburst.model import Burst, NodeShape, Sighting
 from fluxburst.plugins import BurstPlugin
 
 
@@ -23,11 +23,17 @@ class OrderedBurst(BurstPlugin):
     def create(self, burst: Burst) -> None:
         path = self.params.folder / f"{burst.name}.json"
         if not path.exists():
-            path.write_text(json.dumps(replace(burst, state="creating").as_dict()))
+            path.write_text(json.dumps({**burst.as_dict(), "seen": "pending"}))
 
-    def status(self) -> Sequence[Burst]:
+    def status(self, known: Sequence[Burst] = ()) -> Sequence[Sighting]:
         orders = [json.loads(path.read_text()) for path in sorted(self.params.folder.glob("*.json"))]
-        return [Burst.from_dict(order) for order in orders]
+        names = {order["name"] for order in orders}
+        gone = [Sighting(burst.name, "gone") for burst in known if burst.name not in names]
+        return [Sighting(order["name"], order["seen"]) for order in orders] + gone
+
+    def destroy(self, burst: Burst) -> None:
+        if burst.name in {one.name for one in self.status() if one.seen == "pending"}:  # nobody has begun with it
+            (self.params.folder / f"{burst.name}.json").unlink()
 
 
 def init(params: BurstParameters) -> OrderedBurst:

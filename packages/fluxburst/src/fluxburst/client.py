@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fluxburst.errors import FluxBurstError, LoadError, PluginFailed
+from fluxburst.errors import FluxBurstError, LoadError
 from fluxburst.handles import Handle
 from fluxburst.model import Burst, Observed, Plan, Policy, Selector
 from fluxburst.planner import plan
-from fluxburst.plugins import REGISTRY, BurstPlugin, guarded, offer
+from fluxburst.plugins import REGISTRY, BurstPlugin, offer
 from fluxburst.selection import in_order, is_burstable
+from fluxburst.settings import Settings
 
-Ordering = Callable[[Mapping[str, BurstPlugin]], Iterable[tuple[str, BurstPlugin]]]
-
-
-@dataclass(frozen=True, slots=True)
-class BurstRun:
-    """What one run did: the plan, the bursts that plugins took on, and those that they did not, with the reason."""
-
-    plan: Plan
-    created: tuple[Burst, ...]
-    failed: tuple[tuple[Burst, str], ...]
+if TYPE_CHECKING:
+    from fluxburst.lead import Lead
+    from fluxburst.ledger import Ledger
+    from fluxburst.reconcile import Ordering, Pass, Reconciler
 
 
 class FluxBurst:
-    """Bursts of a lead. handle: where its queue is read; by default the Flux instance that this runs in."""
+    """Bursts of a lead.
 
-    def __init__(self, handle: Handle | None = None) -> None:
+    handle: the lead, by default the Flux instance that this runs in. settings: limits, timeouts and what each plugin
+    may do; jobs burst at once where none are given. ledger: the file that says what was made; None keeps it in
+    memory, so that nothing but the leases ends what a process leaves behind when it dies. lead: how brokers join.
+    """
+
+    def __init__(
+        self,
+        handle: Handle | None = None,
+        *,
+        settings: Settings | None = None,
+        ledger: Path | None = None,
+        lead: Lead | None = None,
+    ) -> None:
         self.plugins: OrderedDict[str, BurstPlugin] = OrderedDict()
-        self._handle = handle
+        self.settings = settings or Settings(delay=0)
+        self.lead = lead
+        self._handle, self._path = handle, ledger
         self._selector: Selector = is_burstable
         self._ordering: Ordering = in_order
+        self._reconciler: Reconciler | None = None
 
     def load(self, name: str, params: object = None, /, **kwargs: object) -> BurstPlugin:
         """Load a plugin with its dataclass, or with keyword arguments for one.
@@ -42,7 +53,9 @@ class FluxBurst:
         """
         if name in self.plugins:
             raise LoadError(name, "it is loaded already")
-        self.plugins[name] = plugin = REGISTRY.load(name).start(name, params, kwargs)
+        plugin = REGISTRY.load(name).start(name, params, kwargs)
+        plugin.lead = self.lead
+        self.plugins[name] = plugin
         return plugin
 
     def set_selector(self, selector: Selector) -> None:
@@ -58,32 +71,52 @@ class FluxBurst:
         self._ordering = ordering
 
     def bursts(self) -> tuple[Burst, ...]:
-        """Every burst that the loaded plugins say exists."""
-        return ()
+        """Every burst that has not ended, as the ledger knows it."""
+        return tuple(row.burst for row in self.controller.ledger.rows())
 
     def plan(self) -> Plan:
-        """Look at the queue and say what a run would do. Nothing is changed."""
-        ordered = OrderedDict(self._ordering(self.plugins))
-        if unknown := [name for name in ordered if self.plugins.get(name) is not ordered[name]]:
-            raise FluxBurstError(f"the ordering yields {', '.join(map(repr, unknown))}, which was not loaded")
+        """Look at the queue and say what a first run would do, as if there were no bursts yet. Nothing is changed."""
         lead = self._lead()
-        observed = Observed(tuple(lead.jobs()), lead.inventory(), self.bursts())
-        offers = tuple(offer(name, plugin) for name, plugin in ordered.items())
-        return plan(observed, Policy(self._selector, offers))
+        observed = Observed(tuple(lead.jobs()), lead.inventory())
+        offers = tuple(
+            replace(offer(name, plugin), lease=self.settings.of(name).lease)
+            for name, plugin in self._ordered(self.plugins)
+        )
+        return plan(observed, Policy(self._selector, offers, budget=self.settings.limits, rules=self.settings.rules))
 
-    def run_burst(self) -> BurstRun:
-        """Look, plan, and have the plugins make what was planned. One that fails does not stop the others."""
-        planned = self.plan()
-        created: list[Burst] = []
-        failed: list[tuple[Burst, str]] = []
-        for burst in planned.bursts:
-            plugin = self.plugins[burst.plugin]
-            try:
-                guarded(burst.plugin, "create", partial(plugin.create, burst))
-                created.append(burst)
-            except PluginFailed as error:
-                failed.append((burst, str(error)))
-        return BurstRun(planned, tuple(created), tuple(failed))
+    def run_burst(self) -> Pass:
+        """One pass of the controller: look, have bursts go on or end, plan, and have plugins make what was planned."""
+        return self.controller.step()
+
+    @property
+    def controller(self) -> Reconciler:
+        """What `run_burst` steps; made when it is first asked for, and the ledger is held from then on."""
+        if self._reconciler is None:
+            from fluxburst.ledger import Ledger
+            from fluxburst.reconcile import Reconciler
+
+            ledger: Ledger = Ledger.open(self._path, self.lead.owner if self.lead else self.settings.owner)
+            self._reconciler = Reconciler(
+                self._lead(),
+                self.plugins,
+                ledger,
+                self.settings,
+                selector=lambda job: self._selector(job),
+                ordering=self._ordered,
+            )
+        return self._reconciler
+
+    def close(self) -> None:
+        """Let go of the ledger; bursts go on."""
+        if self._reconciler is not None:
+            self._reconciler.ledger.close()
+            self._reconciler = None
+
+    def _ordered(self, plugins: Mapping[str, BurstPlugin]) -> Iterator[tuple[str, BurstPlugin]]:
+        ordered: Iterable[tuple[str, BurstPlugin]] = OrderedDict(self._ordering(plugins)).items()
+        if unknown := [name for name, plugin in ordered if plugins.get(name) is not plugin]:
+            raise FluxBurstError(f"the ordering yields {', '.join(map(repr, unknown))}, which was not loaded")
+        yield from ordered
 
     def _lead(self) -> Handle:
         if self._handle is None:

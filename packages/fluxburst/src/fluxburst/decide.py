@@ -6,7 +6,7 @@ its provider confirms the end. What a provider does not show is unknown, and an 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from fluxburst.settings import Settings
 DRAIN_MARK = "flux-burst: "  # the reason of our drains, before the burst's name
 LONGEST_BACKOFF = 3600.0  # seconds
 LAST_PART = 10, 300.0  # a burst is drained for this part of its lease, or so many seconds, before it ends
+IDLE = "it is idle"
 AGAIN = 60.0  # seconds between two requests to end one burst
 COMING = ("planned", "creating", "joining")
 
@@ -63,7 +64,8 @@ class Look:
 
     seen: what the plugins that answered show, by burst. settle: of each plugin. up, busy: hosts of the lead that are
     up (drained or not), and of these the ones on which something runs; None: the lead is not known. drains: reasons
-    by host. unused: nodes on their way that no job needs, by (plugin, shape).
+    by host. started: when this controller was; what it reads in the ledger may be of another's clock. pending: ids of
+    the jobs that wait. unused: nodes on their way that no job needs, by (plugin, shape).
     """
 
     now: float
@@ -74,6 +76,8 @@ class Look:
     busy: frozenset[str]
     drains: Mapping[str, str]
     owner: str
+    started: float = 0.0
+    pending: frozenset[str] = frozenset()
     unused: Mapping[tuple[str, str], int] = field(default_factory=dict)
     pauses: tuple[Pause, ...] = ()
 
@@ -87,13 +91,19 @@ def decide(look: Look, settings: Settings) -> Iterator[Step]:
 
 
 def pause(
-    look: Look, settings: Settings, plugin: str, kind: str, reason: str, shape: str = "", place: str = ""
+    before: Iterable[Pause],
+    settings: Settings,
+    now: float,
+    plugin: str,
+    kind: str,
+    reason: str,
+    shape: str = "",
+    place: str = "",
 ) -> Pause:
     """A pause of a plugin, or of one shape at one place, longer with each failure in a row."""
-    before = next((one for one in look.pauses if (one.plugin, one.shape, one.place) == (plugin, shape, place)), None)
-    count = before.count + 1 if before else 1
+    count = 1 + next((one.count for one in before if (one.plugin, one.shape, one.place) == (plugin, shape, place)), 0)
     wait = min(LONGEST_BACKOFF, settings.backoff * 2.0 ** min(count - 1, 20))
-    return Pause(plugin, shape, place, look.now + wait, kind, reason, count)
+    return Pause(plugin, shape, place, now + wait, kind, reason, count)
 
 
 def _leftover_drains(look: Look) -> Iterator[Undrain]:
@@ -146,22 +156,24 @@ class _Life:
     def _ended(self, sighting: Sighting) -> Iterator[Step]:
         """The provider confirms that there is nothing (any more)."""
         row = self.row
-        if row.state == "creating" and self.now < row.asked + self.look.settle.get(row.plugin, 0.0):
+        asked = max(row.asked, self.look.started)
+        if row.state == "creating" and self.now < asked + self.look.settle.get(row.plugin, 0.0):
             return  # it may not show yet what it was asked for
         if row.state in {"creating", "joining"} and not sighting.preempted:
-            what = (
-                "it never came to be" if row.state == "creating" else "boot failed: it ended before its brokers joined"
-            )
+            never = row.state == "creating" and not (sighting.reason or sighting.output)
+            what = "it never came to be" if never else "boot failed: it ended before its brokers joined"
             failure = f"{what}: {sighting.reason}" if sighting.reason else what
             yield self.close(failure, failure=failure, output=sighting.output or row.output)
-            yield pause(self.look, self.settings, row.plugin, "failed", failure)
+            yield pause(self.look.pauses, self.settings, self.now, row.plugin, "failed", failure)
             return
         if row.state in {"ready", "draining"}:
             yield self.close(
                 sighting.reason or ("it was preempted" if sighting.preempted else "it has ended by itself")
             )
-        else:
+        elif row.state == "deleting":
             yield self.close(row.reason)
+        else:
+            yield self.close(sighting.reason or "it was preempted before it was ready")
 
     def _deleting(self) -> Iterator[Step]:
         row = self.row
@@ -228,13 +240,14 @@ class _Life:
         elif self.coming and self.up:
             values["idle"] = 0.0  # a job may wait for these nodes and for others
         elif row.idle and self.now > row.idle + self.settings.idle_timeout:
-            if self.up and not row.used:
-                why = "its nodes joined and nothing ran on them (flux jobs and flux-burst plan show what the jobs wait for)"
-                yield pause(look, self.settings, row.plugin, "unused", why, row.shape, row.place)
+            waiting = not look.pending.isdisjoint(row.jobs)  # if none does, they were too short to be seen
+            if self.up and not row.used and waiting:
+                why = "its nodes joined and nothing ran on them: `flux jobs -a` shows what the jobs wait for"
+                yield pause(look.pauses, self.settings, self.now, row.plugin, "unused", why)
             elif self.settings.cooldown:
                 until = look.now + self.settings.cooldown
                 yield Pause(row.plugin, row.shape, row.place, until, "cooldown", "an idle burst has just ended", 0)
-            yield from self._drain("it is idle")
+            yield from self._drain(IDLE)
             return
         yield Change(row, values)
 
@@ -253,4 +266,4 @@ class _Life:
 
     def _fail(self, failure: str, output: str) -> Iterator[Step]:
         yield Destroy(self.row, failure, failure, output)
-        yield pause(self.look, self.settings, self.row.plugin, "failed", failure)
+        yield pause(self.look.pauses, self.settings, self.now, self.row.plugin, "failed", failure)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fluxburst.errors import JobError
+from fluxburst.wishes import NONE, Wishes, read_wishes
 
 if TYPE_CHECKING:
     from resources import Resource
@@ -37,7 +38,8 @@ class Demand:
 
     nodes: how many different nodes, 0 where the slots may lie anywhere. slots: per node, or in all where
     nodes is 0. cores, gpus: per slot. exclusive: its nodes are shared with nobody. constrained: it may run
-    on certain hosts only (RFC 31).
+    on certain hosts only (RFC 31); hosts: which, where a list of hosts is all that it says. wishes: what it
+    says of its own burst.
     """
 
     nodes: int
@@ -46,6 +48,13 @@ class Demand:
     gpus: int
     exclusive: bool = False
     constrained: bool = False
+    hosts: tuple[str, ...] = ()
+    wishes: Wishes = NONE
+
+    def __hash__(self) -> int:
+        wishes = self.wishes  # most jobs have none, and queues are long
+        own = (self.nodes, self.slots, self.cores, self.gpus, self.exclusive, self.hosts)
+        return hash((own, wishes)) if wishes.given else hash(own)
 
     @property
     def units(self) -> int:
@@ -74,6 +83,8 @@ class Demand:
 
     def __str__(self) -> str:
         notes = [word for word, true in (("exclusive", self.exclusive), ("constrained", self.constrained)) if true]
+        if self.wishes.given:
+            notes.append(str(self.wishes))
         return f"{self.request}{' (' + ', '.join(notes) + ')' if notes else ''}"
 
 
@@ -85,7 +96,8 @@ def read_demand(spec: object) -> Demand:
         raise JobError(f"jobspec version 1 (RFC 25) is read, not {_shown(version)}", "spec.version")
     attributes = document.get("attributes")
     system = _mapping(attributes, "spec.attributes").get("system") if attributes is not None else None
-    constraints = _mapping(system, "spec.attributes.system").get("constraints") if system is not None else None
+    own = _mapping(system, "spec.attributes.system") if system is not None else {}
+    constraints = own.get("constraints")
     _check_tasks(document.get("tasks"))
     exclusive, nodes = False, 0
     vertex, place = _vertex(document.get("resources"), "spec.resources", ("node", "slot"))
@@ -96,7 +108,38 @@ def read_demand(spec: object) -> Demand:
     slots = _count(vertex, place)
     exclusive = exclusive or (_flag(vertex, place) and nodes > 0)
     amounts = _amounts(vertex.get("with"), f"{place}.with")
-    return Demand(nodes, slots, amounts.get("core", 0), amounts.get("gpu", 0), exclusive, bool(constraints))
+    return Demand(
+        nodes,
+        slots,
+        amounts.get("core", 0),
+        amounts.get("gpu", 0),
+        exclusive,
+        bool(constraints),
+        _hostlist(constraints) if constraints else (),
+        read_wishes(own.get("burst")),
+    )
+
+
+def read_duration(spec: Mapping[str, Any]) -> float:
+    """The seconds that a job may run (RFC 25: `attributes.system.duration`), 0 without a limit. Raises JobError."""
+    attributes = spec.get("attributes")
+    system = attributes.get("system") if isinstance(attributes, Mapping) else None
+    value = system.get("duration") if isinstance(system, Mapping) else None
+    if value is None:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e15:
+        raise JobError(f"seconds from 0 up belong here, not {_shown(value)}", "spec.attributes.system.duration")
+    return float(value)
+
+
+def _hostlist(constraints: object) -> tuple[str, ...]:
+    """The hosts of a constraint that is nothing but a list of hosts (RFC 31 `hostlist`, RFC 29); else none."""
+    if not isinstance(constraints, Mapping) or set(constraints) != {"hostlist"}:
+        return ()
+    listed = constraints["hostlist"]
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        return ()
+    return tuple(listed)
 
 
 def _amounts(value: object, place: str) -> dict[str, int]:

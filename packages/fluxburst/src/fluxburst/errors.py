@@ -88,5 +88,9 @@ class LedgerError(FluxBurstError):
     """The ledger can't be read or written, or another controller holds it."""
 
 
+class HeldError(LedgerError):
+    """Another controller holds the ledger."""
+
+
 class HandleError(FluxBurstError):
     """The lead can't be asked: no bindings, no instance, or it refused."""

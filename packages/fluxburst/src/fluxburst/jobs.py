@@ -12,7 +12,7 @@ from typing import IO, Any, NoReturn
 
 from resources.units import shown
 
-from fluxburst.demand import Demand, read_demand
+from fluxburst.demand import Demand, read_demand, read_duration
 from fluxburst.errors import JobError, QueueError
 
 LONGEST_LINE = 4 * 1024 * 1024  # bytes; a jobspec holds an environment, and no kernel takes a larger one
@@ -30,7 +30,8 @@ class Job:
 
     state: RFC 21 name. priority: as the scheduler orders, 0 is held. t_submit: seconds since the epoch.
     demand: None where its jobspec can't be read, and `problem` says why. info: the whole job information,
-    as a selector sees it.
+    as a selector sees it. duration: seconds that it may run, 0 without a limit. t_sched: when it began to wait for
+    nodes, 0 where that is not known.
     """
 
     id: str
@@ -41,6 +42,13 @@ class Job:
     demand: Demand | None
     info: Mapping[str, Any]
     problem: str = ""
+    duration: float = 0.0
+    t_sched: float = 0.0
+
+    @property
+    def waits_since(self) -> float:
+        """When it could have started, had there been nodes: a dependency is no wait for nodes."""
+        return self.t_sched or self.t_submit
 
     @property
     def label(self) -> str:
@@ -81,14 +89,16 @@ def read_job(info: object, *, strict: bool = True) -> Job:
     title = info.get("name", "")
     if not isinstance(title, str):
         raise JobError(f"a name is a text, not {shown(title)}", "name")
-    demand, problem = None, ""
+    demand, problem, duration = None, "", 0.0
     try:
+        duration = read_duration(info["spec"]) if isinstance(info.get("spec"), dict) else 0.0
         demand = read_demand(info.get("spec"))
     except JobError as error:
         if strict:
             raise
         problem = str(error)
-    return Job(str(identity), title, name, int(priority), _number(info, "t_submit", 0.0), demand, info, problem)
+    submitted, waits = _number(info, "t_submit", 0.0), _number(info, "t_sched", 0.0)
+    return Job(str(identity), title, name, int(priority), submitted, demand, info, problem, duration, waits)
 
 
 def _number(info: Mapping[str, Any], key: str, default: float) -> float:

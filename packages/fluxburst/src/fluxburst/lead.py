@@ -7,17 +7,21 @@ started anywhere with the same host list, the same certificate and the name of a
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fluxburst.errors import FluxBurstError
+from fluxburst.settings import read_settings
 
 CONFIG, SETTINGS, CERTIFICATE, RESOURCES = "system.toml", "burst.toml", "curve.cert", "R"
+_EVERYWHERE = ("tbon", "access", "exec", "systemd")  # tables of the configuration that every broker must have
 LARGEST = 16 * 1024 * 1024  # bytes of a file in the folder
-_SOCKET = 107  # bytes of a path of a UNIX socket (unix(7), sun_path)
+SOCKET = "lead.sock"  # in the folder: where a lead that runs is reached
+_LONGEST = 107  # bytes of a path of a UNIX socket (unix(7), sun_path)
 
 
 class LeadError(FluxBurstError):
@@ -44,23 +48,33 @@ class Lead:
     def open(cls, folder: str | Path) -> Lead:
         """Read a folder. Raises LeadError with the file that is missing or wrong."""
         place = Path(folder).absolute()
-        config, settings = _toml(place / CONFIG), _toml(place / SETTINGS)
-        owner = settings.get("owner")
-        if not isinstance(owner, str) or not owner:
+        config = read_config(place)
+        settings = read_settings(read(place / SETTINGS), str(place / SETTINGS))
+        if not settings.owner:
             raise LeadError(f"{place / SETTINGS}: 'owner' is missing; it is the mark of everything made for this lead")
-        hosts, uri = _bootstrap(config, place / CONFIG)
-        return cls(place, owner, hosts, uri, _slots(settings, place / SETTINGS), config)
+        hosts, uri = bootstrap(config, place / CONFIG)
+        slots = {
+            name: slot_hosts(name, hosts[1:]) if one.hosts is None else one.hosts
+            for name, one in settings.plugins.items()
+        }
+        return cls(place, settings.owner, hosts, uri, slots, config)
 
     @classmethod
     def current(cls, handle: Any = None) -> Lead:
         """The lead that this process runs in: its broker's attribute `config.path` names the folder.
 
-        handle: a `flux.Flux`; by default `flux getattr` asks the instance of FLUX_URI. Raises LeadError.
+        handle: a handle of `fluxburst.handles.flux`; by default `flux getattr` asks the instance of FLUX_URI. Raises
+        LeadError, or HandleError where the handle gets no answer.
         """
-        path = attribute("config.path") if handle is None else handle.attr_get("config.path")
+        path = attribute("config.path") if handle is None else handle.attribute("config.path")
         if not path:
             raise LeadError("this Flux instance was started without a configuration; name the lead's folder")
-        return cls.open(path if Path(path).is_dir() else Path(path).parent)
+        return cls.at(path)
+
+    @classmethod
+    def at(cls, path: str | Path) -> Lead:
+        """The lead of a broker's `config.path`, which is a folder or a file in it. Raises LeadError."""
+        return cls.open(_folder(path))
 
     @property
     def host(self) -> str:
@@ -93,10 +107,10 @@ class Lead:
             "broker.boot-method=config",  # not the PMI of a batch system that this runs under
             "broker.rc2_none=1",
             "log-stderr-mode=local",  # what keeps it from joining stands in its own output
-            "log-stderr-level=5",
+            "log-stderr-level=6",  # each step, so that one that waits to be let in can be told from one that is in
         ]
         if rundir is not None:
-            if len(os.fsencode(f"{rundir}/local-{self.rank(host)}")) > _SOCKET:
+            if len(os.fsencode(f"{rundir}/local-{self.rank(host)}")) > _LONGEST:
                 raise LeadError(f"the folder {str(rundir)!r} is too long a name for sockets; name a shorter one")
             options += [f"rundir={rundir}", "rundir-cleanup=1"]
         return [flux, "broker", f"--config-path={place / CONFIG}", *(f"-S{option}" for option in options)]
@@ -109,10 +123,8 @@ class Lead:
         from fluxburst.toml import dumps
 
         bootstrap = {**self.config["bootstrap"], "curve_cert": str(Path(at) / CERTIFICATE)}
-        document: dict[str, Any] = {"bootstrap": bootstrap, "resource": {"noverify": True}}
-        if "tbon" in self.config:
-            document["tbon"] = self.config["tbon"]
-        return {CONFIG: dumps(document)}
+        everywhere = {name: self.config[name] for name in _EVERYWHERE if name in self.config}
+        return {CONFIG: dumps({"bootstrap": bootstrap, "resource": {"noverify": True}, **everywhere})}
 
     def secrets(self) -> dict[str, str]:
         """The text of the files, by name, that only the owner may read (0600). Raises LeadError."""
@@ -122,6 +134,15 @@ class Lead:
     def certificate(self) -> Path:
         """The file that proves to the lead that a broker is one of its own."""
         return self.folder / str(self.config["bootstrap"].get("curve_cert", CERTIFICATE))
+
+
+def is_lead(path: str | Path) -> bool:
+    """Whether a broker's `config.path` is in a folder that `flux-burst init` wrote."""
+    return bool(path) and (_folder(path) / SETTINGS).exists()
+
+
+def _folder(path: str | Path) -> Path:
+    return Path(path) if Path(path).is_dir() else Path(path).parent
 
 
 def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -161,14 +182,31 @@ def read(path: Path) -> str:
         raise LeadError(f"can't read {path}: {why}") from None
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration in a folder. Raises LeadError."""
+    path = folder / CONFIG
     try:
-        return tomllib.loads(read(path))
+        config = tomllib.loads(read(path))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise LeadError(f"{path} is no TOML: {error}") from None
+    for name in ("bootstrap", "tbon", "resource"):
+        if not isinstance(config.get(name, {}), dict):
+            raise LeadError(f"{path}: {name} is a table, [{name}]")
+    return config
 
 
-def _bootstrap(config: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], str]:
+def slot_prefix(plugin: str) -> str:
+    """What the slots of a plugin are called before their number: a name that ends in a digit gets a `-`."""
+    return f"{plugin}-" if plugin[-1:].isdigit() else plugin
+
+
+def slot_hosts(plugin: str, hosts: Iterable[str]) -> tuple[str, ...]:
+    """Those of `hosts` that are slots of a plugin by their name."""
+    pattern = re.compile(re.escape(slot_prefix(plugin)) + r"(?:0|[1-9][0-9]*)", re.ASCII)
+    return tuple(host for host in hosts if pattern.fullmatch(host))
+
+
+def bootstrap(config: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], str]:
     """Every host by rank and the lead's URI, as flux-config-bootstrap(5) reads them."""
     from resources.errors import InputError
     from resources.hostlist import expand
@@ -198,14 +236,27 @@ def _bootstrap(config: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], 
     return tuple(named), uri.replace("%h", lead).replace("%p", str(port))
 
 
-def _slots(settings: Mapping[str, Any], path: Path) -> dict[str, tuple[str, ...]]:
-    from resources.errors import InputError
-    from resources.hostlist import expand
+def start_commands(lead: Lead) -> dict[str, Any]:
+    """The commands that start a lead: `shell`, `background`, `systemd`; `inside`: what tells other shells of it.
 
-    tables = settings.get("plugins", {})
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise LeadError(f"{path}: plugins holds a table for each plugin, [plugins.NAME]")
-    try:
-        return {name: tuple(expand(table.get("hosts", ""))) for name, table in tables.items()}
-    except InputError as error:
-        raise LeadError(f"{path}: hosts of a plugin: {error}") from None
+    Its queue is kept in the folder (flux-broker-attributes(7), statedir), so that it survives a new start.
+    """
+    socket = lead.folder / SOCKET
+    options = [
+        f"hostname={lead.host}",
+        "broker.boot-method=config",
+        "broker.quorum=1",  # it is up when it is up itself: its slots are empty
+        f"statedir={lead.folder / 'state'}",
+        "statedir-cleanup=0",
+    ]
+    known = len(os.fsencode(str(socket))) <= _LONGEST
+    if known:
+        options.append(f"local-uri=local://{socket}")
+    shell = ["flux", "broker", f"--config-path={lead.folder / CONFIG}", *(f"-S{option}" for option in options)]
+    background = [*shell, "-Sbroker.rc2_none=1"]
+    return {
+        "shell": shell,
+        "background": background,
+        "systemd": ["systemd-run", "--user", f"--unit=flux-lead-{lead.owner}", *background],
+        "inside": f"export FLUX_URI=local://{socket}" if known else "'flux proxy' to it,",
+    }

@@ -10,17 +10,18 @@ import json
 import os
 import secrets
 import sqlite3
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from fluxburst.errors import LedgerError
+from fluxburst.errors import HeldError, LedgerError
 from fluxburst.model import Burst, State
 
 FORMAT = "1"
-Wish = Literal["drain", "destroy", "resume"]
+Wish = Literal["drain", "destroy", "stop", "resume"]
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -28,8 +29,8 @@ CREATE TABLE bursts (
     number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, plugin TEXT NOT NULL, shape TEXT NOT NULL,
     place TEXT NOT NULL, price REAL NOT NULL, namespace TEXT NOT NULL, hosts TEXT NOT NULL, jobs TEXT NOT NULL,
     state TEXT NOT NULL, id TEXT NOT NULL, planned REAL NOT NULL, asked REAL NOT NULL, began REAL NOT NULL,
-    joined REAL NOT NULL, used REAL NOT NULL, idle REAL NOT NULL, ending REAL NOT NULL, ended REAL NOT NULL, deadline REAL NOT NULL,
-    failure TEXT NOT NULL, reason TEXT NOT NULL, output TEXT NOT NULL, missing TEXT NOT NULL
+    joined REAL NOT NULL, used REAL NOT NULL, idle REAL NOT NULL, ending REAL NOT NULL, ended REAL NOT NULL,
+    deadline REAL NOT NULL, failure TEXT NOT NULL, reason TEXT NOT NULL, output TEXT NOT NULL, missing TEXT NOT NULL
 );
 CREATE INDEX open_bursts ON bursts (state) WHERE state NOT IN ('gone', 'failed');
 CREATE TABLE events (
@@ -53,9 +54,10 @@ class Row:
     """One burst in the ledger. Times are seconds since the epoch, 0 where it has not come to that.
 
     price: of a node for an hour. asked: when the plugin was asked for it last. began: when the provider first showed
-    it running. joined: when its brokers had. used: when something first ran on it. idle: since when nothing does. ending: when its end was asked for
-    last. failure: why it is to end as `failed`, "" if as `gone`. reason: the latest remark. output: the end of what
-    its brokers printed, where they did not join. missing: hosts of it that never joined, or have left.
+    it running. joined: when its brokers had. used: when something first ran on it. idle: since when nothing does.
+    ending: when its end was asked for last. failure: why it is to end as `failed`, "" if as `gone`. reason: the latest
+    remark. output: the end of what its brokers printed, where they did not join. missing: hosts of it that never
+    joined, or have left.
     """
 
     name: str
@@ -139,7 +141,7 @@ class Stray:
 class Ledger:
     """`path`: the file; None: in memory. version: grows with each change that a plan depends on.
 
-    writable: whether this is the controller, of which there is one at a time.
+    writable: whether this is the controller, of which there is one at a time. To be used by one thread at a time.
     """
 
     def __init__(self, path: Path | None, database: sqlite3.Connection, lock: int = -1) -> None:
@@ -206,6 +208,10 @@ class Ledger:
             self._open = {row.name: row for row in map(_row, found)}
         return tuple(self._open.values())
 
+    def refresh(self) -> None:
+        """See what another process has written: for those who read while a controller runs."""
+        self._open = None
+
     def row(self, name: str) -> Row | None:
         """A burst, ended or not."""
         found = self._db.execute("SELECT * FROM bursts WHERE name = ?", (name,)).fetchone()
@@ -222,6 +228,15 @@ class Ledger:
             (burst, most),
         )
         return found.fetchall()[::-1]
+
+    def events_after(self, seq: int) -> list[tuple[int, float, str, str, str]]:
+        """(seq, time, burst, state, note) of the steps after one, in order."""
+        query = "SELECT seq, time, burst, state, note FROM events WHERE seq > ? ORDER BY seq"
+        return self._db.execute(query, (seq,)).fetchall()
+
+    @property
+    def last_event(self) -> int:
+        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     @property
     def next_number(self) -> int:
@@ -244,7 +259,7 @@ class Ledger:
         row = replace(before, **values)
         if row == before:
             return row
-        with self._change():
+        with self._change(quiet=(row.state, row.missing) == (before.state, before.missing)):
             self._put(row)
             if (row.state, row.reason) != (before.state, before.reason):
                 self._event(now, name, row.state, row.reason)
@@ -273,11 +288,15 @@ class Ledger:
         with self._change():
             self._db.execute("INSERT OR REPLACE INTO pauses VALUES (?, ?, ?, ?, ?, ?, ?)", _values(pause))
 
-    def resume(self, plugin: str, shape: str | None = None) -> None:
-        """Forget the pauses of a plugin, or those of one shape of it."""
-        if any(one.plugin == plugin and shape in (None, one.shape) for one in self.pauses()):
+    def resume(self, plugin: str, shape: str | None = None, keep: str = "") -> None:
+        """Forget the pauses of a plugin; shape: of one shape of it alone, "" for those of the whole; keep: a kind."""
+        over = [
+            one for one in self.pauses() if one.plugin == plugin and shape in (None, one.shape) and one.kind != keep
+        ]
+        if over:
             with self._change():
-                self._db.execute("DELETE FROM pauses WHERE plugin = ? AND ? IN (shape, '*')", (plugin, shape or "*"))
+                keys = [(one.plugin, one.shape, one.place) for one in over]
+                self._db.executemany("DELETE FROM pauses WHERE plugin = ? AND shape = ? AND place = ?", keys)
 
     def strays(self) -> list[Stray]:
         return [Stray(*one) for one in self._db.execute("SELECT name, plugin, first, last, times FROM strays")]
@@ -386,7 +405,9 @@ def _values(one: Pause) -> tuple[Any, ...]:
 def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None and not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    database = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, timeout=30)
+    database = sqlite3.connect(
+        ":memory:" if path is None else path, isolation_level=None, timeout=30, check_same_thread=False
+    )
     database.execute("PRAGMA synchronous = FULL")
     return database
 
@@ -419,5 +440,23 @@ def _take(path: Path) -> int:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise LedgerError(f"{path}: another flux-burst controls this lead (it holds the ledger)") from error
+        raise HeldError(f"{path}: another flux-burst controls this lead (it holds the ledger)") from error
     return lock
+
+
+def holder(path: Path) -> int:
+    """The process that holds a ledger as its controller, 0 if none does; another machine's may be told as -1.
+
+    Nothing is locked by asking (fcntl(2), F_GETLK). Not for a process that may hold it itself: to close any
+    descriptor of a file gives up all of one's locks on it.
+    """
+    flock = struct.Struct("hhqqi0q")  # struct flock of 64-bit Linux: type, whence, start, length, process
+    try:
+        with path.with_name(f"{path.name}.lock").open("rb") as file:
+            answer = fcntl.fcntl(file, fcntl.F_GETLK, flock.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise LedgerError(f"{path}: can't see who holds the ledger: {error.strerror}") from None
+    kind, *_, process = flock.unpack(answer)
+    return 0 if kind == fcntl.F_UNLCK else process or -1

@@ -27,6 +27,8 @@ Selector = Callable[[Mapping[str, Any]], bool]
 
 _SHAPE_TEXT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]{0,62})\s*:(.*)", re.ASCII | re.DOTALL)
 
+_PRICE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class NodeShape:
@@ -43,19 +45,34 @@ class NodeShape:
 
     @classmethod
     def from_text(cls, text: str) -> NodeShape:
-        """Read `NAME: cores=16 memory=64GB`. Raises FluxBurstError or resources' InputError."""
+        """Read `NAME: cores=16 memory=64GB price=0.75 place=us-east-1a`; the last two may be left out.
+
+        Raises FluxBurstError or resources' InputError.
+        """
         from resources import parse
 
         match = _SHAPE_TEXT.fullmatch(text)
         if not match:
             raise FluxBurstError(f"a node shape is written 'NAME: cores=16 gpus=2', not {text[:60]!r}")
-        holds = parse(match[2].strip())
+        own: dict[str, str] = {}
+        rest = []
+        for word in match[2].split():
+            key, _, value = word.partition("=")
+            if key not in {"price", "place"}:
+                rest.append(word)
+            elif key in own or not value:
+                raise FluxBurstError(f"node shape {match[1]!r}: {key} is given {'twice' if key in own else 'nothing'}")
+            else:
+                own[key] = value
+        holds = parse(" ".join(rest))
         if amount(holds, "cores") < 1:
             raise FluxBurstError(f"node shape {match[1]!r} has no cores")
-        return cls(match[1], holds)
+        return cls(match[1], holds, _price(own.get("price", "0"), match[1]), own.get("place", ""))
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.holds}"
+        price = f" price={self.price:g}" if self.price else ""
+        place = f" place={self.place}" if self.place else ""
+        return f"{self.name}: {self.holds}{price}{place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +332,12 @@ class Plan:
             "totals": self.totals(),
             "notes": list(self.notes),
         }
+
+
+def _price(text: str, shape: str) -> float:
+    if not _PRICE.fullmatch(text):
+        raise FluxBurstError(f"node shape {shape!r}: a price is an amount for an hour such as 0.75, not {text[:30]!r}")
+    return float(text)
 
 
 def amount(resource: Resource, kind: str) -> int:

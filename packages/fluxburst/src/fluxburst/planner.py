@@ -2,142 +2,349 @@
 
 Jobs are taken as the lead's scheduler takes them. What the lead can run now it keeps, and what that uses is
 gone for the jobs after it, whether they may burst or not. A burstable job that the lead can't hold goes onto
-burst nodes that exist or are planned already, else onto new nodes of the first shape of the first plugin
-that holds it within its limit; the lead runs what it has room for of the job in either case.
+burst nodes that exist or are planned already, else onto new nodes of the first shape, in the plugin's order, of
+the first plugin that holds it within its limits; the lead runs what it has room for of the job in either case.
+Nodes on their way are kept for the jobs that they are made for until those had their turn: so what is planned
+once is not planned again while it comes.
 
 Capacity only shrinks while a plan is made: a node that is opened for one job has less left than a new one
 would have. So a demand that was refused once is refused for every later job of that demand, with the same
-explanation, and a long queue costs what its different demands cost.
+explanation; what one plugin or shape could not make for it is not tried again; and open nodes without room for
+it are looked at again only once there are more of them. A long queue costs what its different demands cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import insort
+from collections import Counter
+from collections.abc import Callable, Iterable
+from math import inf
 
-from fluxburst.capacity import Free, Nodes
+from fluxburst.capacity import Free, Move, Nodes, usable
+from fluxburst.case import Case
 from fluxburst.demand import Demand
 from fluxburst.jobs import Job
-from fluxburst.model import Decision, Explanation, Observed, Plan, Policy, amount
+from fluxburst.model import Burst, Decision, Explanation, Observed, Plan, Policy, amount
+from fluxburst.pools import Held, Pool, Size, Space
+from fluxburst.purse import Purse
 from fluxburst.reasons import lead_reason, refusal
-from fluxburst.selection import not_waiting
-from fluxburst.site import Site
-
-_CONSTRAINED = "it may run on certain hosts only (constraints), and this version does not plan for those"
+from fluxburst.selection import not_waiting, too_young
+from fluxburst.site import COMING, Common, Site
+from fluxburst.wishes import against
 
 _UNMARKED = "it is not marked as burstable"
+_TIED = "it may run on certain hosts only (constraints)"
+_PROPERTIES = f"{_TIED}, and whether a burst's hosts would do can't be told but for a hostlist that has all of them"
+_ON_LEAD = f"{_TIED}, and some of them are up: whether the lead holds it there can't be told"
 
 
 def plan(observed: Observed, policy: Policy) -> Plan:
     """The plan: a decision for every job in the order of the queue, and the bursts that follow from them."""
     planner = _Planner(observed, policy)
     decisions = {job.id: planner.decide(job) for job in sorted(observed.jobs, key=lambda job: job.order)}
-    bursts = tuple(burst for site in planner.sites for burst in site.bursts())
-    return Plan(tuple(decisions[job.id] for job in observed.jobs), bursts, tuple(planner.notes))
+    bursts: list[Burst] = []
+    for site in planner.sites:
+        bursts += site.bursts(policy, len(bursts))
+    return Plan(
+        tuple(decisions[job.id] for job in observed.jobs),
+        tuple(bursts),
+        tuple(planner.notes),
+        planner.unused(),
+        planner.due,
+    )
 
 
 class _Planner:
     def __init__(self, observed: Observed, policy: Policy) -> None:
-        self.selector = policy.selector
+        self.policy, self.now = policy, observed.now
         self.known = observed.inventory is not None
         self.notes: list[str] = []
-        self.free, self.total = self._lead(observed)
-        groups = observed.inventory.groups if observed.inventory else ()
-        joined = frozenset(host for group in groups if group.state == "up" for host in group.hosts)
-        self.sites = [
-            Site(offer, [burst for burst in observed.bursts if burst.plugin == offer.plugin], joined)
-            for offer in policy.offers
-        ]
-        self.outgrown: set[Demand] = set()  # demands that the lead can't hold any more
+        self.due = inf
+        self.groups = observed.inventory.groups if observed.inventory else ()
+        borrowed = {host for burst in observed.bursts for host in burst.hosts}
+        borrowed.update(host for offer in policy.offers for host in offer.slots or ())
+        sizes = self._sizes(borrowed)
+        common = Common(Purse(policy.budget, "the common"), sizes, observed.now)
+        self.sites: list[Site] = []
+        first = 0
+        for at, offer in enumerate(policy.offers):
+            existing = [burst for burst in observed.bursts if burst.plugin == offer.plugin]
+            self.sites.append(Site(offer, at, first, existing, common))
+            first += len(offer.shapes)
+        self.free, self.total = self._lead(borrowed)
+        leases = [site.lease for site in self.sites]
+        leases += [burst.left(self.now) for site in self.sites for burst in site.existing if burst.deadline]
+        self.shortest = usable(min(leases, default=inf))  # seconds; every job that runs no longer is alike
+        self.cases: dict[tuple[Demand, float], Case] = {}
         self.explanations: dict[tuple[object, ...], Explanation] = {}
+        self.spaces: dict[str, Space] = {}
+        self.held: dict[str, list[Held]] = {}
+        self.kept: list[Held] = []
+        self._coming(observed, sizes)
+        rest = self._not_asked("comes first"), self._not_asked("has room")
+        self.not_asked = {True: rest[0], False: rest[1]}
 
-    def _lead(self, observed: Observed) -> tuple[Nodes, Nodes]:
-        """What is free on the lead now, and what it has in all."""
+    def _sizes(self, borrowed: set[str]) -> dict[str, Size]:
+        """What the lead's inventory says of the hosts that bursts have or may have."""
+        sizes: dict[str, Size] = {}
+        for group in self.groups if borrowed else ():
+            size = amount(group.total, "gpus"), amount(group.total, "cores")
+            for host in group.hosts:
+                if host in borrowed:
+                    sizes[host] = size
+        return sizes
+
+    def _up(self, hosts: Iterable[str]) -> set[str]:
+        """Those of these hosts that are up."""
+        asked = set(hosts)
+        return {host for group in self.groups if group.state == "up" for host in group.hosts if host in asked}
+
+    def _lead(self, borrowed: set[str]) -> tuple[Nodes, Nodes]:
+        """What is free on the lead now, and what it has in all of its own."""
         free, total, unknown = Nodes(), Nodes(), 0
-        if observed.inventory is None:
+        if not self.known:
             self.notes.append("what the lead has free is not known: every job counts in full")
-            return free, total
-        for group in observed.inventory.groups:
+        for group in self.groups:
             count = len(group.hosts)
-            has = Free(amount(group.total, "gpus"), amount(group.total, "cores"), True)
-            total.add(has, count)
+            gpus, cores = amount(group.total, "gpus"), amount(group.total, "cores")
+            own = count - sum(host in borrowed for host in group.hosts) if borrowed else count
+            total.add(Free(gpus, cores, True), own)
             if group.state == "up" and group.free is not None:
-                gpus, cores = amount(group.free, "gpus"), amount(group.free, "cores")
-                free.add(Free(gpus, cores, (gpus, cores) == has[:2]), count)
+                idle = amount(group.free, "gpus"), amount(group.free, "cores")
+                free.add(Free(*idle, idle == (gpus, cores)), count)
             elif group.state in {"up", "unknown"}:
                 unknown += count
         if unknown:
             self.notes.append(f"what is free on {unknown} nodes of the lead is not known: none of it is counted")
         return free, total
 
+    def _coming(self, observed: Observed, sizes: dict[str, Size]) -> None:
+        """Nodes on their way: held for the jobs that they are made for, as far as those wait; else open to all."""
+        made = [
+            (site, burst)
+            for site in self.sites
+            for burst in site.existing
+            if burst.state in COMING and burst.shape in site.by_name
+        ]
+        wanted = {job for _, burst in made for job in burst.jobs}
+        waiting = {job.id: job for job in observed.jobs if job.id in wanted and not not_waiting(job)} if wanted else {}
+        up = self._up(host for _, burst in made for host in burst.hosts) if made else set()
+        for site, burst in made:
+            kind, space = site.by_name[burst.shape], self._space(burst.namespace)
+            pool = site.pool(kind, space)
+            left = float(burst.left(self.now)) if burst.deadline else inf
+            nodes = [Free(*sizes.get(host, kind.size), True, left) for host in burst.hosts if host not in up]
+            held = Held(space, pool, [])
+            need = 0
+            for id in dict.fromkeys(burst.jobs):
+                demand = waiting[id].demand if id in waiting and nodes else None
+                if demand:
+                    held.pending += 1
+                    self.held.setdefault(id, []).append(held)
+                    need += -(-demand.units // max(1, kind.best(Case(demand, space).on_lead)))
+            held.nodes = nodes[:need]
+            if held.nodes:
+                self.kept.append(held)
+            _grow(space, pool, nodes[need:])
+        for space in self.spaces.values():
+            space.settle()
+
+    def _space(self, namespace: str) -> Space:
+        if namespace not in self.spaces:
+            self.spaces[namespace] = Space(namespace)
+        return self.spaces[namespace]
+
     def decide(self, job: Job) -> Decision:
         """Where a job goes; what it takes is taken."""
+        decision = self._decide(job)
+        for held in self.held.pop(job.id, ()):
+            held.pending -= 1
+            if not held.pending and held.nodes:
+                _grow(held.space, held.pool, held.nodes)
+                held.nodes = []
+        return decision
+
+    def _decide(self, job: Job) -> Decision:
         if waits_not := not_waiting(job):
-            return Decision(job, self._once((waits_not,), lambda: Explanation("not selected", None, waits_not)))
-        selected, demand = self.selector(job.info), job.demand
-        if demand and not demand.constrained and demand not in self.outgrown:
-            moves, left_over = self.free.fill(demand, demand.units)
+            return self._left_out(job, waits_not)
+        selected, case = self.policy.selector(job.info), self._case(job)
+        if case and not case.outgrown:
+            moves, left_over = self.free.fill(case.on_lead, case.demand.units)
             if left_over:
-                self.outgrown.add(demand)
+                case.outgrown = True
             else:
-                nodes = self.free.take(demand, moves)
+                nodes = self.free.take(case.on_lead, moves)
                 if selected:
-                    return Decision(job, self._once(("lead", demand), lambda: _kept(demand)), lead_nodes=nodes)
+                    key = ("lead", case.demand)
+                    return Decision(job, self._once(key, lambda: _kept(case.demand)), lead_nodes=nodes)
         if not selected:
-            return Decision(job, self._once(("left out",), lambda: Explanation("not selected", None, _UNMARKED)))
-        if not demand or demand.constrained:
-            problem = _CONSTRAINED if demand else f"its jobspec can't be read: {job.problem}"
-            return Decision(
-                job, self._once((problem, demand), lambda: Explanation("refused", "UNKNOWN", problem, demand))
-            )
-        return self._burst(job, demand)
+            return self._left_out(job, _UNMARKED)
+        if not case:
+            problem = f"its jobspec can't be read: {job.problem}"
+            return Decision(job, self._once((problem,), lambda: Explanation("refused", "UNKNOWN", problem)))
+        if case.refused and case.problem:
+            return Decision(job, case.refused)
+        if young := too_young(job, self.policy.delay, self.now):
+            self.due = min(self.due, job.waits_since + self.policy.delay)
+            return self._left_out(job, young)
+        return self._burst(job, case)
 
-    def _burst(self, job: Job, demand: Demand) -> Decision:
-        if refused := self.explanations.get(("refused", demand)):
-            return Decision(job, refused)
-        moves, units = self.free.fill(demand, demand.units)
-        choice = self._choose(demand, units)
-        if not choice:
-            return Decision(job, self._once(("refused", demand), lambda: self._refuse(demand, units)))
-        site, shape, new = choice
-        key = ("burst", demand, site.plugin, shape, new > 0)
-        why = self._once(key, lambda: self._explain(demand, units, site, shape, new))
-        lead_nodes = self.free.take(demand, moves)
-        used = site.put(job, demand, units, shape, new)
-        return Decision(job, why, site.plugin, shape, lead_nodes, used - new, new)
+    def _left_out(self, job: Job, why: str) -> Decision:
+        return Decision(job, self._once((why,), lambda: Explanation("not selected", None, why)))
 
-    def _choose(self, demand: Demand, units: int) -> tuple[Site, str, int] | None:
-        """A site, a shape, and how many new nodes of it: none if that can be."""
-        for site in self.sites:
-            if site.open:
-                for shape, new in site.needs(demand, units):
-                    if not new:
-                        return site, shape, 0
-        for site in self.sites:
-            for shape, new in site.needs(demand, units):
-                if new <= site.left:
-                    return site, shape, new
+    def _case(self, job: Job) -> Case | None:
+        """What is known of the demand of a job."""
+        demand, duration = job.demand, job.duration
+        if not demand:
+            return None
+        if duration and duration <= self.shortest:
+            deadline = demand.wishes.deadline
+            if not deadline or duration <= usable(deadline):
+                duration = 0.0
+        case = self.cases.get((demand, duration))
+        if not case:
+            case = self.cases[demand, duration] = self._new_case(demand, duration)
+        return case
+
+    def _new_case(self, demand: Demand, duration: float) -> Case:
+        wishes = demand.wishes
+        case = Case(demand, self._space(wishes.namespace), duration)
+        if wishes.problem:
+            case.problem = wishes.problem
+        elif problem := against(wishes, self.policy.rules):
+            case.problem, case.verdict = problem, "INCOMPATIBLE"
+        elif demand.constrained:
+            hosts = _expanded(demand.hosts)
+            if not hosts:
+                case.problem = _PROPERTIES
+            elif self._up(hosts):
+                case.problem = _ON_LEAD
+            case.hosts = hosts
+        if demand.constrained:
+            case.outgrown = case.dry = True
+        if case.problem:
+            case.refused = Explanation("refused", case.verdict, case.problem, demand)
+        return case
+
+    def _burst(self, job: Job, case: Case) -> Decision:
+        if case.refused:
+            return Decision(job, case.refused)
+        moves: list[Move] = []
+        units = case.demand.units
+        if not case.dry:
+            moves, units = self.free.fill(case.on_lead, units)
+            case.dry = not moves
+        found = (self._reserved(job, case, units) if self.held else None) or self._open(case, units)
+        new = 0
+        if found:
+            pool, onto = found
+        else:
+            made = self._new(job, case, units)
+            if not made:
+                case.refused = self._refuse(case, units)
+                return Decision(job, case.refused)
+            pool, new, onto = made
+        why = case.told.get((pool.order, new > 0))
+        if not why:
+            why = case.told[pool.order, new > 0] = self._explain(case, units, pool, new)
+        lead_nodes = self.free.take(case.on_lead, moves) if moves else 0
+        used = pool.nodes.take(case.ask, onto)
+        if new and pool.nodes.size:
+            case.space.has_grown(pool)
+        return Decision(job, why, pool.site.plugin, pool.kind.name, lead_nodes, used - new, new)
+
+    def _reserved(self, job: Job, case: Case, units: int) -> tuple[Pool, list[Move]] | None:
+        """The nodes on their way that are made for this job, and what is open beside them, if they still hold it."""
+        for held in self.held.get(job.id, ()):
+            pool = held.pool
+            anyhow = case.ask._replace(least=0.0, most=inf)  # its nodes were made for it: they have grown older since
+            rest = pool.nodes.fill(anyhow, units)[1]
+            if rest:
+                _grow(held.space, pool, held.release(anyhow, rest))
+            moves, rest = pool.nodes.fill(anyhow, units)
+            if not rest:
+                return pool, moves
         return None
 
-    def _explain(self, demand: Demand, units: int, site: Site, shape: str, new: int) -> Explanation:
-        where = f"{site.plugin}/{shape}"
+    def _open(self, case: Case, units: int) -> tuple[Pool, list[Move]] | None:
+        """The first pool of open nodes that holds it; those that were found full are gone until they grow."""
+        space, ask, first = case.space, case.ask, case.space.first
+        if space.grown > case.seen:
+            for order in space.since(case.seen, ask):
+                if order not in case.open:
+                    insort(case.open, order)
+            case.seen = space.grown
+        passed = 0
+        found = None
+        while passed < len(case.open) or case.first < len(first):
+            later = case.first < len(first) and (passed == len(case.open) or first[case.first] <= case.open[passed])
+            pool = space.pools[first[case.first] if later else case.open[passed]]
+            if self._may(case, pool, units):
+                moves, rest = pool.nodes.fill(ask, units)
+                if not rest:
+                    found = pool, moves
+                    break
+                pool.nodes.lower_reach()
+            if later:
+                case.first += 1
+            else:
+                passed += 1
+        del case.open[:passed]
+        return found
+
+    def _may(self, case: Case, pool: Pool, units: int) -> bool:
+        """Whether there may be room, and what a job says lets it use the nodes of a pool."""
+        wishes, site, ask = case.demand.wishes, pool.site, case.ask
+        reach = pool.nodes.reach
+        return (
+            pool.nodes.size >= (units if ask.whole else 1)
+            and reach[1] >= ask.cores
+            and reach[0] >= ask.gpus
+            and wishes.plugin in {"", site.plugin}
+            and wishes.shape in {"", pool.kind.name}
+            and (case.hosts is None or site.within(case.hosts))
+            and not site.dear(case, pool.kind, units)
+        )
+
+    def _new(self, job: Job, case: Case, units: int) -> tuple[Pool, int, list[Move]] | None:
+        """New nodes of the first plugin that makes them; those before it are not asked again for this demand."""
+        while case.site < len(self.sites):
+            site = self.sites[case.site]
+            why = "" if case.welcome else site.bars(case)[0]
+            case.welcome = not why
+            pick = None if why else site.choose(case, units)
+            if pick:
+                pool = site.open(pick, job.id, case.space)
+                return pool, pick.nodes, pool.nodes.fill(case.ask, units)[0]
+            case.reasons.append((site.plugin, why or case.nearest[1]))
+            case.site, case.kind, case.welcome, case.nearest = case.site + 1, 0, False, (inf, "")
+        return None
+
+    def _explain(self, case: Case, units: int, pool: Pool, new: int) -> Explanation:
+        where = f"{pool.site.plugin}/{pool.kind.name}"
         text = (
             f"new nodes of {where} hold what the lead can't" if new else f"it fits on nodes of {where} that come anyway"
         )
-        others = [("lead", lead_reason(demand, units, self.known))]
-        chosen = self.sites.index(site)
-        for at, other in enumerate(self.sites):
-            if at < chosen and new:
-                others.append((other.plugin, other.why_not(demand, units)))
-            elif at != chosen:
-                others.append((other.plugin, f"not asked: {site.plugin} {'comes first' if new else 'has room'}"))
-        return Explanation("burst", "READY", text, demand, tuple(others))
+        at = pool.site.at
+        rest = self.not_asked[new > 0][at]
+        others = (*case.reasons[:at], *rest[at:]) if new else rest
+        lead = ("lead", lead_reason(case.demand, units, self.known))
+        return Explanation("burst", "READY", text, case.demand, (lead, *others))
 
-    def _refuse(self, demand: Demand, units: int) -> Explanation:
-        never_placed = self.total.fill(demand, demand.units)[1]
-        never = never_placed > 0 and not any(site.ever(demand, never_placed) for site in self.sites)
-        plugins = [(site.plugin, site.why_not(demand, units)) for site in self.sites]
-        text = refusal(plugins, never=never, lead_could=not never_placed)
-        others = (("lead", lead_reason(demand, units, self.known)), *plugins)
+    def _not_asked(self, why: str) -> list[tuple[tuple[str, str], ...]]:
+        """For every plugin: the others, and that they were not asked because of it."""
+        names = [site.plugin for site in self.sites]
+        return [
+            tuple((other, f"not asked: {name} {why}") for n, other in enumerate(names) if n != at)
+            for at, name in enumerate(names)
+        ]
+
+    def _refuse(self, case: Case, units: int) -> Explanation:
+        demand = case.demand
+        never_placed = demand.units if demand.constrained else self.total.fill(case.on_lead, demand.units)[1]
+        never = never_placed > 0 and not any(site.ever(case, never_placed) for site in self.sites)
+        text = refusal(case.reasons, never=never, lead_could=not never_placed)
+        others = (("lead", lead_reason(demand, units, self.known)), *case.reasons)
         return Explanation("refused", "INCOMPATIBLE" if never else "BUSY", text, demand, others)
 
     def _once(self, key: tuple[object, ...], make: Callable[[], Explanation]) -> Explanation:
@@ -146,6 +353,33 @@ class _Planner:
             self.explanations[key] = make()
         return self.explanations[key]
 
+    def unused(self) -> dict[tuple[str, str], int]:
+        """Nodes that are on their way and that no job needs."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for pool in (pool for space in self.spaces.values() for pool in space.pools.values()):
+            counts[pool.site.plugin, pool.kind.name] += pool.nodes.idle
+        for held in self.kept:
+            counts[held.pool.site.plugin, held.pool.kind.name] += len(held.nodes)
+        return {key: count for key, count in counts.items() if count}
+
+
+def _grow(space: Space, pool: Pool, nodes: list[Free]) -> None:
+    for free, count in Counter(nodes).items():
+        pool.nodes.add(free, count)
+    if pool.nodes.size:
+        space.has_grown(pool)
+
 
 def _kept(demand: Demand) -> Explanation:
     return Explanation("lead", "READY", "the lead has room for it now", demand)
+
+
+def _expanded(hosts: tuple[str, ...]) -> frozenset[str]:
+    """The names of a hostlist; none where it can't be read."""
+    from resources.errors import InputError
+    from resources.hostlist import expand
+
+    try:
+        return frozenset(name for one in hosts for name in expand(one))
+    except InputError:
+        return frozenset()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
+import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from fluxburst.lead import Lead
 
 T = TypeVar("T")
+
+_NEED = re.compile(r"(?:module|command) [A-Za-z0-9_.-]+", re.ASCII)
 
 DEFAULT_MAX_NODES = 8  # of a plugin whose parameters say nothing: nothing grows without a limit
 
@@ -79,15 +84,23 @@ class BurstPlugin(ABC):
 
 
 class Burstable(NamedTuple):
-    """A plugin's module as the registry reads it. parameters: its dataclass, None where it takes none."""
+    """A plugin's module as the registry reads it. parameters: its dataclass, None where it takes none.
+
+    needs: what must be there to use it, and how to get it: `module NAME` or `command NAME` -> what to install.
+    """
 
     init: Callable[[Any], object]
     parameters: type | None
     about: str
+    needs: Mapping[str, str] = {}
 
     def options(self) -> tuple[Parameter, ...]:
         """Its parameters as command-line options say them."""
         return parameters(self.parameters) if self.parameters else ()
+
+    def missing(self) -> list[str]:
+        """What of its needs is not there, each with what to do; nothing is imported to see that."""
+        return [f"{need} is missing: {cure}" for need, cure in self.needs.items() if not _is_there(need)]
 
     def start(self, name: str, params: object, values: Mapping[str, object]) -> BurstPlugin:
         """The plugin, from its dataclass or from values for one. Raises LoadError or ParameterError."""
@@ -117,9 +130,22 @@ def read(module: ModuleType) -> Burstable:
     found = getattr(module, "BurstParameters", None) or _annotated(init)
     if found is not None and not (isinstance(found, type) and is_dataclass(found)):
         raise TypeError("BurstParameters is no dataclass")
-    made = Burstable(init, found, (module.__doc__ or "").strip().partition("\n")[0])
+    needs = getattr(module, "NEEDS", {})
+    if not isinstance(needs, dict) or not all(_NEED.fullmatch(need) for need in needs):
+        raise TypeError("NEEDS is a table of 'module NAME' or 'command NAME' -> what to install")
+    made = Burstable(init, found, (module.__doc__ or "").strip().partition("\n")[0], needs)
     made.options()  # a field that can't be an option makes the plugin a broken one
     return made
+
+
+def _is_there(need: str) -> bool:
+    kind, _, name = need.partition(" ")
+    if kind == "command":
+        return shutil.which(name) is not None
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _annotated(init: Callable[..., object]) -> type | None:

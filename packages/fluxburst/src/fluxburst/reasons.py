@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import inf
 
 from resources.answer import Shortage
 
-from fluxburst.capacity import Free
 from fluxburst.demand import Demand
 
 _NAMED = 3  # plugins that a one-line refusal names; all of them are in `others`
@@ -20,27 +20,53 @@ def lead_reason(demand: Demand, left_over: int, known: bool) -> str:
     return f"has room for {demand.units - left_over} of {demand.units} {what} now"
 
 
-def too_small(demand: Demand, shapes: Iterable[tuple[str, Free]]) -> str:
-    """Why no shape of a plugin holds even one unit: what the closest one lacks."""
+def too_small(demand: Demand, shapes: Iterable[tuple[str, int, int]]) -> str:
+    """Why no shape (name, GPUs, cores) of a plugin holds even one unit: what the closest one lacks."""
     cores, gpus = demand.unit
-    closest = min(
-        shapes, key=lambda shape: (max(0, gpus - shape[1].gpus), max(0, cores - shape[1].cores)), default=None
-    )
+    closest = min(shapes, key=lambda shape: (max(0, gpus - shape[1]), max(0, cores - shape[2])), default=None)
     if not closest:
         return "offers no node shape"
-    name, free = closest
+    name, has_gpus, has_cores = closest
     short = []
-    if gpus > free.gpus:
-        short.append(str(Shortage("gpus", gpus, free.gpus)))
-    if cores > free.cores:
-        short.append(str(Shortage("cores", cores, free.cores)))
+    if gpus > has_gpus:
+        short.append(str(Shortage("gpus", gpus, has_gpus)))
+    if cores > has_cores:
+        short.append(str(Shortage("cores", cores, has_cores)))
     return f"{' and '.join(short)} on a node of {name}"
+
+
+def smaller_than_slot(slot: str, slot_has: tuple[int, int], shape: str, shape_has: tuple[int, int]) -> str:
+    """Why a shape can't be a slot: (GPUs, cores) of both. The lead's scheduler would fill what is not there."""
+    kind, at = ("cores", 1) if slot_has[1] > shape_has[1] else ("gpus", 0)
+    return f"the lead has declared {slot_has[at]} {kind} for {slot}, {shape} has {shape_has[at]}"
+
+
+def no_slots(plugin: str, shape: str, needs: int, spare: int, declared: int) -> str:
+    """Why the lead has no place for new nodes. spare: of the free slots that it has declared, those left."""
+    if not declared:
+        return f"the lead has no spare hosts declared for {plugin}: flux-burst init --slots"
+    hosts = f"{spare or 'no'} spare {'host' if spare == 1 else 'hosts'}{' left' if spare < declared else ''}"
+    return f"needs {of_nodes(needs, shape)}, the lead has {hosts} for {plugin}: flux-burst init --slots"
 
 
 def over_limit(needs: int, shape: str, left: int, limit: int) -> str:
     """Why a plugin whose shape holds the demand does not make the nodes."""
     remain = "" if left == limit else f", {left} left"
-    return f"needs {needs} new {'node' if needs == 1 else 'nodes'} of {shape}, its limit is {limit}{remain}"
+    return f"needs {of_nodes(needs, shape)}, its limit is {limit}{remain}"
+
+
+def too_dear(needs: int, shape: str, cost: float, lease: float, limit: float) -> str:
+    """Why a job's own limit of cost keeps it from a shape."""
+    if cost == inf:
+        return "the job has a max_cost and its nodes have no end: give a lease"
+    return f"{of_nodes(needs, shape)} cost {money(cost)} for {span(lease)}, its max_cost is {money(limit)}"
+
+
+def too_long(duration: float, plugin: str, lease: float, deadline: float) -> str:
+    """Why nodes end too early for a job. lease, deadline: seconds, of which the shorter one counts."""
+    if deadline <= lease:
+        return f"runs {span(duration)}, its deadline is in {span(deadline)}"
+    return f"runs {span(duration)}, nodes of {plugin} end after {span(lease)}"
 
 
 def refusal(plugins: Sequence[tuple[str, str]], *, never: bool, lead_could: bool) -> str:
@@ -50,3 +76,23 @@ def refusal(plugins: Sequence[tuple[str, str]], *, never: bool, lead_could: bool
         reasons.append(f"and {len(plugins) - _NAMED} more plugins")
     text = f"{'can never fit' if never else 'does not fit now'}: {'; '.join(reasons) or 'no plugin is asked'}"
     return f"{text}; the lead itself holds it once it is free" if lead_could else text
+
+
+def of_nodes(count: int, shape: str) -> str:
+    return f"{count} new {'node' if count == 1 else 'nodes'} of {shape}"
+
+
+def money(amount: float) -> str:
+    """An amount in the currency of the prices; small ones keep two digits."""
+    return f"{amount:.2f}" if amount >= 0.01 or not amount else f"{amount:.2g}"
+
+
+def span(seconds: float) -> str:
+    """A time as people say it: `45 s`, `90 min`, `4 h`, `1.5 h`."""
+    if seconds == inf:
+        return "no end"
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    if seconds < 7200 and seconds % 3600:
+        return f"{seconds / 60:.3g} min"
+    return f"{seconds / 3600:.4g} h"

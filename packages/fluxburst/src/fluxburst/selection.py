@@ -33,3 +33,13 @@ def not_waiting(job: Job) -> str:
     if job.state != "SCHED":
         return f"it is not waiting for nodes (state {job.state})"
     return "" if job.priority else "it is held"
+
+
+def too_young(job: Job, delay: float, now: float) -> str:
+    """How long a job has waited for nodes, where that is less than the delay; "" where it is enough.
+
+    now: seconds since the epoch; 0 where time plays no part.
+    """
+    if not now or (waited := now - job.waits_since) >= delay:
+        return ""
+    return f"has waited {max(0, int(waited))} of {delay:g} s"

@@ -114,7 +114,7 @@ def test_an_empty_file_name_is_no_absent_option(run, queue_file, info, option):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("plan", "--queue", "-"), "name at least one --plugin (there are: mock)"),
+        (("plan", "--queue", "-"), "name at least one --plugin (there are: "),
         (("plan", "--queue", "-", "--inventory", "-", "--plugin", "mock"), "'-' (stdin) can be given once only"),
         (("plan", "--inventory", "x", "--plugin", "mock"), "--inventory goes with --queue"),
     ],
@@ -200,7 +200,17 @@ def test_a_broken_plugin_changes_only_its_own_line(run, plugin_folder: Path):
     assert "RuntimeError: no luck" in lines["broken"]["reason"]
     assert "it has no init function" in lines["empty"]["reason"]
     assert "can't be an option" in lines["odd"]["reason"]
+    (plugin_folder / "fluxburst_needy.py").write_text(
+        "NEEDS = {'module no_such_module': 'pip install it', 'command sh': 'x', 'module json': 'y'}\n"
+        "def init(params=None): ...\n"
+    )
+    (plugin_folder / "fluxburst_wrong.py").write_text("NEEDS = {'json': 'x'}\ndef init(params=None): ...\n")
+    REGISTRY.refresh()
+    lines = {line["name"]: line for line in json.loads(run("plugins", "--json").stdout)["plugins"]}
+    assert lines["needy"]["missing"] == ["module no_such_module is missing: pip install it"]
+    assert "NEEDS is a table" in lines["wrong"]["reason"]
     text = run("plugins").stdout
+    assert "needy: module no_such_module is missing" in text
     assert "not usable" in text
     assert "built-in" in text
 
@@ -221,8 +231,10 @@ class Plugin(BurstPlugin):
         return [NodeShape("only", Cores(getattr(self.params, "cores", 1)))]
     def create(self, burst):
         raise NotImplementedError
-    def status(self):
+    def status(self, known=()):
         return []
+    def destroy(self, burst):
+        raise NotImplementedError
 """
     (plugin_folder / "fluxburst_one.py").write_text(f"{body}\ndef init(params: Settings):\n    return Plugin(params)\n")
     (plugin_folder / "fluxburst_two.py").write_text(f"{body}\ndef init(params):\n    return Plugin(params)\n")

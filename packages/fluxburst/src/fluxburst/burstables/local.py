@@ -37,6 +37,7 @@ PATIENCE = 10.0  # seconds that another controller may take to start its process
 OUTPUT = 4096  # bytes of the end of the brokers' output that are shown
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)  # a name of a burst, which is that of a folder
 FOREIGN = ("SLURM_", "PMI_", "PMIX_")  # what a broker inside a batch job would take for its own
+NEEDS = {"command flux": "install flux-core"}
 
 
 @dataclass

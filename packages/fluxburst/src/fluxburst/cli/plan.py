@@ -3,53 +3,19 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 from resources.clikit import echo_json, json_option, one_stdin, read_argument
 
-from fluxburst.errors import FluxBurstError, ParameterError
+from fluxburst.cli.common import PluginCommand, given, load
+from fluxburst.errors import FluxBurstError
 
 if TYPE_CHECKING:
     from fluxburst.handles import Handle
 
-_OPTIONS = "fluxburst.plugin-options"
 
-
-class PlanCommand(click.Command):
-    """A command that has the options of the plugins that its arguments name."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not ctx.resilient_parsing:
-            ctx.meta[_OPTIONS] = list(_plugin_options(list(_named(args))))
-        return super().parse_args(ctx, args)
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        own = super().get_params(ctx)
-        return [*own[:-1], *ctx.meta.get(_OPTIONS, ()), own[-1]]  # help stays the last one
-
-
-def _named(args: list[str]) -> Iterator[str]:
-    """The plugins that the arguments name, before they are parsed."""
-    for at, arg in enumerate(args):
-        if arg == "--":
-            return
-        if arg.startswith("--plugin="):
-            yield arg.removeprefix("--plugin=")
-        elif arg == "--plugin" and at + 1 < len(args):
-            yield args[at + 1]
-
-
-def _plugin_options(names: list[str]) -> Iterator[click.Option]:
-    from fluxburst.parameters import click_options
-    from fluxburst.plugins import REGISTRY
-
-    for name in dict.fromkeys(names):
-        yield from click_options(name, REGISTRY.load(name).options())
-
-
-@click.command(cls=PlanCommand)
+@click.command(cls=PluginCommand)
 @click.option("--queue", metavar="FILE", help="A recorded queue, JSON Lines; '-' is stdin. Default: the Flux instance.")
 @click.option(
     "--plugin", "names", metavar="NAME", multiple=True, help="A plugin to plan with; can be repeated, asked in order."
@@ -77,7 +43,6 @@ def plan(
     """
     one_stdin(queue, inventory, config)
     from fluxburst.client import FluxBurst
-    from fluxburst.parameters import destination
     from fluxburst.plugins import REGISTRY
 
     tables = {} if config is None else _configured(config)
@@ -86,15 +51,7 @@ def plan(
         raise click.UsageError(f"name at least one --plugin (there are: {', '.join(REGISTRY.names())})")
     client = FluxBurst(_handle(queue, inventory))
     for name in chosen:
-        given = dict(tables.get(name, {}))
-        for one in REGISTRY.load(name).options():
-            value = values.get(destination(name, one.name))
-            if value is not None and value != ():
-                given[one.name] = list(value) if one.many else value
-        try:
-            client.load(name, **given)
-        except ParameterError as error:
-            raise ParameterError(error.message, f"{name}.{error.field}" if error.field else name) from None
+        load(client, name, {**tables.get(name, {}), **given(name, values)})
     gc.disable()  # one pass over a long list of jobs, none of them cyclic: collecting costs more than the plan
     try:
         made = client.plan()

@@ -14,7 +14,7 @@ def plugins(as_json: bool) -> None:
     """List the burstable plugins and their options.
 
     A plugin is an installed module named fluxburst_NAME, or a built-in one. One that can't be used is
-    listed with its reason.
+    listed with its reason, and so is what has to be installed before it can be used.
     """
     listing = REGISTRY.listing()
     if as_json:
@@ -22,7 +22,15 @@ def plugins(as_json: bool) -> None:
         for one in listing:
             options = one.plugin.options() if one.plugin else ()
             about = one.plugin.about if one.plugin else None
-            lines.append({**one.as_dict(), "about": about, "options": [o.as_dict(one.name) for o in options]})
+            missing = one.plugin.missing() if one.plugin else []
+            lines.append(
+                {
+                    **one.as_dict(),
+                    "about": about,
+                    "missing": missing,
+                    "options": [o.as_dict(one.name) for o in options],
+                }
+            )
         echo_json({"plugins": lines})
         return
     rows = []
@@ -30,4 +38,7 @@ def plugins(as_json: bool) -> None:
         origin = f"{one.found.origin} (instead of the built-in one)" if one.found.replaces else one.found.origin
         rows.append((one.name, origin, one.plugin.about if one.plugin else f"not usable: {one.reason}"))
     click.echo(table(rows, ("NAME", "FROM", "WHAT")))
+    for one in listing:
+        for what in one.plugin.missing() if one.plugin else ():
+            click.echo(f"{one.name}: {what}")
     click.echo("Options of a plugin: flux-burst plan --plugin NAME --help", err=True)

@@ -9,6 +9,7 @@ from itertools import islice
 import click
 from resources.clikit import table
 
+from fluxburst.cli.common import clean, count
 from fluxburst.model import Decision, Plan
 
 MOST_ROWS = 200  # nobody reads more; --json has all of them
@@ -37,13 +38,7 @@ def _row(decision: Decision) -> tuple[str, ...]:
     where = f"{decision.plugin}/{decision.shape}" if decision.plugin else decision.outcome
     parts = (("new", decision.new_nodes), ("shared", decision.shared_nodes), ("lead", decision.lead_nodes))
     nodes = " + ".join(f"{count} {what}" for what, count in parts if count)
-    return _clean(job.label), _clean(job.name), str(job.demand or "?"), where, nodes or "-", _clean(decision.why.text)
-
-
-def _clean(text: str) -> str:
-    """Text from a job as one line that any stdout can take, without characters that a terminal would obey."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return "".join(char if char.isprintable() else "?" for char in text).encode(encoding, "replace").decode(encoding)
+    return clean(job.label), clean(job.name), str(job.demand or "?"), where, nodes or "-", clean(decision.why.text)
 
 
 def _rich(rows: Iterable[tuple[str, ...]], styles: Iterable[str]) -> None:
@@ -63,27 +58,23 @@ def _rich(rows: Iterable[tuple[str, ...]], styles: Iterable[str]) -> None:
 def _summary(plan: Plan) -> Iterable[str]:
     totals = plan.totals()
     for burst in plan.bursts:
-        what = f"{_count(burst.nodes, 'node')} of {burst.plugin}/{burst.shape}"
-        yield f"would make {burst.name}: {what} for {_count(len(burst.jobs), 'job')}"
+        what = f"{count(burst.nodes, 'node')} of {burst.plugin}/{burst.shape}"
+        yield f"would make {burst.name}: {what} for {count(len(burst.jobs), 'job')}"
     yield (
-        f"{_count(len(plan.decisions), 'job')}:"
+        f"{count(len(plan.decisions), 'job')}:"
         f" {totals['burst']} burst, {totals['lead']} fit on the lead,"
         f" {totals['refused']} refused, {totals['not selected']} not selected;"
-        f" {_count(totals['nodes'], 'new node')}"
+        f" {count(totals['nodes'], 'new node')}"
     )
     refused: dict[int, list[Decision]] = {}
     for decision in plan.decisions:
         if decision.outcome == "refused":
             refused.setdefault(id(decision.why), []).append(decision)
     for same in islice(refused.values(), MOST_REFUSALS):
-        names = ", ".join(_clean(decision.job.label) for decision in same[:5])
+        names = ", ".join(clean(decision.job.label) for decision in same[:5])
         more = f" and {len(same) - 5} more" if len(same) > 5 else ""
-        yield f"refused ({same[0].why.verdict}) {names}{more}: {_clean(same[0].why.text)}"
+        yield f"refused ({same[0].why.verdict}) {names}{more}: {clean(same[0].why.text)}"
     if len(refused) > MOST_REFUSALS:
         yield f"... and {len(refused) - MOST_REFUSALS} more reasons (--json has all of them)"
     for note in plan.notes:
         yield f"note: {note}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

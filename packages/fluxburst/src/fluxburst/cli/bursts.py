@@ -1,0 +1,43 @@
+"""Bursts and what goes with them as cells and lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fluxburst.cli.common import clean, clock, number, span
+
+HEADER = ("BURST", "WHAT", "STATE", "JOINED", "JOBS", "AGE", "COST", "LEFT", "NOTE")
+
+
+def row(burst: Mapping[str, Any]) -> tuple[str, ...]:
+    """One burst as cells under HEADER. left: of its lease."""
+    joined = "?" if burst["joined"] is None else burst["joined"]
+    return (
+        clean(burst["name"]),
+        clean(f"{burst['plugin']}/{burst['shape']}"),
+        burst["state"],
+        f"{joined}/{burst['nodes']}",
+        str(len(burst["jobs"])),
+        span(burst["age"]),
+        number(burst["cost"]),
+        span(burst["left"]),
+        clean(burst["reason"]),
+    )
+
+
+def strays(report: Mapping[str, Any]) -> Iterator[str]:
+    """What bears our mark and is in no ledger."""
+    for one in report["strays"]:
+        since = f"seen since {clock(one['since'])}"
+        yield f"stray: {one['plugin']} shows {one['name']}, which is not in the ledger ({since}); flux-burst gc ends it"
+
+
+def limits(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """What is used of each limit, and of what is used at all, as (plugin, what, used, held, limit)."""
+    return [
+        (one["plugin"] or "all", one["what"].replace("_", "-"), number(one["used"]), number(one["held"]),
+         "none" if one["limit"] is None else number(one["limit"]))
+        for one in report["limits"]
+        if one["limit"] is not None or (one["held"] and one["plugin"] is None)
+    ]  # fmt: skip

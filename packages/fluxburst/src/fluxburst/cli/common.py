@@ -1,0 +1,261 @@
+"""What the commands share: where a lead and its ledger are, plugins with their options, and texts for people."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fluxburst.errors import FluxBurstError, HandleError, LoadError, ParameterError
+
+if TYPE_CHECKING:
+    from fluxburst.client import FluxBurst
+    from fluxburst.handles import Handle
+    from fluxburst.lead import Lead
+    from fluxburst.settings import Settings
+
+LEDGER = "burst.sqlite"
+_OPTIONS = "fluxburst.plugin-options"
+
+
+class PluginCommand(click.Command):
+    """A command that has the options of the plugins that its arguments name with --plugin."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            ctx.meta[_OPTIONS] = list(_plugin_options(list(_named(args))))
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        own = super().get_params(ctx)
+        return [*own[:-1], *ctx.meta.get(_OPTIONS, ()), own[-1]]  # help stays the last one
+
+
+def _named(args: list[str]) -> Iterator[str]:
+    """The plugins that the arguments name, before they are parsed."""
+    for at, arg in enumerate(args):
+        if arg == "--":
+            return
+        if arg.startswith("--plugin="):
+            yield arg.removeprefix("--plugin=")
+        elif arg == "--plugin" and at + 1 < len(args):
+            yield args[at + 1]
+
+
+def _plugin_options(names: list[str]) -> Iterator[click.Option]:
+    from fluxburst.parameters import click_options
+    from fluxburst.plugins import REGISTRY
+
+    for name in dict.fromkeys(names):
+        yield from click_options(name, REGISTRY.load(name).options())
+
+
+def given(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a plugin that were given as options."""
+    from fluxburst.parameters import destination
+    from fluxburst.plugins import REGISTRY
+
+    found: dict[str, Any] = {}
+    for one in REGISTRY.load(name).options():
+        value = values.get(destination(name, one.name))
+        if value is not None and value != ():
+            found[one.name] = list(value) if one.many else value
+    return found
+
+
+def load(client: FluxBurst, name: str, parameters: Mapping[str, Any]) -> None:
+    """Have a client load a plugin; what is wrong with a parameter is said with the plugin's name."""
+    try:
+        client.load(name, **parameters)
+    except ParameterError as error:
+        raise ParameterError(error.message, f"{name}.{error.field}" if error.field else name) from None
+
+
+def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--state` option, the same everywhere."""
+    return click.option(
+        "--state",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="The lead's folder, or another one that holds its ledger. Default: the folder of the lead around.",
+    )(command)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a lead and its ledger are. folder: of the ledger. lead: None where no folder of one is known."""
+
+    folder: Path
+    lead: Lead | None
+    settings: Settings
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / LEDGER
+
+    def make_ledger(self) -> None:
+        """Make a ledger where there is none: what a lost one knew is found by its mark."""
+        from fluxburst.ledger import Ledger
+
+        if not self.ledger.exists():
+            Ledger.open(self.ledger, self.settings.owner).close()
+
+    def option(self) -> str:
+        """What names it on a command line from anywhere."""
+        import shlex
+
+        return f"--state {shlex.quote(str(self.folder))}"
+
+
+def find(state: Path | None, config: str | None = None) -> Place:
+    """The place that a command is about. Raises FluxBurstError where it can't be told."""
+    from fluxburst.settings import Settings
+
+    lead = _lead(state)
+    if state is not None and not state.is_dir():
+        raise FluxBurstError(f"{state}: there is no such folder")
+    if config is not None:
+        settings = read_config(config)
+    elif lead is not None:
+        from fluxburst.lead import SETTINGS, read
+        from fluxburst.settings import read_settings
+
+        settings = read_settings(read(lead.folder / SETTINGS), str(lead.folder / SETTINGS))
+    else:
+        settings = Settings()
+    if lead is not None:
+        if settings.owner not in ("", lead.owner):
+            raise FluxBurstError(f"{config}: its owner is {settings.owner!r}, and that of the lead {lead.owner!r}")
+        settings = replace(settings, owner=lead.owner)
+    folder = state if state is not None else lead.folder if lead is not None else Path()
+    return Place(folder.absolute(), lead, settings)
+
+
+def read_config(config: str) -> Settings:
+    from resources.clikit import read_argument
+
+    from fluxburst.settings import read_settings
+
+    return read_settings(read_argument(config, "configuration"), config)
+
+
+def _lead(state: Path | None) -> Lead | None:
+    """The lead of a folder: its own, or the one that the ledger in it is of; else the lead around."""
+    from fluxburst.lead import CONFIG, SETTINGS, Lead, LeadError
+
+    if state is not None:
+        if (state / CONFIG).exists() and (state / SETTINGS).exists():
+            return Lead.open(state)
+        told = told_by_controller(state / LEDGER).get("lead")
+        if told:
+            return Lead.open(told)
+    try:
+        return Lead.current()
+    except LeadError as error:
+        if state is not None:
+            return None
+        raise FluxBurstError(f"{error} with --state DIR") from None
+
+
+def told_by_controller(path: Path) -> dict[str, Any]:
+    """What the last controller told of itself in a ledger; nothing where there is none."""
+    import json
+
+    from fluxburst.errors import LedgerError
+    from fluxburst.ledger import Ledger
+    from fluxburst.report import CONTROLLER
+
+    if not path.exists():
+        return {}
+    try:
+        with Ledger.open(path, writable=False) as ledger:
+            told: dict[str, Any] = json.loads(ledger.meta().get(CONTROLLER, "{}"))
+    except LedgerError:
+        return {}  # said by whoever opens it in earnest
+    return told
+
+
+def connect(lead: Lead | None) -> Handle:
+    """A handle on a lead that runs: by the socket in its folder, or FLUX_URI. Raises HandleError."""
+    from fluxburst.handles.flux import FluxHandle
+    from fluxburst.lead import SOCKET
+
+    if lead is None:
+        return FluxHandle()
+    path = lead.folder / SOCKET
+    if not path.is_socket() and "FLUX_URI" not in os.environ:
+        raise HandleError(f"the lead of {lead.folder} does not run here, or FLUX_URI is not set to it")
+    try:
+        handle = FluxHandle(f"local://{path}" if path.is_socket() else "")
+    except HandleError as error:
+        raise HandleError(f"the lead of {lead.folder} does not answer: {error}") from None
+    told = handle.attribute("config.path")
+    places = [Path(told).resolve(), Path(told).resolve().parent] if told else []
+    if lead.folder.resolve() not in places:
+        raise HandleError(f"FLUX_URI names another Flux instance than the lead of {lead.folder}")
+    return handle
+
+
+def hint(name: str, known: Collection[str]) -> str:
+    """What may have been meant by an unknown name."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"there are: {', '.join(known)}" if known else "there are none"
+
+
+def machine() -> str:
+    return socket.gethostname()
+
+
+# Texts for people
+
+
+def clean(text: str) -> str:
+    """Foreign text as one line that any stdout can take, without characters that a terminal would obey."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return "".join(char if char.isprintable() else "?" for char in text).encode(encoding, "replace").decode(encoding)
+
+
+def clock(seconds: float) -> str:
+    """A time of day, with the date where it is not today."""
+    then, now = time.localtime(seconds), time.localtime()
+    return time.strftime("%H:%M:%S" if then[:3] == now[:3] else "%Y-%m-%d %H:%M", then)
+
+
+def span(seconds: float | None) -> str:
+    """A length of time in two units, such as 2h05m."""
+    if seconds is None:
+        return "-"
+    whole = int(seconds)
+    for unit, size, part, fine in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size}{unit}{whole % size // fine:02}{part}"
+    return f"{whole}s"
+
+
+def number(value: float | None) -> str:
+    """A number with the digits that matter, "-" where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:.2f}".rstrip("0").rstrip(".") if value >= 0.01 or not value else f"{value:.1g}"
+
+
+def count(value: int, what: str) -> str:
+    return f"{value} {what}{'' if value == 1 else 's'}"
+
+
+def unknown_plugins(names: Iterable[str], known: Collection[str]) -> None:
+    """Raise LoadError for a name that is no plugin's."""
+    for name in names:
+        if name not in known:
+            raise LoadError(name, f"there is no such one; {hint(name, known)}")

@@ -1,0 +1,150 @@
+"""What a ledger tells of the bursts of a lead, as a document: for `status --json` and the live table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from math import inf, isfinite
+from typing import Any
+
+from fluxburst.ledger import Ledger, Pause, Row
+from fluxburst.model import Budget
+from fluxburst.reconcile import pause_text
+from fluxburst.settings import LIMITS, Settings
+
+MOST_FAILURES = 5  # boot failures that are shown
+CONTROLLER = "controller"  # the key under which a controller tells of itself
+
+
+def report(ledger: Ledger, now: float, up: Collection[str] | None = None) -> dict[str, Any]:
+    """Times in seconds since the epoch, ages in seconds, None for what is not known or has no end.
+
+    up: the hosts that are up in the lead, where that is known.
+    """
+    meta = ledger.meta()
+    controller = json.loads(meta.get(CONTROLLER, "{}"))
+    rows = ledger.rows()
+    return {
+        "type": "burst-status",
+        "version": 1,
+        "owner": ledger.owner,
+        "at": now,
+        "bursts": [burst(row, now, up) for row in rows],
+        "pauses": [
+            {**asdict(one), "until": one.until if isfinite(one.until) else None, "text": pause_text(one)}
+            for one in pauses(ledger, now)
+        ],
+        "boot_failures": [_failure(row) for row in _failures(ledger)],
+        "strays": [{"name": one.name, "plugin": one.plugin, "since": one.first, "seen": one.times} for one in
+                   ledger.strays()],
+        "limits": list(_limits(controller.get("limits", {}), rows, ledger.spent(), now)),
+        "learnt": [
+            {"plugin": plugin, "shape": shape, "cores": cores, "gpus": gpus}
+            for (plugin, shape), (cores, gpus) in ledger.learnt().items()
+        ],
+        "wishes": [{"wish": wish, "name": name} for _, wish, name in ledger.wishes()],
+        "plan": json.loads(meta["plan"]) if "plan" in meta else None,
+    }  # fmt: skip
+
+
+def pauses(ledger: Ledger, now: float) -> list[Pause]:
+    """Those that have not run out."""
+    return [one for one in ledger.pauses() if one.until > now]
+
+
+def burst(row: Row, now: float, up: Collection[str] | None = None) -> dict[str, Any]:
+    """One burst. joined: how many of its hosts are in the lead. age, node_hours, cost: until now, or its end."""
+    hours = row.node_hours(now)
+    if up is not None:
+        joined: int | None = sum(host in up for host in row.hosts)
+    elif row.state in {"planned", "creating", "gone", "failed"}:
+        joined = 0
+    else:
+        joined = len(row.hosts) - len(row.missing) if row.joined else None
+    return {
+        "name": row.name,
+        "plugin": row.plugin,
+        "shape": row.shape,
+        "state": row.state,
+        "nodes": len(row.hosts),
+        "joined": joined,
+        "hosts": list(row.hosts),
+        "missing": list(row.missing),
+        "jobs": list(row.jobs),
+        "id": row.id,
+        "namespace": row.namespace,
+        "planned": row.planned,
+        "asked": row.asked or None,
+        "ended": row.ended or None,
+        "deadline": row.deadline or None,
+        "age": max(0.0, (row.ended or now) - row.planned),
+        "left": max(0.0, row.deadline - now) if row.deadline and not row.closed else None,
+        "node_hours": hours,
+        "cost": hours * row.price,
+        "reason": row.reason,
+    }
+
+
+def limits(settings: Settings, most: Mapping[str, int]) -> dict[str, dict[str, float]]:
+    """The limits that there are, overall ("") and by plugin. most: nodes that each plugin makes at most."""
+    found = {"": _finite(settings.limits)}
+    for name, count in most.items():
+        mine = _finite(settings.of(name).limits)
+        found[name] = {**mine, "nodes": min(mine.get("nodes", inf), count)}
+    return found
+
+
+def _finite(budget: Budget) -> dict[str, float]:
+    return {key: value for key, value in asdict(budget).items() if isfinite(value)}
+
+
+def _limits(
+    found: Mapping[str, Mapping[str, float]],
+    rows: Collection[Row],
+    spent: Mapping[str, tuple[float, float]],
+    now: float,
+) -> Iterator[dict[str, Any]]:
+    """What is used of each, and what is held: what the open bursts come to if they last as long as their leases."""
+    for plugin in ["", *sorted({*found, *spent, *(row.plugin for row in rows)} - {""})]:
+        mine = [row for row in rows if plugin in ("", row.plugin)]
+        past = [amounts for name, amounts in spent.items() if plugin in ("", name)]
+        used, held = (_use(mine, past, lambda row, end=end: end or max(row.deadline, now)) for end in (now, 0.0))
+        for what in LIMITS:
+            limit = found.get(plugin, {}).get(what)
+            yield {
+                "plugin": plugin or None,
+                "what": what,
+                "limit": limit,
+                "used": used[what],
+                "held": held[what],
+            }
+
+
+def _use(rows: Collection[Row], past: Iterable[tuple[float, float]], until: Any) -> dict[str, float]:
+    hours = [(row.node_hours(until(row)), row.price) for row in rows]
+    past = list(past)
+    return {
+        "nodes": sum(len(row.hosts) for row in rows),
+        "bursts": len(rows),
+        "node_hours": sum(one for one, _ in hours) + sum(one for one, _ in past),
+        "cost": sum(one * price for one, price in hours) + sum(cost for _, cost in past),
+    }
+
+
+def _failures(ledger: Ledger) -> list[Row]:
+    """The latest bursts of which not all brokers joined."""
+    found = [row for row in ledger.history(200) if row.output or row.failure or (row.missing and row.joined)]
+    return [row for row in found if row.output or "boot failed" in (row.failure or row.reason)][:MOST_FAILURES]
+
+
+def _failure(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "plugin": row.plugin,
+        "shape": row.shape,
+        "state": row.state,
+        "at": row.ended or row.joined or row.ending or row.planned,
+        "reason": row.failure or row.reason,
+        "output": row.output,
+    }

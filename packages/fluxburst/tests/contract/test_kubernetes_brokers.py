@@ -1,0 +1,167 @@
+"""What a pod runs, run here: brokers from a burst's MiniCluster and Secret join a real lead, and end in time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fluxburst.burstables import _minicluster
+from fluxburst.burstables.kubernetes import BurstParameters
+from fluxburst.initialize import Wish, initialize
+from fluxburst.layout import Slots
+from fluxburst.lead import Lead, environment
+from fluxburst.model import Burst, NodeShape
+
+if not shutil.which("flux"):
+    pytest.skip("no flux in PATH", allow_module_level=True)
+
+GREETING = 'GREETING=it\'s "$(date)" $$ \\ `id`'
+PATIENCE = 60.0  # seconds; other work may keep the machine busy
+
+
+class Pods:
+    """Runs the script of the pods of a burst, each as a process group of this machine."""
+
+    def __init__(self, lead: Lead, folder: Path, *env: str) -> None:
+        self.lead, self.folder, self.env = lead, folder, list(env)
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, burst: Burst) -> list[subprocess.Popen[bytes]]:
+        template = BurstParameters(image="flux", env=self.env).template()
+        shape = NodeShape.from_text("pod: cores=1")
+        body = _minicluster.minicluster(burst, shape, self.lead, template, time.time())
+        data = _minicluster.files(burst, self.lead, "flux")
+        told = body["spec"]["containers"][0]["environment"]
+        for index in range(body["spec"]["size"]):
+            files, folder = self.folder / f"files{index}", self.folder / f"folder{index}"
+            files.mkdir()
+            # The two folders of a container are this pod's own here.
+            for name, text in data.items():
+                (files / name).write_text(
+                    text.replace(_minicluster.FILES, str(files)).replace(_minicluster.FOLDER, str(folder))
+                )
+            init = str(body["spec"]["containers"][0]["commands"]["init"]).replace(_minicluster.FILES, str(files))
+            values = {name: value.replace("$$", "$") for name, value in told.items()}
+            with (self.folder / f"log{index}").open("wb") as log:
+                self.running.append(
+                    subprocess.Popen(
+                        ["bash", "-c", init],
+                        env={**environment(), **values, "JOB_COMPLETION_INDEX": str(index)},
+                        stdout=log,
+                        stderr=log,
+                        stdin=subprocess.DEVNULL,
+                        start_new_session=True,
+                    )
+                )
+        return self.running
+
+    def stop(self) -> None:
+        for process in self.running:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+
+
+def flux(uri: str, *arguments: str) -> str:
+    done = subprocess.run(
+        ["flux", *arguments],
+        env={**environment(), "FLUX_URI": uri},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def lead(tmp_path: Path) -> Iterator[tuple[Lead, str]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    wish = Wish(
+        tmp_path / "lead",
+        "lead",
+        (Slots("kubernetes", 2),),
+        port=port,
+        bind="127.0.0.1",
+        connect="127.0.0.1",
+        lead_cores=1,
+    )
+    made = initialize(wish).lead
+    run = tmp_path / "run"
+    command = ["flux", "broker", f"--config-path={made.folder}/system.toml", "-Shostname=lead", "-Sbroker.quorum=1"]
+    with (tmp_path / "lead.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "-Sbroker.boot-method=config", f"-Srundir={run}", "sleep", "infinity"],
+            env=environment(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    uri = f"local://{run}/local-0"
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while "lead" not in flux(uri, "resource", "list", "--states=free", "-no", "{nodelist}"):
+            assert time.monotonic() < deadline, (tmp_path / "lead.log").read_text()
+            time.sleep(0.2)
+        yield made, uri
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def pods(lead: tuple[Lead, str], tmp_path: Path) -> Iterator[Pods]:
+    made = Pods(lead[0], tmp_path, GREETING)
+    yield made
+    made.stop()
+
+
+def order(seconds: float) -> Burst:
+    hosts = ("kubernetes0", "kubernetes1")
+    return Burst("ab-cd-1", "kubernetes", "pod", hosts, deadline=time.time() + seconds)
+
+
+def test_pods_join_the_lead(lead: tuple[Lead, str], pods: Pods, tmp_path: Path) -> None:
+    job = flux(lead[1], "submit", "-N3", "-n3", "hostname")
+    running = pods.start(order(600))
+    deadline = time.monotonic() + PATIENCE
+    while "INACTIVE" not in flux(lead[1], "jobs", "-no", "{state}", job):
+        assert time.monotonic() < deadline, [(tmp_path / f"log{index}").read_text() for index in range(2)]
+        time.sleep(0.2)
+    assert flux(lead[1], "jobs", "-no", "{nodelist} {result}", job) == "lead,kubernetes[0-1] COMPLETED"
+    told = Path(f"/proc/{running[0].pid}/environ").read_text().split("\0")
+    assert GREETING in told
+    copy = tmp_path / "folder0" / "curve.cert"
+    assert oct(copy.stat().st_mode & 0o777) == "0o600"
+    assert all(process.poll() is None for process in running)
+
+
+def test_pods_end_at_the_deadline(lead: tuple[Lead, str], pods: Pods) -> None:
+    """Whatever a Job's own limit says, which counts from when its Job began."""
+    for process in pods.start(order(8)):
+        process.wait(PATIENCE)
+
+
+def test_pods_that_come_too_late_do_nothing(lead: tuple[Lead, str], pods: Pods, tmp_path: Path) -> None:
+    for process in pods.start(order(-1)):
+        assert process.wait(PATIENCE) == 0
+    assert "deadline of this burst has passed" in (tmp_path / "log0").read_text()
+    assert not (tmp_path / "folder0").exists()
