@@ -75,6 +75,7 @@ STATES: dict[str, Seen] = {
 ENDS = {
     "BOOT_FAIL": "a node did not start",
     "CANCELLED": "somebody cancelled it",
+    "COMPLETING": "Slurm is ending it",
     "DEADLINE": "its time was over before it could run",
     "NODE_FAIL": "a node failed",
     "OUT_OF_MEMORY": "it ran out of memory",

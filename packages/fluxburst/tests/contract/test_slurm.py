@@ -139,7 +139,7 @@ def test_a_burst_joins_runs_a_job_with_the_lead_and_leaves_its_slots_to_the_next
         certificate = (lead.lead.folder / "curve.cert").read_text().split('"')
         assert "slurm1" in script
         assert not [text for text in certificate if len(text) == 40 and text in script]
-        environ = b"".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in brokers("slurm0"))
+        environ = b"".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in brokers(lead, "slurm0"))
         assert b"PATH=" in environ
         assert b"hush" not in environ
         assert b"FLUX_KVS_NAMESPACE=7" not in environ
@@ -147,10 +147,19 @@ def test_a_burst_joins_runs_a_job_with_the_lead_and_leaves_its_slots_to_the_next
         until(lambda: lead.up() == {"lead"})
 
 
-def brokers(host: str) -> list[str]:
-    said = subprocess.run(["pgrep", "-f", f"broker .*-Shostname={host}( |$)"], capture_output=True, text=True)
-    assert said.stdout, f"no broker {host}"
-    return said.stdout.split()
+def brokers(lead: RunningLead, host: str) -> list[int]:
+    """The processes of one broker of this lead, and of no other on this machine."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (place / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        text = " ".join(words).split()  # a broker's own title is one word
+        if f"-Shostname={host}" in text and f"--config-path={lead.lead.folder}/system.toml" in text:
+            found.append(int(place.name))
+    assert found, f"no broker {host}"
+    return found
 
 
 def test_a_node_that_fails_takes_its_own_broker_and_no_other(cluster, lead, plugin):
@@ -162,8 +171,8 @@ def test_a_node_that_fails_takes_its_own_broker_and_no_other(cluster, lead, plug
     daemon = cluster.daemons[node]
     daemon.kill()
     daemon.wait()
-    for pid in brokers("slurm1"):
-        os.kill(int(pid), signal.SIGKILL)  # a node that is dead has no processes
+    for pid in brokers(lead, "slurm1"):
+        os.kill(pid, signal.SIGKILL)  # a node that is dead has no processes
     cluster.say("scontrol", "update", f"nodename={node}", "state=down", "reason=died")
     try:
         until(lambda: lead.up() == {"lead", "slurm0", "slurm2"}, lead.up)
@@ -391,10 +400,10 @@ def test_recorded_sizes():
     said = (
         "gpu|up|2|32|512000|gpu:a100:4(S:0-1)\ngpu|up|2|64|512000|(null)\nold|down|1|4|1|(null)\nbig|up|2|4|9|gpu:2\n"
     )
-    assert [str(shape) for shape in slurm_says.sizes(said)] == [
-        "gpu-64c-4g: cores=64 gpus=4",
-        "gpu-128c: cores=128",
-        "big: cores=8 gpus=2",
+    assert [(shape.name, str(shape.holds), shape.place) for shape in slurm_says.sizes(said)] == [
+        ("gpu-64c-4g", "cores=64 gpus=4", "gpu"),
+        ("gpu-128c", "cores=128", "gpu"),
+        ("big", "cores=8 gpus=2", "big"),
     ]
 
 

@@ -31,7 +31,7 @@ FIELDS = "%i|%T|%r|%V|%N|%k|%j"  # squeue(1)
 OUTPUT, READ = 4096, 1 << 20  # bytes: of the output that are shown, and that are read
 _VALUE = re.compile(r"[^\s\x00-\x1f\x7f-][^\s\x00-\x1f\x7f]{0,254}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
-_NOTE = re.compile(r"^\d+: flux-burst: (\S+) (?:is on (\S+)|has ended: (\d+))$", re.MULTILINE)
+_NOTE = re.compile(r"^(\d+): flux-burst: (\S+) (?:is on (\S+)|has ended: (\d+))$", re.MULTILINE)
 
 SCRIPT = """\
 #!/bin/sh
@@ -191,7 +191,7 @@ class SlurmBurst(BurstPlugin):
 
         text = keepsake.head(self._file(job.name, "out"), READ)
         ended, places, nodes = {}, {}, set(expand(job.nodes))
-        for host, node, status in _NOTE.findall(text):
+        for _, host, node, status in sorted(_NOTE.findall(text), key=lambda note: int(note[0])):
             if node:
                 places[host] = node
             else:
