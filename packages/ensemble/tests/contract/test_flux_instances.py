@@ -113,11 +113,14 @@ def test_one_that_ends_takes_its_jobs_along_and_the_other_goes_on(how: str, flux
     flux.idle()
 
     async def scenario(session: Session) -> None:
-        names = await session.submit(["sleep", "4"], count=2)
+        names = await session.submit(["sh", "-c", f"until [ -e {tmp_path}/go ]; do sleep 0.1; done"], count=2)
         await session.until("start", names)
         waiting = await session.submit(["true"], count=10)
         first = flux("jobs", "-n", "-o", "{id.f58}").split()[0]
         await asyncio.to_thread(flux, *([how, first] if how == "cancel" else [how, "--quiet", f"{first}?local"]))
+        while not any(event.name == "exception" for event in session.events):
+            await asyncio.sleep(0.05)
+        (tmp_path / "go").touch()
         await session.until("clean", [*names, *waiting])
         ended = {event.job: event.context for event in session.events if event.name == "exception"}
         assert len(ended) == 6
@@ -160,7 +163,7 @@ def test_without_one_left_there_is_a_reason(flux: Enclosing, tmp_path: Path) -> 
         with pytest.raises(MemberError, match=r"sub-instance 0 .* has ended"):
             await session.member.open(session.emit, session.lost)
 
-    flux.check(scenario, tmp_path, instance={"cores": 1, "duration": 3})
+    flux.check(scenario, tmp_path, instance={"cores": 1, "duration": 8})
 
 
 DYING = """

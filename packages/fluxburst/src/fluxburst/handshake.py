@@ -27,6 +27,8 @@ def shake(uri: str, public: str, secret: str, patience: float = 5.0) -> Answer:
     except OSError:
         return "untried"
     zmq.zmq_ctx_new.restype = zmq.zmq_socket.restype = ctypes.c_void_p
+    zmq.zmq_setsockopt.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
+    zmq.zmq_recv.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     context = ctypes.c_void_p(zmq.zmq_ctx_new())
     dealer, monitor = (ctypes.c_void_p(zmq.zmq_socket(context, kind)) for kind in (_DEALER, _PAIR))
     try:

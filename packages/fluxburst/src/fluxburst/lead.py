@@ -18,7 +18,13 @@ from fluxburst.errors import FluxBurstError
 from fluxburst.settings import read_settings
 
 CONFIG, SETTINGS, CERTIFICATE, RESOURCES = "system.toml", "burst.toml", "curve.cert", "R"
-_EVERYWHERE = ("tbon", "access", "exec", "systemd")  # tables of the configuration that every broker must have
+_EVERYWHERE = (
+    "tbon",
+    "heartbeat",
+    "access",
+    "exec",
+    "systemd",
+)  # tables of the configuration that every broker must have
 LARGEST = 16 * 1024 * 1024  # bytes of a file in the folder
 SOCKET = "lead.sock"  # in the folder: where a lead that runs is reached
 _LONGEST = 107  # bytes of a path of a UNIX socket (unix(7), sun_path)

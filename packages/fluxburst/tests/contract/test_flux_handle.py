@@ -114,11 +114,11 @@ def test_a_refusal_of_the_journal_is_no_failure(fresh, monkeypatch):
 def test_ten_thousand_jobs(fresh):
     import json
 
-    import flux.job
+    from flux.job import submit_async
 
     spec = json.dumps(jobspec(ALL, {"duration": 60.0, "burstable": 1, "cwd": "/"}))
     for _ in range(0, MANY, 500):
-        futures = [flux.job.submit_async(fresh.flux, spec) for _ in range(500)]
+        futures = [submit_async(fresh.flux, spec) for _ in range(500)]
         for future in futures:
             future.get_id()
     handle = FluxHandle(fresh.uri)
@@ -150,6 +150,14 @@ def test_a_drain_without_a_reason_stays_without(fresh):
     assert fresh.handle.drains() == {"burst0": "", "burst1": "ours"}
     fresh.handle.undrain(["burst0", "burst1"])
     assert fresh.handle.drains() == {}
+
+
+def test_a_queue_that_is_stopped(fresh):
+    assert fresh.handle.stopped() == {}
+    flux(fresh, "queue", "stop", "--message=repairs")
+    assert fresh.handle.stopped() == {"": "repairs"}
+    flux(fresh, "queue", "start")
+    assert fresh.handle.stopped() == {}
 
 
 def test_attributes_and_configuration(fresh):

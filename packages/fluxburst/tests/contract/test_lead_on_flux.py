@@ -169,6 +169,19 @@ def test_a_lead_that_reads_its_whole_folder(init, start, run, place, monkeypatch
     lead.join("local0")
 
 
+def test_a_broker_that_has_lost_its_lead_leaves(init, start, place):
+    """With what the files say elsewhere: flux-config-heartbeat(5). By default it would wait for five minutes."""
+    said = init("--slots", "local:1", "--port", free_port())
+    config = place / "d" / "system.toml"
+    text = config.read_text()
+    assert 'timeout = "1m"' in text
+    config.write_text(text.replace('timeout = "1m"', 'timeout = "4s"'))
+    lead = Started(said, start)
+    broker = lead.join("local0", folder=str(copy(lead.lead, place / "far")))
+    lead.process.kill()
+    assert broker.wait(PATIENCE) != 0
+
+
 def test_check_tells_before_what_a_broker_would_fail_at(init, start, run, place):
     said = init("--slots", "local:2", "--port", free_port())
     far = copy(Lead.open(said["folder"]), place / "far")

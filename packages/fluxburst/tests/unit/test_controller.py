@@ -259,6 +259,19 @@ def test_without_its_ledger_what_bears_our_mark_is_ended_after_the_grace_and_two
     assert not a.alive()
 
 
+def test_a_clock_that_jumps_between_two_controllers_loses_nothing():
+    a = world()
+    a.submit(3, 50.0)
+    a.advance(20)
+    a.step()
+    (thing,) = a.alive()
+    thing.shown = a.now + SETTLE
+    a.jump = 2 * SETTLE
+    a.restart()
+    run(a, 1, 1.0)
+    assert [row.state for row in rows(a)] == ["creating"]
+
+
 def test_a_dead_controller_leaves_nothing_beyond_the_lease():
     a = world(lease=1000)
     a.submit(3, 50.0)

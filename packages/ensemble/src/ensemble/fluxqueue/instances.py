@@ -29,6 +29,7 @@ from typing import Any
 from ensemble.errors import MemberError
 from ensemble.events import Event, status_text
 from ensemble.fluxqueue import bindings
+from ensemble.fluxqueue.connection import Connection
 from ensemble.fluxqueue.jobspec import Writer
 from ensemble.fluxqueue.journal import of_eventlog
 from ensemble.fluxqueue.record import Record
@@ -144,14 +145,14 @@ class Inner(FluxMember):
         """The broker's: `run` until it begins to end (flux-broker(1)). Raises Unreachable, OSError."""
         reactor, _ = self._open
 
-        def look(handle: Any, answer: Callable[[Any], None]) -> None:
+        def look(connection: Connection, answer: Callable[[Any], None]) -> None:
             def heard(future: Any) -> None:
                 try:
                     answer(str(future.get()["state"]))
                 except OSError as error:
                     answer(error)
 
-            handle.rpc("state-machine.get").then(heard)
+            connection.rpc("state-machine.get", None, heard)
 
         return str(await reactor.ask(look))
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ensemble.events import Event
-from ensemble.fluxqueue import bindings, causes
+from ensemble.fluxqueue import causes
 from ensemble.fluxqueue.answers import id_of
+from ensemble.fluxqueue.connection import Connection
 from ensemble.fluxqueue.jobspec import Writer
 from ensemble.job import Job
 from ensemble.member import SubmitLimit, Unreachable
@@ -27,18 +28,17 @@ class Intake:
 
     def __init__(
         self,
-        handle: Any,
+        connection: Connection,
         jobs: Sequence[Job],
         writer: Writer,
         taken: Callable[[str, int], object],
         tell: Callable[[Event], None],
         answer: Callable[[Exception | None], None],
     ) -> None:
-        self._handle, self._jobs, self._writer = handle, deque(jobs), writer
+        self._connection, self._jobs, self._writer = connection, deque(jobs), writer
         self._taken, self._tell, self._answer = taken, tell, answer
         self._flying = 0
         self._failure: Exception | None = None
-        self._submit = bindings.load().job.submit_async
 
     def go(self) -> None:
         while self._jobs and self._flying < IN_FLIGHT and self._failure is None:
@@ -49,7 +49,7 @@ class Intake:
                 self._refused(job, str(error))
                 continue
             try:
-                self._submit(self._handle, text).then(self._answered, job)
+                self._connection.submit(text, self._answered, job)
             except OSError as error:
                 self._failure = Unreachable("flux", f"it can't be submitted to: {error.strerror or error}")
                 break

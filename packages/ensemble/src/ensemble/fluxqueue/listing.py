@@ -12,8 +12,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ensemble.fluxqueue import bindings
 from ensemble.fluxqueue.answers import text_of
+from ensemble.fluxqueue.connection import Connection
 from ensemble.fluxqueue.journal import Course, Journal
 from ensemble.job import Known
 
@@ -59,7 +59,7 @@ class Listing:
         if name not in self._journal.ended:
             self._names[jobid] = name
 
-    def look(self, known: Mapping[str, Known], handle: Any, answer: Callable[[Any], None]) -> None:
+    def look(self, known: Mapping[str, Known], connection: Connection, answer: Callable[[Any], None]) -> None:
         """Tell what is new of all jobs; answers with the names of those that were in the list, or OSError.
 
         known: of jobs that were not told of yet by this member.
@@ -68,9 +68,9 @@ class Listing:
         def heard(entries: Any) -> None:
             answer(entries if isinstance(entries, OSError) else self._told(entries, known))
 
-        ask(handle, {"attrs": ["all"], "since": self._since}, heard)
+        ask(connection, {"attrs": ["all"], "since": self._since}, heard)
 
-    def find(self, tokens: Mapping[str, str], handle: Any, answer: Callable[[Any], None]) -> None:
+    def find(self, tokens: Mapping[str, str], connection: Connection, answer: Callable[[Any], None]) -> None:
         """Ids by the names of jobs, the first ones first, whose tokens (token -> name) are the names that Flux has."""
 
         def heard(entries: Any) -> None:
@@ -80,7 +80,7 @@ class Listing:
             found = sorted(entries, key=lambda entry: int(entry["id"]))
             answer([(tokens[entry["name"]], entry["id"]) for entry in found if entry.get("name") in tokens])
 
-        ask(handle, {"attrs": ["name"], "since": 0.0}, heard)
+        ask(connection, {"attrs": ["name"], "since": 0.0}, heard)
 
     def _told(self, entries: Sequence[Mapping[str, Any]], known: Mapping[str, Known]) -> set[str]:
         found = set()
@@ -105,25 +105,23 @@ class Listing:
         return found
 
 
-def ask(handle: Any, payload: Mapping[str, Any], answer: Callable[[Any], None]) -> None:
+def ask(connection: Connection, payload: Mapping[str, Any], answer: Callable[[Any], None]) -> None:
     """All jobs of this user by `job-list.list`, as a list, or OSError."""
-    flux = bindings.load()
     entries: list[Any] = []
     streams = False
 
-    def heard(future: Any) -> None:
+    def heard(future: Any) -> bool:
         nonlocal streams
         try:
             page = json.loads(text_of(future))
         except OSError as error:
             answer(entries if error.errno == errno.ENODATA else error)
-            return
+            return False
         entries.extend(page["jobs"])
         streams = streams or bool(page.get("version"))  # the first page has it; an older service answers once
-        if streams:
-            future.reset()
-        else:
+        if not streams:
             answer(entries)
+        return streams
 
     whole = {"max_entries": 0, "constraint": {"and": [{"userid": [os.getuid()]}]}, **payload}
-    handle.rpc("job-list.list", whole, 0, flux.constants.FLUX_RPC_STREAMING).then(heard)
+    connection.stream("job-list.list", whole, heard)

@@ -1,7 +1,7 @@
-"""A thread that runs Flux's reactor on a handle of its own, beside an asyncio loop.
+"""A thread that runs Flux's reactor on a connection of its own, beside an asyncio loop.
 
-A handle serves one thread. Orders go in by a queue and a pipe. Events come out in batches: the first at once, what
-follows closely together, for each wake-up of the loop costs as much as several events.
+Orders go in by a queue and a pipe. Events come out in batches: the first at once, what follows closely together, for
+each wake-up of the loop costs as much as several events. What goes out holds nothing of the connection.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ import asyncio
 import os
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ensemble.errors import MemberError
-from ensemble.fluxqueue import bindings
+from ensemble.fluxqueue.connection import Connection
 from ensemble.member import Unreachable
 
 CONNECT = 30.0  # seconds within which a connection must come up
 GATHER = 0.01  # seconds between two wake-ups of the loop
 
-Order = Callable[[Any], None]  # takes the handle, in the reactor's thread
+Order = Callable[[Connection], None]  # is called in the reactor's thread
 
 
 class Reactor:
@@ -35,7 +37,7 @@ class Reactor:
         self._told: deque[Any] = deque()
         self._due = False  # whether the loop was, or is to be, asked to fetch what was told
         self._woken = 0.0  # when it was asked last
-        self._timer: Any = None
+        self._timer: Callable[[float], None] | None = None
         self._open: set[asyncio.Future[Any]] = set()  # answers that somebody awaits
         self._closing = False
         self._over = False  # nobody answers any more
@@ -58,10 +60,10 @@ class Reactor:
             raise
 
     async def stop(self, wait: float = 2.0) -> None:
-        """Leave the reactor, and let go of the handle."""
+        """Leave the reactor, and close the connection."""
         self._closing = True
         if self._thread.is_alive():
-            self.order(lambda handle: handle.reactor_stop())
+            self.order(lambda connection: connection.stop())
             await asyncio.to_thread(self._thread.join, wait)
         self._over = True
         self._fail(Unreachable("flux", "the connection was closed"))
@@ -77,8 +79,8 @@ class Reactor:
             with suppress(BlockingIOError):  # the pipe is full of wake-up calls already
                 os.write(self._wake[1], b"x")
 
-    async def ask(self, question: Callable[[Any, Callable[[Any], None]], None]) -> Any:
-        """Call `question(handle, answer)` in the reactor's thread, and wait until it calls `answer` with a value.
+    async def ask(self, question: Callable[[Connection, Callable[[Any], None]], None]) -> Any:
+        """Call `question(connection, answer)` in the reactor's thread, and wait until it calls `answer` with a value.
 
         An exception as value is raised here. Raises Unreachable if the connection ends before.
         """
@@ -88,11 +90,11 @@ class Reactor:
         self._open.add(future)
 
         def answer(value: Any) -> None:
-            self._later(self._answered, future, value)
+            self._later(self._answered, future, _bare(value) if isinstance(value, BaseException) else value)
 
-        def put(handle: Any) -> None:
+        def put(connection: Connection) -> None:
             try:
-                question(handle, answer)
+                question(connection, answer)
             except Exception as error:  # noqa: BLE001 - it is raised where it was asked
                 answer(error)
 
@@ -109,12 +111,12 @@ class Reactor:
             return
         self._due = True
         wait = self._woken + GATHER - time.monotonic()
-        if wait <= 0:
+        if wait <= 0 or self._timer is None:
             self._rouse()
         else:
-            self._timer.reset(wait)
+            self._timer(wait)
 
-    def _rouse(self, *_: Any) -> None:
+    def _rouse(self) -> None:
         self._due, self._woken = False, time.monotonic()  # first: what is told from now on asks again
         self._later(self._fetch)
 
@@ -135,29 +137,28 @@ class Reactor:
             _settle(future, why)
 
     def _run(self) -> None:
-        try:
-            handle = bindings.connect(self._uri)
-            flux = bindings.load()
-            if self._wake is None:
-                return
-            inlet = self._wake[0]
-            watcher = handle.fd_watcher_create(inlet, lambda *_: self._obey(inlet, handle), flux.constants.FLUX_POLLIN)
-            watcher.start()
-            self._timer = handle.timer_watcher_create(GATHER, self._rouse)
-        except (MemberError, OSError) as error:
-            failure = error if isinstance(error, MemberError) else Unreachable("flux", str(error))
-            self._later(_settle, self._ready, failure)
+        if self._wake is None:
             return
-        self._later(_settle, self._ready, None)
-        why = "the connection was lost"
         try:
-            handle.reactor_run()  # returns without an error, too, when the broker has gone
-        except Exception as error:  # noqa: BLE001 - whatever ends the reactor ends the connection, with its reason
-            why = f"{why}: {error}"
-        for each in (watcher, self._timer):
-            each.stop()
-        self._timer = None  # it holds the handle
-        self._later(self._end, Unreachable("flux", why))
+            connection = Connection(self._uri)
+        except MemberError as error:
+            self._later(_settle, self._ready, _bare(error))
+            return
+        with connection:
+            try:
+                connection.readable(self._wake[0], partial(self._obey, self._wake[0], connection))
+                self._timer = connection.timer(self._rouse)
+            except OSError as error:
+                self._later(_settle, self._ready, Unreachable("flux", str(error)))
+                return
+            self._later(_settle, self._ready, None)
+            why = "the connection was lost"
+            try:
+                connection.run()
+            except Exception as error:  # noqa: BLE001 - whatever ends the reactor ends the connection, with its reason
+                why = f"{why}: {error}"
+            self._timer = None
+            self._later(self._end, Unreachable("flux", why))
 
     def _end(self, why: Exception) -> None:
         self._over = True
@@ -166,11 +167,22 @@ class Reactor:
         if not self._closing:
             self._lost(why)
 
-    def _obey(self, inlet: int, handle: Any) -> None:
+    def _obey(self, inlet: int, connection: Connection) -> None:
         with suppress(BlockingIOError):
             os.read(inlet, 65536)
         while self._orders:
-            self._orders.popleft()(handle)
+            self._orders.popleft()(connection)
+
+
+def _bare(error: BaseException) -> BaseException:
+    """For another thread: without the frames that it was raised in.
+
+    They hold futures, and references that the bindings took on the handle, whose count is not safe between threads.
+    """
+    if not isinstance(error, OSError | MemberError):  # a mistake of ours: where it was made is all there is to go by
+        error.add_note("".join(traceback.format_tb(error.__traceback__)))
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _settle(future: asyncio.Future[Any], value: Any) -> None:

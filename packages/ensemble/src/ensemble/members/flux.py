@@ -35,7 +35,8 @@ from typing import Any
 
 from ensemble.errors import MemberError
 from ensemble.fluxqueue import bindings
-from ensemble.fluxqueue.answers import go_on, text_of
+from ensemble.fluxqueue.answers import text_of
+from ensemble.fluxqueue.connection import Connection
 from ensemble.fluxqueue.intake import Intake
 from ensemble.fluxqueue.jobspec import Writer, output_paths
 from ensemble.fluxqueue.journal import Course, Journal, hosts_of, of_eventlog, ours
@@ -89,8 +90,7 @@ class FluxMember(Member):
         self._unbound: set[str] = set()  # to be cancelled once their id is known
         self._reactor: Reactor | None = None
         self._journal: Journal | None = None
-        self._stream: Any = None  # the journal's RPC; the reactor's thread alone has to do with it
-        self._history: Any = None  # the same of the one that reads the past
+        self._stream: _Stream | None = None  # the reactor's thread alone has to do with it
         self._listing: Listing | None = None  # where there is no journal
         self._poll: asyncio.Task[None] | None = None
         self._handle: Any = None
@@ -181,8 +181,8 @@ class FluxMember(Member):
                 self._unbound.discard(name)
                 self._revoke(reactor, jobid)
 
-        def begin(handle: Any, answer: Callable[[Any], None]) -> None:
-            Intake(handle, jobs, self._writer, taken, reactor.tell, answer).go()
+        def begin(connection: Connection, answer: Callable[[Any], None]) -> None:
+            Intake(connection, jobs, self._writer, taken, reactor.tell, answer).go()
 
         self._arriving.update(job.name for job in jobs)
         await reactor.ask(begin)
@@ -279,14 +279,14 @@ class FluxMember(Member):
     async def cancel(self, names: Sequence[str]) -> None:
         reactor, journal = self._open
 
-        def revoke(handle: Any, answer: Callable[[Any], None]) -> None:
+        def revoke(connection: Connection, answer: Callable[[Any], None]) -> None:
             for name in names:
                 jobid = self._ids.get(name)
                 if jobid is not None and name not in journal.ended:
-                    _raise(handle, jobid)
+                    _raise(jobid, connection)
                 elif name in self._arriving:
                     self._unbound.add(name)
-            _ping(handle, answer)
+            _ping(connection, answer)
 
         with suppress(PermissionError):  # a guest gets no answer; what was sent was sent
             await reactor.ask(revoke)
@@ -311,6 +311,7 @@ class FluxMember(Member):
             async with asyncio.timeout(1):
                 await reactor.ask(self._deafen)
         await reactor.stop()
+        self._stream = None  # where nobody answered it went with the connection
         if journal is not None:
             self._before |= journal.active
 
@@ -335,9 +336,9 @@ class FluxMember(Member):
 
         self.calls["job-info.lookup"] += 1
 
-        def look(handle: Any, answer: Callable[[Any], None]) -> None:
+        def look(connection: Connection, answer: Callable[[Any], None]) -> None:
             payload = {"id": jobid, "keys": list(keys), "flags": 0}
-            handle.rpc("job-info.lookup", payload).then(partial(_answer, answer))
+            connection.rpc("job-info.lookup", payload, partial(_answer, answer))
 
         try:
             found: Mapping[str, str] = await reactor.ask(look)
@@ -375,23 +376,23 @@ class FluxMember(Member):
 
     @staticmethod
     def _revoke(reactor: Reactor, jobid: int) -> None:
-        reactor.order(partial(_raise, jobid=jobid))
+        reactor.order(partial(_raise, jobid))
 
-    def _deafen(self, handle: Any, answer: Callable[[Any], None]) -> None:
+    def _deafen(self, connection: Connection, answer: Callable[[Any], None]) -> None:
         """Have the job manager send no more: it would keep for us what nobody fetches."""
         if self._stream is not None:
             self._stream.end()
             self._stream = None
-        _ping(handle, answer)
+        _ping(connection, answer)
 
-    def _listen(self, known: Mapping[str, Known], handle: Any, answer: Callable[[Any], None]) -> None:
+    def _listen(self, known: Mapping[str, Known], connection: Connection, answer: Callable[[Any], None]) -> None:
         _, journal = self._open
         before = self._stream
-        self._stream = _Stream(handle, journal, known, answer, lambda: before and before.end())
+        self._stream = _Stream(journal, known, connection, answer, before)
 
-    def _read_history(self, known: Mapping[str, Known], handle: Any, answer: Callable[[Any], None]) -> None:
+    def _read_history(self, known: Mapping[str, Known], connection: Connection, answer: Callable[[Any], None]) -> None:
         _, journal = self._open
-        self._history = _History(journal, known, handle, answer)
+        _History(journal, known, connection, answer)
 
 
 class _History:
@@ -400,29 +401,28 @@ class _History:
     full = True  # with the jobs that have ended, as far as the job manager remembers them
 
     def __init__(
-        self, journal: Journal, known: Mapping[str, Known], handle: Any, answer: Callable[[Any], None]
+        self, journal: Journal, known: Mapping[str, Known], connection: Connection, answer: Callable[[Any], None]
     ) -> None:
-        flux = bindings.load()
-        self._journal, self._known, self._answer, self._handle = journal, known, answer, handle
+        self._journal, self._known, self._answer, self._connection = journal, known, answer, connection
         self._past: list[Mapping[str, Any]] = []
         self._begun = self._ended = False
-        self._rpc = handle.rpc("job-manager.events-journal", {"full": self.full}, 0, flux.constants.FLUX_RPC_STREAMING)
-        self._rpc.then(self._heard)
+        self._matchtag = connection.stream("job-manager.events-journal", {"full": self.full}, self._heard)
 
     def end(self) -> None:
         if not self._ended:
             self._ended = True
-            _send(self._handle, "job-manager.events-journal-cancel", {"matchtag": self._rpc.pimpl.get_matchtag()})
+            self._connection.send("job-manager.events-journal-cancel", {"matchtag": self._matchtag})
 
-    def _heard(self, future: Any) -> None:
+    def _heard(self, future: Any) -> bool:
         try:
             text = text_of(future)
         except OSError as error:
+            ended, self._ended = self._ended, True
             if not self._begun:
                 self._answer(error)
-            elif not self._ended:
+            elif not ended:
                 raise Unreachable("flux", f"the journal ended: {error.strerror or error}") from None
-            return
+            return False
         if self._begun:
             if not self._ended:  # until the answer that is the last
                 self._live(text)
@@ -432,7 +432,7 @@ class _History:
             self._over(self._journal.past(past, self._known))
         elif self._known and self._journal.run in text:  # most of a long history is of others
             self._past.append(json.loads(text))
-        go_on(future)
+        return True
 
     def _over(self, found: set[str]) -> None:
         self.end()
@@ -449,36 +449,34 @@ class _Stream(_History):
 
     def __init__(
         self,
-        handle: Any,
         journal: Journal,
         known: Mapping[str, Known],
+        connection: Connection,
         answer: Callable[[Any], None],
-        takes_over: Callable[[], object],
+        before: _Stream | None,
     ) -> None:
-        self._takes_over = takes_over
-        super().__init__(journal, known, handle, answer)
+        self._before = before
+        super().__init__(journal, known, connection, answer)
 
     def _over(self, found: set[str]) -> None:
-        self._takes_over()
+        if self._before:
+            self._before.end()
+            self._before = None
         self._answer(found)
 
     def _live(self, text: str) -> None:
         self._journal.live(json.loads(text))
 
 
-def _send(handle: Any, topic: str, payload: Mapping[str, Any]) -> None:
-    """A request that nobody answers."""
-    handle.rpc(topic, payload, 0, bindings.load().constants.FLUX_RPC_NORESPONSE)
-
-
-def _raise(handle: Any, jobid: int) -> None:
+def _raise(jobid: int, connection: Connection) -> None:
     # A job that has ended meanwhile is no error; many thousands at once need no answer each.
-    _send(handle, "job-manager.raise", {"id": jobid, "type": "cancel", "severity": 0, "note": CANCELLED})
+    payload = {"id": jobid, "type": "cancel", "severity": 0, "note": CANCELLED}
+    connection.send("job-manager.raise", payload)
 
 
-def _ping(handle: Any, answer: Callable[[Any], None]) -> None:
+def _ping(connection: Connection, answer: Callable[[Any], None]) -> None:
     """Answer when the job manager has served what was sent to it before."""
-    handle.rpc("job-manager.ping", {"seq": 0}).then(partial(_answer, answer))
+    connection.rpc("job-manager.ping", {"seq": 0}, partial(_answer, answer))
 
 
 def _answer(answer: Callable[[Any], None], future: Any) -> None:
@@ -493,18 +491,18 @@ def _tell_past(
     known: Known,
     jobid: int,
     message: Mapping[str, Any],
-    handle: Any,
+    connection: Connection,
     answer: Callable[[Any], None],
 ) -> None:
     journal.tell_past(known, jobid, message)
     answer(None)
 
 
-def _attributes(handle: Any, answer: Callable[[Any], None]) -> None:
-    answer({name: handle.attr_get(name) for name in ("size", "hostlist")})
+def _attributes(connection: Connection, answer: Callable[[Any], None]) -> None:
+    answer({name: connection.attribute(name) for name in ("size", "hostlist")})
 
 
-def _ingest(handle: Any, answer: Callable[[Any], None]) -> None:
+def _ingest(connection: Connection, answer: Callable[[Any], None]) -> None:
     """Answer (requests so far, requests in the queue)."""
 
     def heard(future: Any) -> None:
@@ -514,7 +512,7 @@ def _ingest(handle: Any, answer: Callable[[Any], None]) -> None:
         except (OSError, KeyError) as error:
             answer(error)
 
-    handle.rpc("job-ingest.stats-get").then(heard)
+    connection.rpc("job-ingest.stats-get", None, heard)
 
 
 def _of_file(path: str, offset: int, limit: int) -> bytes:

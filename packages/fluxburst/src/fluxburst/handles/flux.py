@@ -86,6 +86,16 @@ class FluxHandle:
             if wanted := ranks.named(hosts).keys() & ranks.reasons.keys():
                 connection.ask("resource.undrain", {"targets": nodes.idset_text(wanted), "mode": "update"})
 
+    def stopped(self) -> Mapping[str, str]:
+        """The queues that start no jobs, with the reason (flux-queue(1)); "" is the one without a name."""
+        with self._asking("the queues can't be listed") as connection:
+            names: list[str] = json.loads(connection.ask("job-manager.queue-list"))["queues"]
+            asked = [{"name": name} for name in names] or [{}]
+            answers = connection.ask_all(("job-manager.queue-status", payload, 0) for payload in asked)
+            told = dict(zip(names or [""], answers, strict=True))
+            status = {name: json.loads(answer) for name, answer in told.items() if isinstance(answer, str)}
+            return {name: one.get("stop_reason", "") for name, one in status.items() if not one["start"]}
+
     def attribute(self, name: str) -> str | None:
         """An attribute of the lead's broker (flux-broker-attributes(7)), None where it is not set."""
         with self._asking(f"the attribute {name} can't be read") as connection:

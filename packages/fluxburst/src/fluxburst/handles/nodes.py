@@ -22,7 +22,9 @@ class Ranks:
         from resources.flux_r import from_flux_r
 
         self.hosts = {rank: host for rank, host, _ in from_flux_r(status["R"]).hosts()}
-        self.online = _ids(status["online"]) - _ids(status.get("torpid", ""))  # a torpid broker gets no jobs
+        self.online = _ids(status["online"])
+        # A broker that has long been silent gets no new jobs, but those that it has may complete: flux-config-tbon(5).
+        self._torpid = _ids(status.get("torpid", ""))
         self.excluded = _ids(status["exclude"])
         self.reasons: dict[int, str] = {
             rank: str(why["reason"] or "") for ranks, why in status["drain"].items() for rank in _ids(ranks)
@@ -31,7 +33,7 @@ class Ranks:
     def state(self, rank: int) -> str:
         if rank not in self.online:
             return "down"
-        return "drained" if rank in self.reasons else "up"
+        return "drained" if rank in self.reasons or rank in self._torpid else "up"
 
     def named(self, hosts: Collection[str]) -> dict[int, str]:
         """Those of these hosts that are declared, by rank. A name that several ranks bear stands for all of them."""
