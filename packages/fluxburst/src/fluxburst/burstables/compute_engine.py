@@ -35,6 +35,8 @@ zone=$(curl -fsS -H 'Metadata-Flavor: Google' {_METADATA}/instance/zone) &&
     google -X DELETE "https://compute.googleapis.com/compute/v1/$zone/instances/$name" >/dev/null ||
     say "it can't delete itself and stays until its deadline\""""
 
+NEEDS = {"module google.cloud.compute_v1": "pip install 'flux-burst[google]'"}
+
 
 @dataclass
 class BurstParameters:

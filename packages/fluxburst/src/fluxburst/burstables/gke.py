@@ -15,6 +15,8 @@ from fluxburst.errors import AuthenticationError, ConfigurationError, ParameterE
 from fluxburst.model import Burst, NodeShape, Sighting
 from fluxburst.plugins import BurstPlugin
 
+NEEDS = {"module google.cloud.container_v1": "pip install 'flux-burst[google]'"}
+
 
 @dataclass
 class BurstParameters(PodParameters):

@@ -60,6 +60,8 @@ echo "flux-burst: $1 has ended: $status"
 exit "$status"
 """
 
+NEEDS = {"command sbatch": "install Slurm's commands"}
+
 
 @dataclass
 class BurstParameters:
