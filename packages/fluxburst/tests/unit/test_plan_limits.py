@@ -146,6 +146,16 @@ def test_a_job_keeps_its_nodes_while_they_grow_older(info):
     assert later.decisions[0].shared_nodes == 1
 
 
+def test_jobs_that_share_the_nodes_keep_them_too(info):
+    jobs = [info(n, cores=2, system={"duration": 3500.0}) for n in range(4)]
+    (burst,) = make(*jobs, offer={"lease": 3600}).bursts
+    assert (burst.nodes, burst.jobs) == (1, ("0", "1", "2", "3"))
+    offers = (Offer("slurm", (STANDARD,), 9, lease=3600),)
+    for age in (60, 600, 3000):
+        queue = tuple(read_job(job) for job in jobs)
+        assert not plan(Observed(queue, None, (burst,), NOW + age), Policy(is_burstable, offers)).bursts
+
+
 @pytest.mark.parametrize(
     ("burst", "verdict", "says"),
     [
