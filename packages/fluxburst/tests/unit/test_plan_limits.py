@@ -59,13 +59,16 @@ def test_nodes_on_their_way_are_kept_for_the_jobs_that_they_are_made_for(info):
     gpu = NodeShape("gpu", Cores(8) & Gpus(1))
     offers = (Offer("plain", (STANDARD,), 8), Offer("cloud", (gpu,), 8))
     jobs = info(1, gpus=1), info(2, cores=2), info(3, nodes=1, cores=8)
-    first = make(*jobs, offers=offers)
-    assert [(d.plugin, d.new_nodes) for d in first.decisions] == [("cloud", 1), ("cloud", 0), ("plain", 1)]
-    there = [replace(burst, state="creating") for burst in first.bursts]
+    old = Burst("cloud-0", "cloud", "gpu", ("cloud-0-0",), state="joining")
+    first = make(*jobs, offers=offers, bursts=[old])
+    assert [(d.plugin, d.new_nodes) for d in first.decisions] == [("cloud", 0), ("cloud", 0), ("plain", 1)]
+    there = [old, *(replace(burst, state="creating") for burst in first.bursts)]
     again = make(*jobs, offers=offers, bursts=there)
     assert not again.bursts
     assert [d.plugin for d in again.decisions] == ["cloud", "cloud", "plain"]
-    assert make(jobs[1], offers=offers, bursts=there[:1]).decisions[0].plugin == "plain", "nobody else wants it"
+    alone = make(jobs[1], offers=offers, bursts=there)
+    assert alone.decisions[0].plugin == "plain", "nobody else waits for it"
+    assert alone.unused == {("cloud", "gpu"): 1}
 
 
 def test_a_slot_counts_for_what_the_lead_says_of_it(info):
