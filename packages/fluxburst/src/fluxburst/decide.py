@@ -64,8 +64,9 @@ class Look:
 
     seen: what the plugins that answered show, by burst. settle: of each plugin. up, busy: hosts of the lead that are
     up (drained or not), and of these the ones on which something runs; None: the lead is not known. drains: reasons
-    by host. started: when this controller was; what it reads in the ledger may be of another's clock. pending: ids of
-    the jobs that wait. unused: nodes on their way that no job needs, by (plugin, shape).
+    by host; None: the lead drains nothing. started: when this controller was; what it reads in the ledger may be of
+    another's clock. pending: ids of the jobs that wait. unused: nodes on their way that no job needs, by (plugin,
+    shape).
     """
 
     now: float
@@ -74,7 +75,7 @@ class Look:
     settle: Mapping[str, float]
     up: frozenset[str] | None
     busy: frozenset[str]
-    drains: Mapping[str, str]
+    drains: Mapping[str, str] | None
     owner: str
     started: float = 0.0
     pending: frozenset[str] = frozenset()
@@ -112,7 +113,7 @@ def _leftover_drains(look: Look) -> Iterator[Undrain]:
     ours = f"{DRAIN_MARK}{look.owner}-"
     left = [
         host
-        for host, reason in look.drains.items()
+        for host, reason in (look.drains or {}).items()
         if reason.startswith(ours) and host not in used and look.up is not None and host not in look.up
     ]
     if left:
@@ -189,7 +190,7 @@ class _Life:
                 yield from self._fail("its provider has not shown it in time", "")
             return
         values: dict[str, Any] = {"id": sighting.id or row.id}
-        if sighting.seen == "running":
+        if sighting.seen == "running" or self.up:
             yield Change(row, {**values, "state": "joining", "began": self.now, "idle": 0.0, "reason": sighting.reason})
             return
         if self.now > row.asked + self.settings.start_timeout:
@@ -199,7 +200,7 @@ class _Life:
             return
         unused = self.look.unused.get((row.plugin, row.shape), 0) >= len(row.hosts)
         if unused and row.idle and self.now > row.idle + self.settings.idle_timeout:
-            yield Destroy(row, "no job needs it any more")
+            yield from self._drain("no job needs it any more")
             return
         values["idle"] = (row.idle or self.now) if unused else 0.0
         yield Change(row, {**values, "reason": sighting.reason or row.reason})
@@ -251,19 +252,19 @@ class _Life:
             return
         yield Change(row, values)
 
-    def _drain(self, reason: str) -> Iterator[Step]:
-        yield Change(self.row, {"state": "draining", "reason": reason})
-        if self.up:
-            yield Drain(self.row, self.up)
+    def _drain(self, reason: str, **values: Any) -> Iterator[Step]:
+        yield Change(self.row, {**values, "state": "draining", "reason": reason})
+        yield Drain(self.row, self.row.hosts)
 
     def _draining(self) -> Iterator[Step]:
         """Drain, look again, delete: a job that was placed in between finishes first."""
-        undrained = tuple(host for host in self.up if host not in self.look.drains)
+        row, look = self.row, self.look
+        undrained = tuple(host for host in row.hosts if look.drains is not None and host not in look.drains)
         if undrained:
-            yield Drain(self.row, undrained)
-        elif self.look.up is not None and not any(host in self.look.busy for host in self.up):
-            yield Destroy(self.row, self.row.reason)
+            yield Drain(row, undrained)
+        elif look.drains is None or not any(host in look.busy for host in self.up):
+            yield Destroy(row, row.reason, row.failure)
 
     def _fail(self, failure: str, output: str) -> Iterator[Step]:
-        yield Destroy(self.row, failure, failure, output)
+        yield from self._drain(failure, failure=failure, output=output or self.row.output)
         yield pause(self.look.pauses, self.settings, self.now, self.row.plugin, "failed", failure)

@@ -34,8 +34,9 @@ _PRICE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 class NodeShape:
     """One kind of node that a plugin can make.
 
-    holds: what one such node has. price: of one node for an hour, in the currency of the user's catalogue.
-    place: the zone, partition or pool that it comes from; a lack of capacity is remembered by shape and place.
+    holds: what one such node has. price: of one node for an hour, in the currency of the user's catalogue; infinite
+    where that is not known, and then no limit of cost allows it. place: the zone, partition or pool that it comes
+    from; a lack of capacity is remembered by shape and place.
     """
 
     name: str
@@ -70,7 +71,7 @@ class NodeShape:
         return cls(match[1], holds, _price(own.get("price", "0"), match[1]), own.get("place", ""))
 
     def __str__(self) -> str:
-        price = f" price={self.price:g}" if self.price else ""
+        price = f" price={self.price:g}" if 0 < self.price < inf else ""
         place = f" place={self.place}" if self.place else ""
         return f"{self.name}: {self.holds}{price}{place}"
 
@@ -198,13 +199,15 @@ class Observed:
 
     inventory: the lead's nodes and what is free of them, None where that is not known; it tells what a slot counts
     for, too. bursts: those that exist, with the hosts that are there or on their way; of these, the ones that are
-    not up yet hold jobs to come. now: seconds since the epoch, 0 where time plays no part.
+    not up yet hold jobs to come. now: seconds since the epoch, 0 where time plays no part. stopped: queues of the lead
+    that start no jobs, with the reason.
     """
 
     jobs: tuple[Job, ...]
     inventory: Inventory | None = None
     bursts: tuple[Burst, ...] = ()
     now: float = 0.0
+    stopped: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def plan(observed: Observed, policy: Policy) -> Plan:
 
 class _Planner:
     def __init__(self, observed: Observed, policy: Policy) -> None:
-        self.policy, self.now = policy, observed.now
+        self.policy, self.now, self.stopped = policy, observed.now, observed.stopped
         self.known = observed.inventory is not None
         self.notes: list[str] = []
         self.due = inf
@@ -167,6 +167,8 @@ class _Planner:
     def _decide(self, job: Job) -> Decision:
         if waits_not := not_waiting(job):
             return self._left_out(job, waits_not)
+        if self.stopped and (queue := job.info.get("queue") or "") in self.stopped:
+            return self._left_out(job, _stopped(queue, self.stopped[queue]))
         selected, case = self.policy.selector(job.info), self._case(job)
         if case and not case.outgrown:
             moves, left_over = self.free.fill(case.on_lead, case.demand.units)
@@ -370,6 +372,10 @@ def _grow(space: Space, pool: Pool, nodes: list[Free]) -> None:
         pool.nodes.add(free, count)
     if pool.nodes.size:
         space.has_grown(pool)
+
+
+def _stopped(queue: str, reason: str) -> str:
+    return f"its queue {f'{queue} ' if queue else ''}is stopped{f': {reason}' if reason else ''}"
 
 
 def _kept(demand: Demand) -> Explanation:

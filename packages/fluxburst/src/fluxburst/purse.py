@@ -41,6 +41,8 @@ class Purse:
             return f"needs {new}, {whose} budget has {max(0, self.nodes):g} nodes left"
         if bursts > self.bursts:
             return f"needs one more burst, {whose} budget has {max(0, self.bursts):g} bursts left"
+        if price == inf and self.cost < inf:
+            return f"{whose} cost is limited and the price of {shape} is not known: give it in the catalogue"
         if why := self.endless(price, lease):
             return why
         hours = count * lease / _HOUR
@@ -65,4 +67,5 @@ class Purse:
             return
         hours = count * lease / _HOUR
         self.node_hours = max(0.0, self.node_hours - hours)
-        self.cost = max(0.0, self.cost - hours * price)
+        if self.cost < inf:
+            self.cost = max(0.0, self.cost - hours * price)

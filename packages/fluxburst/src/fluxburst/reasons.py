@@ -59,7 +59,8 @@ def over_limit(needs: int, shape: str, left: int, limit: int) -> str:
 def too_dear(needs: int, shape: str, cost: float, lease: float, limit: float) -> str:
     """Why a job's own limit of cost keeps it from a shape."""
     if cost == inf:
-        return "the job has a max_cost and its nodes have no end: give a lease"
+        what = "its nodes have no end: give a lease" if lease == inf else f"the price of {shape} is not known"
+        return f"the job has a max_cost and {what}"
     return f"{of_nodes(needs, shape)} cost {money(cost)} for {span(lease)}, its max_cost is {money(limit)}"
 
 

@@ -108,7 +108,7 @@ class Reconciler:
             inventory = self.handle.inventory()
             drains = self._drains()
         except HandleError:
-            inventory, drains = None, {}
+            inventory, drains = None, None
         self._states(inventory)
         self._fulfil()
         now = self.clock()
@@ -136,7 +136,9 @@ class Reconciler:
 
     # Observe
 
-    def _look(self, now: float, jobs: Sequence[Job], inventory: Inventory | None, drains: Mapping[str, str]) -> Look:
+    def _look(
+        self, now: float, jobs: Sequence[Job], inventory: Inventory | None, drains: Mapping[str, str] | None
+    ) -> Look:
         up, busy = self._states(inventory)
         return Look(
             now,
@@ -214,8 +216,8 @@ class Reconciler:
     def _live(self) -> Any:
         return self.handle
 
-    def _drains(self) -> Mapping[str, str]:
-        found: Mapping[str, str] = self._live.drains() if hasattr(self.handle, "drains") else {}
+    def _drains(self) -> Mapping[str, str] | None:
+        found: Mapping[str, str] | None = self._live.drains() if hasattr(self.handle, "drains") else None
         return found
 
     def _quietly(self, call: Callable[[], object], now: float, what: str) -> None:
@@ -335,13 +337,14 @@ class Reconciler:
     def _planned(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Plan | None:
         """A new plan, None where nothing that the last one depended on has changed."""
         stale = any(now - self._asked[name].offered > OFFERS_LAST for name in self.plugins)
-        key = (id(jobs), inventory, self.ledger.version)
+        stopped = self._stopped()
+        key = (id(jobs), inventory, stopped, self.ledger.version)
         if self._plan and key == self._planned_for and now < self._plan_until and not stale:
             return None
         self._jobs = jobs  # kept, so that no other object gets its id
         observed, policy = self.situation(now, jobs, inventory)
         made = plan(observed, policy)
-        self._plan, self._planned_for = made, (key[0], key[1], self.ledger.version)
+        self._plan, self._planned_for = made, (*key[:-1], self.ledger.version)
         self._plan_until = min([made.due, *(one.until for one in self.ledger.pauses() if one.until > now)])
         self._remember(made)
         return made
@@ -361,7 +364,12 @@ class Reconciler:
             lambda _, at: self.ledger.name(first + at),
         )
         coming = tuple(self._coming(row) for row in self.ledger.rows() if row.state in COMING)
-        return Observed(tuple(jobs), inventory, coming, now), policy
+        return Observed(tuple(jobs), inventory, coming, now, self._stopped()), policy
+
+    def _stopped(self) -> Mapping[str, str]:
+        """Queues of the lead that start no jobs: nodes would not help them."""
+        found: Mapping[str, str] = self._live.stopped() if hasattr(self.handle, "stopped") else {}
+        return found
 
     def _coming(self, row: Row) -> Burst:
         """With the hosts that are there or can still come."""
@@ -440,7 +448,7 @@ class Reconciler:
             burst.hosts,
             burst.jobs,
             place=shape.place,
-            price=shape.price,
+            price=shape.price if shape.price < inf else 0.0,  # not known: then no limit counts it
             namespace=burst.namespace,
             planned=now,
             deadline=burst.deadline,
@@ -486,7 +494,7 @@ class Reconciler:
         ]
         for row in back:
             self.ledger.change(row.name, now, state="ready", reason="taken back: jobs need it again", idle=0.0)
-            drains = self._drains()
+            drains = self._drains() or {}
             if ours := [host for host in row.hosts if drains.get(host) == f"{DRAIN_MARK}{row.name}"]:
                 self._quietly(partial(self._live.undrain, ours), now, "the lead does not undrain")
         return bool(back)

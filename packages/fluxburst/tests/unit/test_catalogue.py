@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from fluxburst.burstables import _catalogue, ec2
@@ -32,7 +34,7 @@ def test_the_price_is_the_highest_that_may_be_paid(path, prices, spot, fallback,
     path.write_text(ONE + prices)
     (entry,) = _catalogue.read(path, "instance_type").values()
     assert entry.asked_price(spot=spot, fallback=fallback) == most
-    assert entry.shape(spot=spot, fallback=fallback).price == (most or 0)
+    assert entry.shape(spot=spot, fallback=fallback).price == (most or inf)
 
 
 @pytest.mark.parametrize(

@@ -392,14 +392,12 @@ def test_what_its_provider_does_not_end_is_ended_at_the_deadline():
 
 @pytest.mark.parametrize("what", ["node_hours", "cost"])
 def test_what_has_ended_counts_for_good_and_what_is_open_with_its_whole_lease(what):
-    a = world(limits=Budget(**{what: 8.0}), lease=3600)
-    for _ in range(12):
+    rate = 1.0 if what == "node_hours" else 2.0  # of big nodes, which come first
+    a = world(limits=Budget(**{what: 4.0 * rate}), lease=3600)
+    for _ in range(16):
         a.submit(3, 600.0)
         run(a, 30, 30.0)
-    assert a.asked
-    rate = 1.0 if what == "node_hours" else 2.0  # of big nodes, which come first
-    assert a.spent() * rate <= 8.0
-    assert a.spent() * rate > 3.0
+    assert 2.0 < a.spent() <= 4.0
 
 
 def test_nothing_is_ended_before_its_drain_is_seen(monkeypatch):
@@ -418,3 +416,25 @@ def test_nothing_is_ended_before_its_drain_is_seen(monkeypatch):
     monkeypatch.undo()
     run(a, 20)
     assert not a.alive()
+
+
+def test_a_drain_stays_while_a_broker_is_there_that_its_provider_knows_nothing_of(monkeypatch):
+    a = world(idle_timeout=30)
+    a.submit(3, 50.0)
+    run(a, 45)
+    (thing,) = a.alive()
+    monkeypatch.setattr(a.plugins["one"], "status", lambda known=(): [Sighting(one.name, "gone") for one in known])
+    monkeypatch.setattr(a.plugins["one"], "destroy", lambda burst: None)
+    a.controller.ledger.change(thing.burst.name, a.clock(), state="draining", reason="drained by hand")
+    run(a, 1)
+    a.lead.drain(thing.burst.hosts, f"flux-burst: {thing.burst.name}")
+    for _ in range(5):
+        a.advance(10)
+        a.step()
+    assert not rows(a)
+    assert set(a.lead.drains()) == set(thing.burst.hosts)
+    thing.ends = a.now
+    for _ in range(2):
+        a.advance(10)
+        a.step()
+    assert not a.lead.drains()

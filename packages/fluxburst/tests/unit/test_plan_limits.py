@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -266,3 +267,25 @@ def test_a_duration_that_is_none(info):
         with pytest.raises(JobError) as caught:
             read_job(info(system={"duration": wrong}))
         assert caught.value.place == "spec.attributes.system.duration"
+
+
+def test_a_shape_of_unknown_price_is_not_made_where_cost_is_limited(info):
+    unknown = NodeShape("unknown", Cores(8), inf)
+    job, own = info(1, nodes=2, cores=8), info(1, nodes=2, cores=8, system={"burst": {"max_cost": 50.0}})
+    assert make(job, offers=(Offer("ec2", (unknown,), 8, lease=3600),)).bursts
+    for limits in ({"offers": (Offer("ec2", (unknown,), 8, budget=Budget(cost=50.0), lease=3600),)},):
+        verdict, text = why(make(job, **limits))
+        assert "the price of unknown is not known" in text, verdict
+    assert "the price of unknown is not known" in why(make(own, offers=(Offer("ec2", (unknown,), 8, lease=3600),)))[1]
+    both = make(job, offers=(Offer("ec2", (unknown, LARGE), 8, lease=3600),), budget=Budget(cost=50.0))
+    assert [burst.shape for burst in both.bursts] == ["large"]
+
+
+def test_jobs_of_a_stopped_queue_make_no_nodes_and_take_none(info):
+    jobs = tuple(read_job(info(n, nodes=1, cores=8, queue=queue)) for n, queue in enumerate(("debug", "batch"), 1))
+    made = plan(
+        Observed(jobs, now=NOW, stopped={"debug": "down for an hour"}),
+        Policy(is_burstable, (Offer("a", (STANDARD,), 1),)),
+    )
+    assert [decision.outcome for decision in made.decisions] == ["not selected", "burst"]
+    assert made.decisions[0].why.text == "its queue debug is stopped: down for an hour"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,12 @@ class Entry:
         return None if bid is None or self.price is None else max(bid, self.price)
 
     def shape(self, *, spot: bool, fallback: bool) -> NodeShape:
-        """As planning sees it. Its price is the highest that may be paid; 0 where that is not known."""
+        """As planning sees it. Its price is the highest that may be paid."""
         bare = NodeShape.from_text(f"{self.name}: {self.holds}")
         if bare.price or bare.place:
             raise FluxBurstError("price and place are keys of their own (price, zone), not part of holds")
         price = self.asked_price(spot=spot, fallback=fallback)
-        return NodeShape(bare.name, bare.holds, price or 0.0, self.subnet or self.zone)
+        return NodeShape(bare.name, bare.holds, inf if price is None else price, self.subnet or self.zone)
 
 
 def read(path: Path, type_key: str) -> dict[str, Entry]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -136,7 +137,7 @@ def _document(made: Plan, observed: Observed, offers: tuple[Offer, ...]) -> dict
 
     document = made.as_dict()
     for burst, entry in zip(made.bursts, document["bursts"], strict=True):
-        hourly = price(burst, offers)
+        hourly = price(burst, offers) if price(burst, offers) < inf else 0.0
         hours = (burst.deadline - observed.now) / 3600 if burst.deadline else None
         entry["cost_per_hour"] = hourly or None
         entry["cost"] = round(hourly * hours, 6) if hourly and hours else None

@@ -119,7 +119,7 @@ def price(burst: Burst, offers: Iterable[Offer]) -> float:
 
 def _cost(burst: Burst, offers: Sequence[Offer], now: float) -> str:
     hourly = price(burst, offers)
-    if not hourly:
+    if not 0 < hourly < inf:
         return ""
     lease = burst.deadline - now
     return f", ~{money(hourly * lease / 3600)} for {span(lease)}" if burst.deadline else f", ~{money(hourly)} an hour"

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -309,7 +310,7 @@ def test_a_stopped_instance_still_costs(make, compute):
 def test_offers_and_parameters(make):
     assert [(one.name, one.price, one.place) for one in make().shapes()] == [
         ("small", 0.2, ZONE),
-        ("g2-standard-8", 0.0, ZONE),
+        ("g2-standard-8", inf, ZONE),
     ]
     assert [one.name for one in make(max_price=0.3).shapes()] == ["small"]
     with pytest.raises(ValueError, match="Amazon"):
