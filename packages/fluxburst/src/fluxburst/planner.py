@@ -249,6 +249,8 @@ class _Planner:
             why = case.told[pool.order, new > 0] = self._explain(case, units, pool, new)
         lead_nodes = self.free.take(case.on_lead, moves) if moves else 0
         used = pool.nodes.take(case.ask, onto)
+        if not new:
+            pool.site.shares(pool, case.space, onto, job.id)
         if new and pool.nodes.size:
             case.space.has_grown(pool)
         return Decision(job, why, pool.site.plugin, pool.kind.name, lead_nodes, used - new, new)

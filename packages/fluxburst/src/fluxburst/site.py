@@ -10,7 +10,7 @@ from math import inf
 from typing import NamedTuple
 
 from fluxburst import reasons
-from fluxburst.capacity import Ask, Free, in_time, parts
+from fluxburst.capacity import Ask, Free, Move, in_time, parts
 from fluxburst.case import Case
 from fluxburst.model import Burst, Offer, Policy, amount
 from fluxburst.pools import Group, Kind, Pool, Run, Size, Space, front, runs
@@ -137,6 +137,14 @@ class Site:
         for purse in (self._purse, self._common.purse):
             purse.spend(pick.nodes, pick.kind.price, pick.lease, bursts)
         return pool
+
+    def shares(self, pool: Pool, space: Space, moves: Sequence[Move], job: str) -> None:
+        """A job that needs no nodes of its own uses some: a burst to make, of those that end then, is for it too."""
+        for move in moves:
+            group = self.groups.get((pool.kind.at, space.name, move.free.left))
+            if group:
+                group.jobs.append(job)
+                return
 
     def within(self, hosts: frozenset[str]) -> bool:
         """Whether every host that a node of it may be is one of these."""

@@ -128,7 +128,7 @@ def test_usage_errors(run, arguments, says):
 
 def test_young_jobs_prices_and_wishes(run, queue_file, info):
     queue = queue_file(
-        info(1, nodes=2, cores=16, system={"burst": {"deadline": "4h"}}),
+        info(1, nodes=2, cores=16, system={"burst": {"deadline": "2h"}}),
         info(2, nodes=1, cores=16),
         info(3, t_submit=4102444800.0),
     )
@@ -136,12 +136,12 @@ def test_young_jobs_prices_and_wishes(run, queue_file, info):
     arguments = ("plan", "--queue", queue, "--plugin", "mock", "--mock-shape", shape, "--delay", "30s")
     result = run(*arguments)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "would make mock-0: 2 nodes of mock/standard for 1 job, ~3.20 for 4 h" in result.stdout
-    assert "would make mock-1: 1 node of mock/standard for 1 job, ~0.40 an hour" in result.stdout
+    assert "would make mock-0: 2 nodes of mock/standard for 1 job, ~1.60 for 2 h" in result.stdout
+    assert "would make mock-1: 1 node of mock/standard for 1 job, ~1.60 for 4 h" in result.stdout
     assert "has waited 0 of 30 s" in result.stdout
     assert "the next job will have waited long enough in" in result.stdout
     document = json.loads(run(*arguments, "--json").stdout)
-    assert [(burst["cost"], burst["cost_per_hour"]) for burst in document["bursts"]] == [(3.2, 0.8), (None, 0.4)]
+    assert [(burst["cost"], burst["cost_per_hour"]) for burst in document["bursts"]] == [(1.6, 0.8), (1.6, 0.4)]
     assert document["due"] == 4102444830.0
     assert run("plan", "--queue", queue, "--plugin", "mock", "--delay", "soon").exit_code == 2
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from simulation.world import SETTLE, Chance, Killed, World, settings
 
-from fluxburst.errors import AuthenticationError, CapacityError, LedgerError, UncertainError
+from fluxburst.errors import AuthenticationError, CapacityError, HandleError, LedgerError, UncertainError
 from fluxburst.ledger import Ledger, Row
 from fluxburst.model import Budget, Burst, Sighting
 from fluxburst.reconcile import Reconciler
@@ -361,3 +361,60 @@ def test_the_settle_time_is_waited_for():
     thing.shown = a.now + SETTLE
     run(a, 1, SETTLE / 2)
     assert [row.state for row in rows(a)] == ["creating"]
+
+
+def test_a_burst_that_waits_for_another_is_not_idle():
+    a = world("one", "two", idle_timeout=30, join_timeout=3000)
+    a.plugins["one"].params.max_nodes = 2
+    a.submit(3, 50.0)
+    run(a, 3)
+    a.submit(6, 50.0)
+    run(a, 2)
+    slow = next(thing for thing in a.alive() if thing.burst.plugin == "two")
+    slow.joins = dict.fromkeys(slow.joins, a.now + 1000)
+    run(a, 90)
+    ended = [row for row in a.controller.ledger.history() if row.plugin == "one" and 0 < row.ended < a.now - 300]
+    assert not ended
+
+
+def test_what_its_provider_does_not_end_is_ended_at_the_deadline():
+    a = world(lease=600)
+    a.submit(3, 400.0)
+    run(a, 2)
+    (thing,) = a.alive()
+    thing.ends = thing.starts + 100_000
+    a.submit(3, 590.0)
+    run(a, 90)
+    row = a.controller.ledger.row(thing.burst.name)
+    assert row.closed
+    assert row.ended < row.deadline + 120
+
+
+@pytest.mark.parametrize("what", ["node_hours", "cost"])
+def test_what_has_ended_counts_for_good_and_what_is_open_with_its_whole_lease(what):
+    a = world(limits=Budget(**{what: 8.0}), lease=3600)
+    for _ in range(12):
+        a.submit(3, 600.0)
+        run(a, 30, 30.0)
+    assert a.asked
+    rate = 1.0 if what == "node_hours" else 2.0  # of big nodes, which come first
+    assert a.spent() * rate <= 8.0
+    assert a.spent() * rate > 3.0
+
+
+def test_nothing_is_ended_before_its_drain_is_seen(monkeypatch):
+    a = world(idle_timeout=30)
+    a.submit(3, 20.0)
+    while not a.busy:
+        run(a, 1)
+
+    def fail(hosts, reason):
+        raise HandleError("not now")
+
+    monkeypatch.setattr(a.lead, "drain", fail)
+    run(a, 20)
+    assert a.alive()
+    assert [row.state for row in rows(a)] == ["draining"]
+    monkeypatch.undo()
+    run(a, 20)
+    assert not a.alive()

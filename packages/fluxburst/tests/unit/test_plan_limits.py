@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from resources import Cores
+from resources import Cores, Gpus
 from resources.documents import Group, Inventory
 
 from fluxburst.errors import FluxBurstError, JobError
@@ -45,6 +46,29 @@ def test_new_bursts_take_the_slots_in_order(info):
         ("large", ("slurm1",)),
         ("standard", ("slurm0", "slurm2")),
     ]
+
+
+def test_two_bursts_never_get_the_same_slot(info):
+    jobs = [info(n, nodes=1, cores=8, system={"burst": {"namespace": f"n{n}"}}) for n in range(3)]
+    made = make(*jobs, lead=declared(8, 8, 8, 8), offer={"slots": SLOTS})
+    assert [burst.hosts for burst in made.bursts] == [("slurm0",), ("slurm1",), ("slurm2",)]
+
+
+def test_nodes_on_their_way_are_kept_for_the_jobs_that_they_are_made_for(info):
+    # The second job fits beside the first one; once the third one's node is on its way it would fit there, too.
+    gpu = NodeShape("gpu", Cores(8) & Gpus(1))
+    offers = (Offer("plain", (STANDARD,), 8), Offer("cloud", (gpu,), 8))
+    jobs = info(1, gpus=1), info(2, cores=2), info(3, nodes=1, cores=8)
+    old = Burst("cloud-0", "cloud", "gpu", ("cloud-0-0",), state="joining")
+    first = make(*jobs, offers=offers, bursts=[old])
+    assert [(d.plugin, d.new_nodes) for d in first.decisions] == [("cloud", 0), ("cloud", 0), ("plain", 1)]
+    there = [old, *(replace(burst, state="creating") for burst in first.bursts)]
+    again = make(*jobs, offers=offers, bursts=there)
+    assert not again.bursts
+    assert [d.plugin for d in again.decisions] == ["cloud", "cloud", "plain"]
+    alone = make(jobs[1], offers=offers, bursts=there)
+    assert alone.decisions[0].plugin == "plain", "nobody else waits for it"
+    assert alone.unused == {("cloud", "gpu"): 1}
 
 
 def test_a_slot_counts_for_what_the_lead_says_of_it(info):
@@ -144,6 +168,16 @@ def test_a_job_keeps_its_nodes_while_they_grow_older(info):
     )
     assert not later.bursts
     assert later.decisions[0].shared_nodes == 1
+
+
+def test_jobs_that_share_the_nodes_keep_them_too(info):
+    jobs = [info(n, cores=2, system={"duration": 3500.0}) for n in range(4)]
+    (burst,) = make(*jobs, offer={"lease": 3600}).bursts
+    assert (burst.nodes, burst.jobs) == (1, ("0", "1", "2", "3"))
+    offers = (Offer("slurm", (STANDARD,), 9, lease=3600),)
+    for age in (60, 600, 3000):
+        queue = tuple(read_job(job) for job in jobs)
+        assert not plan(Observed(queue, None, (burst,), NOW + age), Policy(is_burstable, offers)).bursts
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,8 @@ class LocalBurst(BurstPlugin):
 
     def _starting(self, name: str) -> bool:
         with self._locked(name, patience=0) as lock:
+            if lock >= 0:
+                self._lock(name).unlink(missing_ok=True)
             return lock < 0
 
     def _programs(self, burst: Burst, folder: Path) -> dict[str, Any]:
