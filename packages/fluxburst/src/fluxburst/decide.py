@@ -158,7 +158,7 @@ class _Life:
         """The provider confirms that there is nothing (any more)."""
         row = self.row
         asked = max(row.asked, self.look.started)
-        if row.state == "creating" and self.now < asked + self.look.settle.get(row.plugin, 0.0):
+        if row.state in {"creating", "deleting"} and not row.began and self._settles(asked):
             return  # it may not show yet what it was asked for
         if row.state in {"creating", "joining"} and not sighting.preempted:
             never = row.state == "creating" and not (sighting.reason or sighting.output)
@@ -175,6 +175,9 @@ class _Life:
             yield self.close(row.reason)
         else:
             yield self.close(sighting.reason or "it was preempted before it was ready")
+
+    def _settles(self, asked: float) -> bool:
+        return self.now < asked + self.look.settle.get(self.row.plugin, 0.0)
 
     def _deleting(self) -> Iterator[Step]:
         row = self.row

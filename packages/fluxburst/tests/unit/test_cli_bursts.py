@@ -283,11 +283,12 @@ def test_destroy_lists_what_survives(world):
 
 
 def test_destroy_says_which_plugin_it_could_not_ask(world):
-    world.burst()
-    world.set("[plugins.nonesuch]\n")
-    left = world.json("destroy", "--all", code=1)["left"]
-    assert [(one["name"], one["state"]) for one in left] == [("nonesuch", "unknown")]
-    assert world.bursts() == []
+    world.json("destroy", world.burst())
+    (world.folder / "burst.toml").write_text(SETTINGS.format(folder="") + "max_nodes = 'x'\n[plugins.nonesuch]\n")
+    result = world("destroy", "--all", "--json")
+    assert result.exit_code == 1
+    assert [(one["name"], one["state"]) for one in json.loads(result.stdout)["left"]] == [("file", "unknown")]
+    assert "note: never used, and not asked: plugin nonesuch can't be used" in result.stderr
 
 
 def test_drain_asks_the_lead(world, no_lead):

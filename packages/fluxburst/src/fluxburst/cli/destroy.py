@@ -95,8 +95,11 @@ def _left(carrier: Carrier, names: set[str] | None) -> list[dict[str, str]]:
         for stray in carrier.ledger.strays():
             reason = f"{stray.plugin} shows it, and it is not in the ledger: flux-burst gc ends it"
             found.append({"name": stray.name, "plugin": stray.plugin, "state": "stray", "reason": reason})
-        known = {row.plugin for row in rows}
+        told = {row.plugin for row in rows}
+        used = {row.plugin for row in carrier.ledger.history()}
         for plugin, why in trouble.items():
-            if plugin not in known:
+            if plugin not in used:
+                click.echo(f"note: never used, and not asked: {why}", err=True)
+            elif plugin not in told:
                 found.append({"name": plugin, "plugin": plugin, "state": "unknown", "reason": why})
     return found
