@@ -419,9 +419,11 @@ def test_nothing_is_ended_before_its_drain_is_seen(monkeypatch):
 
 
 def test_a_drain_stays_while_a_broker_is_there_that_its_provider_knows_nothing_of(monkeypatch):
-    a = world(idle_timeout=30)
-    a.submit(3, 50.0)
-    run(a, 45)
+    a = world(idle_timeout=500)
+    a.submit(3, 20.0)
+    while not a.busy:
+        run(a, 1)
+    run(a, 5)
     (thing,) = a.alive()
     monkeypatch.setattr(a.plugins["one"], "status", lambda known=(): [Sighting(one.name, "gone") for one in known])
     monkeypatch.setattr(a.plugins["one"], "destroy", lambda burst: None)
