@@ -262,10 +262,12 @@ class _Life:
     def _draining(self) -> Iterator[Step]:
         """Drain, look again, delete: a job that was placed in between finishes first."""
         row, look = self.row, self.look
+        if look.up is None:
+            return  # nobody knows what runs there
         undrained = tuple(host for host in row.hosts if look.drains is not None and host not in look.drains)
         if undrained:
             yield Drain(row, undrained)
-        elif look.drains is None or not any(host in look.busy for host in self.up):
+        elif not any(host in look.busy for host in self.up):
             yield Destroy(row, row.reason, row.failure)
 
     def _fail(self, failure: str, output: str) -> Iterator[Step]:

@@ -305,9 +305,7 @@ class Reconciler:
                 self.ledger.pause(Pause(name, "", "", inf, "stopped", "stopped by hand", 0))
             elif wish == "destroy" and row and row.state != "deleting":
                 self._destroy(Destroy(row, "ended by hand"), now)
-            elif wish == "drain" and row and row.state in {"creating", "joining"}:
-                self._destroy(Destroy(row, "ended by hand before it was ready"), now)
-            elif wish == "drain" and row and row.state == "ready":
+            elif wish == "drain" and row and row.state in {*COMING, "ready"}:
                 self.ledger.change(name, now, state="draining", reason="drained by hand")
             self.ledger.fulfilled(seq)
 
