@@ -28,7 +28,7 @@ from fluxburst.burstables import _local_supervisor as supervisor
 from fluxburst.burstables import _private_files as files
 from fluxburst.burstables._local_processes import Process
 from fluxburst.errors import ConfigurationError, ParameterError, UncertainError
-from fluxburst.lead import Lead, LeadError, environment
+from fluxburst.lead import LeadError, environment
 from fluxburst.model import Burst, NodeShape, Seen, Sighting
 from fluxburst.plugins import BurstPlugin
 
@@ -70,7 +70,7 @@ class LocalBurst(BurstPlugin):
         return self._shapes or [NodeShape.from_text(f"local: cores={_cores()}")]
 
     def create(self, burst: Burst) -> None:
-        owner, folder = self._lead().owner, self._folder(burst.name)
+        owner, folder = self.need_lead().owner, self._folder(burst.name)
         if self.clock() >= burst.deadline > 0:
             return  # it has ended before it began
         self._refuse_elsewhere(burst.name)
@@ -174,7 +174,7 @@ class LocalBurst(BurstPlugin):
         flux, rundir = _found("flux", "flux-core"), self._base() / self._digest(burst.name)
         try:
             brokers = {
-                host: self._lead().broker(host, rundir=f"{rundir}-{at}", flux=flux)
+                host: self.need_lead().broker(host, rundir=f"{rundir}-{at}", flux=flux)
                 for at, host in enumerate(burst.hosts)
             }
         except LeadError as error:
@@ -191,8 +191,8 @@ class LocalBurst(BurstPlugin):
 
     def _look(self, names: Iterable[str] = ()) -> dict[str, list[Process]]:
         """The processes of every burst of this owner, by its name; names: of bursts that are looked for besides."""
-        owner, base = self._lead().owner, f"local://{self._base()}/"
-        local = self._lead().folder / "local"
+        owner, base = self.need_lead().owner, f"local://{self._base()}/"
+        local = self.need_lead().folder / "local"
         remembered = {one.name for one in local.iterdir()} if local.is_dir() else set()
         digests = {self._digest(name): name for name in remembered.union(names)}
 
@@ -238,22 +238,17 @@ class LocalBurst(BurstPlugin):
         # Had this very machine started anew, everything on it would have ended.
         return bool(made["node"] != here["node"] or made["boot"] == here["boot"])
 
-    def _lead(self) -> Lead:
-        if self.lead is None:
-            raise ConfigurationError("there is no lead for brokers to join: 'flux-burst init' writes its folder")
-        return self.lead
-
     def _folder(self, name: str) -> Path:
         if not WORD.fullmatch(name):
             raise ConfigurationError(f"{name!r} is no name of a burst")
-        return self._lead().folder / "local" / name
+        return self.need_lead().folder / "local" / name
 
     def _base(self) -> Path:
         """Where sockets and locks are: their paths must be short, and not on a network file system."""
         return files.private(Path(tempfile.gettempdir()) / f"flux-burst-{os.geteuid()}")
 
     def _digest(self, name: str) -> str:
-        return hashlib.sha256(f"{self._lead().owner}/{name}".encode()).hexdigest()[:12]
+        return hashlib.sha256(f"{self.need_lead().owner}/{name}".encode()).hexdigest()[:12]
 
     def _locked(self, name: str, patience: float = PATIENCE) -> AbstractContextManager[int]:
         return files.locked(self._lock(name), patience)

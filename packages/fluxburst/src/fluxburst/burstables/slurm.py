@@ -22,7 +22,7 @@ from fluxburst.burstables import _private_files as files
 from fluxburst.burstables import _slurm_output as slurm_output
 from fluxburst.commands import Said, call
 from fluxburst.errors import ConfigurationError, ParameterError, UncertainError
-from fluxburst.lead import Lead, LeadError
+from fluxburst.lead import LeadError
 from fluxburst.model import Burst, NodeShape, Sighting, amount
 from fluxburst.plugins import BurstPlugin
 
@@ -135,12 +135,10 @@ class SlurmBurst(BurstPlugin):
         return self._shapes
 
     def create(self, burst: Burst) -> None:
-        lead, made = self._lead(), self._file(burst.name, "job")
+        lead, made = self.need_lead(), self._file(burst.name, "job")
         if self.clock() >= burst.deadline > 0:
             return  # it has ended before it began
-        shape = next((one for one in self.shapes() if one.name == burst.shape), None)
-        if shape is None:
-            raise ConfigurationError(f"there is no shape {burst.shape!r} any more ('shape')")
+        shape = self.shape_of(burst)
         if any(job.name == burst.name for job in self._jobs()) or "id" in files.read(made):
             return
         if self._file(burst.name, "out").exists():
@@ -234,7 +232,7 @@ class SlurmBurst(BurstPlugin):
 
     def _script(self, burst: Burst) -> str:
         try:
-            words, *_ = (self._lead().broker(host, folder=self._far()) for host in burst.hosts)
+            words, *_ = (self.need_lead().broker(host, folder=self._far()) for host in burst.hosts)
         except LeadError as error:
             raise ConfigurationError(str(error)) from error
         name = f"-Shostname={burst.hosts[0]}"
@@ -253,11 +251,11 @@ class SlurmBurst(BurstPlugin):
 
     def _ours(self, job: Job) -> bool:
         # Some sites keep no comments; a burst's name begins with its owner, too.
-        bare = job.comment in {"", "(null)"} and job.name.startswith(f"{self._lead().owner}-")
+        bare = job.comment in {"", "(null)"} and job.name.startswith(f"{self.need_lead().owner}-")
         return bool(_WORD.fullmatch(job.name)) and (job.comment == self._comment() or bare)
 
     def _comment(self) -> str:
-        return f"flux-burst:{self._lead().owner}"
+        return f"flux-burst:{self.need_lead().owner}"
 
     def _call(self, *argv: str) -> str:
         return self._run(*argv).output
@@ -275,19 +273,14 @@ class SlurmBurst(BurstPlugin):
             raise slurm_output.error(argv[0], said.error or said.output)
         return said
 
-    def _lead(self) -> Lead:
-        if self.lead is None:
-            raise ConfigurationError("there is no lead for brokers to join: 'flux-burst init' writes its folder")
-        return self.lead
-
     def _far(self) -> Path:
         """The lead's folder as the nodes see it."""
-        return self.params.folder or self._lead().folder
+        return self.params.folder or self.need_lead().folder
 
     def _file(self, name: str, kind: str) -> Path:
         if not _WORD.fullmatch(name):
             raise ConfigurationError(f"{name!r} is no name of a burst")
-        return self._lead().folder / "slurm" / f"{name}.{kind}"
+        return self.need_lead().folder / "slurm" / f"{name}.{kind}"
 
     def _tail(self, name: str) -> str:
         return files.tail(self._file(name, "out"), OUTPUT)
