@@ -38,8 +38,9 @@ def gc(dry_run: bool, wait: float, plugins: tuple[str, ...], state: Path | None,
 
     Exit code: 0 nothing is left, 1 something is, and is listed, 2 usage.
     """
-    from fluxburst.cli.common import find, span
+    from fluxburst.cli.common import find
     from fluxburst.cli.wishes import Carrier
+    from fluxburst.texts import span_cell
 
     with Carrier(find(state), plugins, values, new=True) as carrier:
         grace = carrier.place.settings.grace
@@ -50,11 +51,11 @@ def gc(dry_run: bool, wait: float, plugins: tuple[str, ...], state: Path | None,
         echo_json({"found": found, "ended": ended, "left": left, "trouble": trouble, "grace": grace})
     else:
         for one in found:
-            click.echo(f"found: {one['plugin']} shows {one['name']}, {span(one['age'])} old")
+            click.echo(f"found: {one['plugin']} shows {one['name']}, {span_cell(one['age'])} old")
         for name in ended:
             click.echo(f"{name} is gone")
         for one in left:
-            why = f"younger than the grace ({span(grace)})" if one["age"] <= grace else "not ended yet"
+            why = f"younger than the grace ({span_cell(grace)})" if one["age"] <= grace else "not ended yet"
             why = why if by_us or dry_run else f"{why}; the controller ends it"
             click.echo(f"left: {one['name']}: {'a dry run' if dry_run and one['age'] > grace else why}")
         for why in trouble.values():

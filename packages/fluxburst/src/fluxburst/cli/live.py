@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fluxburst.cli.bursts import HEADER, row, strays
-from fluxburst.cli.common import clean, clock, count, number
 from fluxburst.cli.lines import Lines, lines, queue
+from fluxburst.texts import clean, clock, count, number_cell
 
 EVENTS = 8  # lines
 _STYLE = {
@@ -62,7 +62,7 @@ class Live(Lines):
         cost = sum(one["cost"] for one in state["bursts"])
         yield Text(
             f"flux-burst {clock(state['at'])}  lead {state['owner']}  {count(len(state['bursts']), 'burst')},"
-            f" {count(sum(one['nodes'] for one in state['bursts']), 'node')}, cost so far {number(cost)}",
+            f" {count(sum(one['nodes'] for one in state['bursts']), 'node')}, cost so far {number_cell(cost)}",
             style="bold",
         )
         if state["plan"]:

@@ -128,7 +128,7 @@ def who(carrier: Carrier) -> str:
 
 def check_names(carrier: Carrier, names: Iterable[str]) -> list[Row]:
     """The open bursts of these names. Raises FluxBurstError for one that is unknown or has ended."""
-    from fluxburst.cli.common import hint
+    from fluxburst.texts import hint
 
     open_ = {row.name: row for row in carrier.rows()}
     for name in names:
