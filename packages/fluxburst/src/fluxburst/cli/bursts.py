@@ -26,6 +26,11 @@ def row(burst: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def target(one: Mapping[str, Any]) -> str:
+    """What a pause is of: a plugin, or a shape of it."""
+    return "/".join(part for part in (one["plugin"], one["shape"]) if part)
+
+
 def strays(report: Mapping[str, Any]) -> Iterator[str]:
     """What bears our mark and is in no ledger."""
     for one in report["strays"]:

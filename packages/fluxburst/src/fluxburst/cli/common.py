@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,6 +86,18 @@ def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--wait` option of the commands that end bursts."""
+    return click.option(
+        "--wait",
+        metavar="SECONDS",
+        type=click.FloatRange(0),
+        default=120.0,
+        show_default=True,
+        help="How long the end may take until it counts as not done.",
+    )(command)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a lead and its ledger are. folder: of the ledger. lead: None where no folder of one is known."""
@@ -165,20 +176,17 @@ def _lead(state: Path | None) -> Lead | None:
 
 def told_by_controller(path: Path) -> dict[str, Any]:
     """What the last controller told of itself in a ledger; nothing where there is none."""
-    import json
-
     from fluxburst.errors import LedgerError
     from fluxburst.ledger import Ledger
-    from fluxburst.report import CONTROLLER
+    from fluxburst.report import controller
 
     if not path.exists():
         return {}
     try:
         with Ledger.open(path, writable=False) as ledger:
-            told: dict[str, Any] = json.loads(ledger.meta().get(CONTROLLER, "{}"))
+            return controller(ledger)
     except LedgerError:
         return {}  # said by whoever opens it in earnest
-    return told
 
 
 def connect(lead: Lead | None) -> Handle:
@@ -200,10 +208,6 @@ def connect(lead: Lead | None) -> Handle:
     if lead.folder.resolve() not in places:
         raise HandleError(f"FLUX_URI names another Flux instance than the lead of {lead.folder}")
     return handle
-
-
-def machine() -> str:
-    return socket.gethostname()
 
 
 def unknown_plugins(names: Iterable[str], known: Collection[str]) -> None:

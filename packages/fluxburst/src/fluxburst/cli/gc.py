@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from resources.clikit import echo_json, json_option
 
-from fluxburst.cli.common import PluginCommand, state_option
+from fluxburst.cli.common import PluginCommand, state_option, wait_option
 
 if TYPE_CHECKING:
     from fluxburst.cli.wishes import Carrier
@@ -19,14 +19,7 @@ _Found = dict[str, Any]
 
 @click.command(cls=PluginCommand)
 @click.option("--dry-run", is_flag=True, help="Only say what there is; end nothing.")
-@click.option(
-    "--wait",
-    metavar="SECONDS",
-    type=click.FloatRange(0),
-    default=120.0,
-    show_default=True,
-    help="How long the end may take until it counts as not done.",
-)
+@wait_option
 @click.option("--plugin", "plugins", metavar="NAME", multiple=True, help="A plugin to ask besides; can be repeated.")
 @state_option
 @json_option
