@@ -159,18 +159,12 @@ def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def attribute(name: str) -> str:
     """An attribute of the broker that FLUX_URI names. Raises LeadError where no broker answers."""
-    import subprocess
+    from fluxburst.commands import flux
 
     try:
-        done = subprocess.run(["flux", "getattr", name], capture_output=True, text=True, timeout=60, check=False)
-    except FileNotFoundError:
-        raise LeadError("there is no command 'flux' here: install flux-core") from None
-    except subprocess.TimeoutExpired:
-        raise LeadError("the Flux instance does not answer") from None
-    if done.returncode:
-        said = " ".join(done.stderr.split())
-        raise LeadError(f"no lead is running around this process ({said}); name the lead's folder")
-    return done.stdout.strip()
+        return flux("getattr", name).strip()
+    except FluxBurstError as error:
+        raise LeadError(f"no lead is running around this process ({error}); name the lead's folder") from None
 
 
 def read(path: Path) -> str:

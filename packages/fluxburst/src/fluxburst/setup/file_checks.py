@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import stat
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from typing import Any
 
 from resources import hostlist
 
+from fluxburst.commands import flux
 from fluxburst.errors import FluxBurstError
 from fluxburst.lead import CERTIFICATE, CONFIG, RESOURCES, SETTINGS, Lead, LeadError, read
 from fluxburst.setup.findings import Finding, Running, ok, problem
@@ -30,9 +30,8 @@ _DAY = 86400
 def version(other: str, whose: str) -> Iterator[Finding]:
     """Flux is here, in the version of the other side: major and minor number must be the same (overlay.hello)."""
     try:
-        done = subprocess.run(["flux", "version"], capture_output=True, text=True, timeout=60, check=False)
-        match = re.search(r"^commands:\s*(\S+)", done.stdout, re.MULTILINE)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+        match = re.search(r"^commands:\s*(\S+)", flux("version", uri=""), re.MULTILINE)
+    except FluxBurstError:
         match = None
     if not match:
         yield problem("flux", "there is no command 'flux' here", "install flux-core, or set PATH to it")

@@ -8,7 +8,6 @@ import re
 import secrets
 import socket
 import stat
-import subprocess
 import tempfile
 import tomllib
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from typing import Any
 
 from resources import hostlist, machine
 
-from fluxburst.errors import FluxBurstError
+from fluxburst.commands import flux
 from fluxburst.lead import CERTIFICATE, CONFIG, RESOURCES, SETTINGS, Lead, LeadError, read
 from fluxburst.setup import layout
 from fluxburst.setup.layout import Endpoint, Node, Size, Slots
@@ -80,7 +79,7 @@ def _write(wish: Wish, folder: Path) -> Made:
     slots = layout.nodes(wish.slots, Size(len(machine.usable_cores())), [own])
     endpoint, notes = _endpoint(wish)
     if not _there(folder / CERTIFICATE):
-        _flux("version")  # before anything is written
+        flux("version", uri="")  # before anything is written
     _prepare(folder, notes)
     owner = _owner(folder)
     written = []
@@ -255,20 +254,8 @@ def _owner(folder: Path) -> str:
 def _certificate(folder: Path, name: str) -> str:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".init-") as place:
         path = Path(place) / CERTIFICATE
-        _flux("keygen", f"--name={name}", str(path))
+        flux("keygen", f"--name={name}", str(path))
         return read(path)
-
-
-def _flux(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["flux", *arguments], capture_output=True, text=True, timeout=60, check=False)
-    except FileNotFoundError:
-        raise FluxBurstError("there is no command 'flux' here: install flux-core, or set PATH to it") from None
-    except subprocess.TimeoutExpired:
-        raise FluxBurstError(f"'flux {arguments[0]}' does not answer") from None
-    if done.returncode:
-        raise FluxBurstError(f"'flux {arguments[0]}' failed: {' '.join(done.stderr.split())}")
-    return done.stdout
 
 
 def _put(path: Path, text: str) -> bool:
