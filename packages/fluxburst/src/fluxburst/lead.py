@@ -147,6 +147,11 @@ def is_lead(path: str | Path) -> bool:
     return bool(path) and (_folder(path) / SETTINGS).exists()
 
 
+def is_of(path: str, folder: Path) -> bool:
+    """Whether a broker's `config.path` is this folder, or a file in it."""
+    return bool(path) and folder.resolve() in (Path(path).resolve(), Path(path).resolve().parent)
+
+
 def _folder(path: str | Path) -> Path:
     return Path(path) if Path(path).is_dir() else Path(path).parent
 

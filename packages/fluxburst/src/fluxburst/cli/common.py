@@ -192,7 +192,7 @@ def told_by_controller(path: Path) -> dict[str, Any]:
 def connect(lead: Lead | None) -> Handle:
     """A handle on a lead that runs: by the socket in its folder, or FLUX_URI. Raises HandleError."""
     from fluxburst.handles.flux import FluxHandle
-    from fluxburst.lead import SOCKET
+    from fluxburst.lead import SOCKET, is_of
 
     if lead is None:
         return FluxHandle()
@@ -203,9 +203,7 @@ def connect(lead: Lead | None) -> Handle:
         handle = FluxHandle(f"local://{path}" if path.is_socket() else "")
     except HandleError as error:
         raise HandleError(f"the lead of {lead.folder} does not answer: {error}") from None
-    told = handle.attribute("config.path")
-    places = [Path(told).resolve(), Path(told).resolve().parent] if told else []
-    if lead.folder.resolve() not in places:
+    if not is_of(handle.attribute("config.path") or "", lead.folder):
         raise HandleError(f"FLUX_URI names another Flux instance than the lead of {lead.folder}")
     return handle
 

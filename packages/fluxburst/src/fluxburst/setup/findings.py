@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,7 @@ from resources import hostlist
 
 from fluxburst.commands import flux
 from fluxburst.errors import FluxBurstError
-from fluxburst.lead import SOCKET
+from fluxburst.lead import SOCKET, is_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,6 @@ def running(folder: Path | None = None) -> Running | None:
         return None
     pairs = (line.split(None, 1) for line in said.splitlines())
     made = Running({pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2})
-    if folder is not None and folder not in _places(made.attributes.get("config.path", "")):
+    if folder is not None and not is_of(made.attributes.get("config.path", ""), folder):
         return None
     return made
-
-
-def _places(path: str) -> Iterable[Path]:
-    return (Path(path).absolute(), Path(path).absolute().parent) if path else ()
