@@ -75,7 +75,7 @@ def plan(
     if as_json:
         echo_json(_document(made, observed, policy.offers))
     else:
-        from fluxburst.cli.show import show
+        from fluxburst.cli.plan_text import show
 
         show(made, policy.offers, observed.now)
     totals = made.totals()
@@ -133,7 +133,7 @@ def _clock(recorded: Inventory | None) -> Callable[[], float]:
 
 def _document(made: Plan, observed: Observed, offers: tuple[Offer, ...]) -> dict[str, Any]:
     """The plan as JSON, with what its bursts cost."""
-    from fluxburst.cli.show import price
+    from fluxburst.cli.plan_text import price
 
     document = made.as_dict()
     for burst, entry in zip(made.bursts, document["bursts"], strict=True):

@@ -29,7 +29,7 @@ from fluxburst.planning.capacity import Free, Move, Nodes, usable
 from fluxburst.planning.job_class import JobClass
 from fluxburst.planning.pools import Held, Pool, Size, Space
 from fluxburst.planning.reasons import lead_reason, refusal
-from fluxburst.planning.site import COMING, Common, Site
+from fluxburst.planning.supply import COMING, Common, Supply
 from fluxburst.selection import not_waiting, too_young
 
 _UNMARKED = "it is not marked as burstable"
@@ -43,8 +43,8 @@ def plan(observed: Observed, policy: Policy) -> Plan:
     planner = _Planner(observed, policy)
     decisions = {job.id: planner.decide(job) for job in sorted(observed.jobs, key=lambda job: job.order)}
     bursts: list[Burst] = []
-    for site in planner.sites:
-        bursts += site.bursts(policy, len(bursts))
+    for supply in planner.supplies:
+        bursts += supply.bursts(policy, len(bursts))
     return Plan(
         tuple(decisions[job.id] for job in observed.jobs),
         tuple(bursts),
@@ -65,17 +65,17 @@ class _Planner:
         borrowed.update(host for offer in policy.offers for host in offer.slots or ())
         sizes = self._sizes(borrowed)
         common = Common(Balance(policy.budget, "the common"), sizes, observed.now)
-        self.sites: list[Site] = []
+        self.supplies: list[Supply] = []
         first = 0
         for at, offer in enumerate(policy.offers):
             existing = [burst for burst in observed.bursts if burst.plugin == offer.plugin]
-            self.sites.append(Site(offer, at, first, existing, common))
+            self.supplies.append(Supply(offer, at, first, existing, common))
             first += len(offer.shapes)
         self.free, self.total = self._lead(borrowed)
-        leases = [site.lease for site in self.sites]
-        leases += [burst.left(self.now) for site in self.sites for burst in site.existing if burst.deadline]
+        leases = [supply.lease for supply in self.supplies]
+        leases += [burst.left(self.now) for supply in self.supplies for burst in supply.existing if burst.deadline]
         self.shortest = usable(min(leases, default=inf))  # seconds; every job that runs no longer is alike
-        self.cases: dict[tuple[Demand, float], JobClass] = {}
+        self.classes: dict[tuple[Demand, float], JobClass] = {}
         self.explanations: dict[tuple[object, ...], Explanation] = {}
         self.spaces: dict[str, Space] = {}
         self.held: dict[str, list[Held]] = {}
@@ -121,17 +121,17 @@ class _Planner:
     def _coming(self, observed: Observed, sizes: dict[str, Size]) -> None:
         """Nodes on their way: held for the jobs that they are made for, as far as those wait; else open to all."""
         made = [
-            (site, burst)
-            for site in self.sites
-            for burst in site.existing
-            if burst.state in COMING and burst.shape in site.by_name
+            (supply, burst)
+            for supply in self.supplies
+            for burst in supply.existing
+            if burst.state in COMING and burst.shape in supply.by_name
         ]
         wanted = {job for _, burst in made for job in burst.jobs}
         waiting = {job.id: job for job in observed.jobs if job.id in wanted and not not_waiting(job)} if wanted else {}
         up = self._up(host for _, burst in made for host in burst.hosts) if made else set()
-        for site, burst in made:
-            kind, space = site.by_name[burst.shape], self._space(burst.namespace)
-            pool = site.pool(kind, space)
+        for supply, burst in made:
+            kind, space = supply.by_name[burst.shape], self._space(burst.namespace)
+            pool = supply.pool(kind, space)
             left = float(burst.left(self.now)) if burst.deadline else inf
             nodes = [Free(*sizes.get(host, kind.size), True, left) for host in burst.hosts if host not in up]
             held = Held(space, pool, [])
@@ -169,7 +169,7 @@ class _Planner:
             return self._left_out(job, waits_not)
         if self.stopped and (queue := job.info.get("queue") or "") in self.stopped:
             return self._left_out(job, _stopped(queue, self.stopped[queue]))
-        selected, jobs = self.policy.selector(job.info), self._case(job)
+        selected, jobs = self.policy.selector(job.info), self._class(job)
         if jobs and not jobs.outgrown:
             moves, left_over = self.free.fill(jobs.on_lead, jobs.demand.units)
             if left_over:
@@ -194,7 +194,7 @@ class _Planner:
     def _left_out(self, job: Job, why: str) -> Decision:
         return Decision(job, self._once((why,), lambda: Explanation("not selected", None, why)))
 
-    def _case(self, job: Job) -> JobClass | None:
+    def _class(self, job: Job) -> JobClass | None:
         """What is known of the demand of a job."""
         demand, duration = job.demand, job.duration
         if not demand:
@@ -203,12 +203,12 @@ class _Planner:
             deadline = demand.wishes.deadline
             if not deadline or duration <= usable(deadline):
                 duration = 0.0
-        jobs = self.cases.get((demand, duration))
+        jobs = self.classes.get((demand, duration))
         if not jobs:
-            jobs = self.cases[demand, duration] = self._new_case(demand, duration)
+            jobs = self.classes[demand, duration] = self._new_class(demand, duration)
         return jobs
 
-    def _new_case(self, demand: Demand, duration: float) -> JobClass:
+    def _new_class(self, demand: Demand, duration: float) -> JobClass:
         wishes = demand.wishes
         jobs = JobClass(demand, self._space(wishes.namespace), duration)
         if wishes.problem:
@@ -252,10 +252,10 @@ class _Planner:
         lead_nodes = self.free.take(jobs.on_lead, moves) if moves else 0
         used = pool.nodes.take(jobs.ask, onto)
         if not new:
-            pool.site.shares(pool, jobs.space, onto, job.id)
+            pool.supply.shares(pool, jobs.space, onto, job.id)
         if new and pool.nodes.size:
             jobs.space.has_grown(pool)
-        return Decision(job, why, pool.site.plugin, pool.kind.name, lead_nodes, used - new, new)
+        return Decision(job, why, pool.supply.plugin, pool.kind.name, lead_nodes, used - new, new)
 
     def _reserved(self, job: Job, jobs: JobClass, units: int) -> tuple[Pool, list[Move]] | None:
         """The nodes on their way that are made for this job, and what is open beside them, if they still hold it."""
@@ -298,38 +298,38 @@ class _Planner:
 
     def _may(self, jobs: JobClass, pool: Pool, units: int) -> bool:
         """Whether there may be room, and what a job says lets it use the nodes of a pool."""
-        wishes, site, ask = jobs.demand.wishes, pool.site, jobs.ask
+        wishes, supply, ask = jobs.demand.wishes, pool.supply, jobs.ask
         reach = pool.nodes.reach
         return (
             pool.nodes.size >= (units if ask.whole else 1)
             and reach[1] >= ask.cores
             and reach[0] >= ask.gpus
-            and wishes.plugin in {"", site.plugin}
+            and wishes.plugin in {"", supply.plugin}
             and wishes.shape in {"", pool.kind.name}
-            and (jobs.hosts is None or site.within(jobs.hosts))
-            and not site.dear(jobs, pool.kind, units)
+            and (jobs.hosts is None or supply.within(jobs.hosts))
+            and not supply.dear(jobs, pool.kind, units)
         )
 
     def _new(self, job: Job, jobs: JobClass, units: int) -> tuple[Pool, int, list[Move]] | None:
         """New nodes of the first plugin that makes them; those before it are not asked again for this demand."""
-        while jobs.site < len(self.sites):
-            site = self.sites[jobs.site]
-            why = "" if jobs.welcome else site.bars(jobs)[0]
+        while jobs.supply < len(self.supplies):
+            supply = self.supplies[jobs.supply]
+            why = "" if jobs.welcome else supply.bars(jobs)[0]
             jobs.welcome = not why
-            pick = None if why else site.choose(jobs, units)
+            pick = None if why else supply.choose(jobs, units)
             if pick:
-                pool = site.open(pick, job.id, jobs.space)
+                pool = supply.open(pick, job.id, jobs.space)
                 return pool, pick.nodes, pool.nodes.fill(jobs.ask, units)[0]
-            jobs.reasons.append((site.plugin, why or jobs.nearest[1]))
-            jobs.site, jobs.kind, jobs.welcome, jobs.nearest = jobs.site + 1, 0, False, (inf, "")
+            jobs.reasons.append((supply.plugin, why or jobs.nearest[1]))
+            jobs.supply, jobs.kind, jobs.welcome, jobs.nearest = jobs.supply + 1, 0, False, (inf, "")
         return None
 
     def _explain(self, jobs: JobClass, units: int, pool: Pool, new: int) -> Explanation:
-        where = f"{pool.site.plugin}/{pool.kind.name}"
+        where = f"{pool.supply.plugin}/{pool.kind.name}"
         text = (
             f"new nodes of {where} hold what the lead can't" if new else f"it fits on nodes of {where} that come anyway"
         )
-        at = pool.site.at
+        at = pool.supply.at
         rest = self.not_asked[new > 0][at]
         others = (*jobs.reasons[:at], *rest[at:]) if new else rest
         lead = ("lead", lead_reason(jobs.demand, units, self.known))
@@ -337,7 +337,7 @@ class _Planner:
 
     def _not_asked(self, why: str) -> list[tuple[tuple[str, str], ...]]:
         """For every plugin: the others, and that they were not asked because of it."""
-        names = [site.plugin for site in self.sites]
+        names = [supply.plugin for supply in self.supplies]
         return [
             tuple((other, f"not asked: {name} {why}") for n, other in enumerate(names) if n != at)
             for at, name in enumerate(names)
@@ -346,7 +346,7 @@ class _Planner:
     def _refuse(self, jobs: JobClass, units: int) -> Explanation:
         demand = jobs.demand
         never_placed = demand.units if demand.constrained else self.total.fill(jobs.on_lead, demand.units)[1]
-        never = never_placed > 0 and not any(site.ever(jobs, never_placed) for site in self.sites)
+        never = never_placed > 0 and not any(supply.ever(jobs, never_placed) for supply in self.supplies)
         text = refusal(jobs.reasons, never=never, lead_could=not never_placed)
         others = (("lead", lead_reason(demand, units, self.known)), *jobs.reasons)
         return Explanation("refused", "INCOMPATIBLE" if never else "BUSY", text, demand, others)
@@ -361,9 +361,9 @@ class _Planner:
         """Nodes that are on their way and that no job needs."""
         counts: Counter[tuple[str, str]] = Counter()
         for pool in (pool for space in self.spaces.values() for pool in space.pools.values()):
-            counts[pool.site.plugin, pool.kind.name] += pool.nodes.idle
+            counts[pool.supply.plugin, pool.kind.name] += pool.nodes.idle
         for held in self.kept:
-            counts[held.pool.site.plugin, held.pool.kind.name] += len(held.nodes)
+            counts[held.pool.supply.plugin, held.pool.kind.name] += len(held.nodes)
         return {key: count for key, count in counts.items() if count}
 
 

@@ -37,7 +37,7 @@ class Common:
     now: float
 
 
-class Site:
+class Supply:
     """One offer, with the bursts that exist of it.
 
     at: its place in the order of trying. first: how many shapes the plugins before it have.
