@@ -39,6 +39,12 @@ def hint(name: str, known: Collection[str]) -> str:
     return f"there are: {', '.join(known)}" if known else "there are none"
 
 
+def one_line(text: str, most: int = 400) -> str:
+    """Foreign text on one line, of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
 # Cells
 
 
