@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fluxburst.errors import FluxBurstError, LoadError
 from fluxburst.handles import Handle
 from fluxburst.model import Burst, Observed, Plan, Policy, Selector
-from fluxburst.planner import plan
+from fluxburst.planning.planner import plan
 from fluxburst.plugins import REGISTRY, BurstPlugin
 from fluxburst.selection import in_order, is_burstable
 from fluxburst.settings import Settings

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
 from resources.errors import ResourcesError
 from resources.plugins import Registry
 
-from fluxburst.errors import FluxBurstError, LoadError, PluginFailed, ProviderError
+from fluxburst.errors import ConfigurationError, FluxBurstError, LoadError, PluginFailed, ProviderError
 from fluxburst.model import Burst, NodeShape, Offer, Sighting
 from fluxburst.parameters import Parameter, build, parameters
 
@@ -53,6 +53,19 @@ class BurstPlugin(ABC):
     @abstractmethod
     def shapes(self) -> Sequence[NodeShape]:
         """The node shapes on offer, the preferred one first; names are unique."""
+
+    def shape_of(self, burst: Burst) -> NodeShape:
+        """The shape of a burst's nodes. Raises ConfigurationError where it is not on offer any more."""
+        for shape in self.shapes():
+            if shape.name == burst.shape:
+                return shape
+        raise ConfigurationError(f"there is no shape {burst.shape!r} any more")
+
+    def need_lead(self) -> Lead:
+        """The lead. Raises ConfigurationError where there is none."""
+        if self.lead is None:
+            raise ConfigurationError("there is no lead for brokers to join: 'flux-burst init' writes its folder")
+        return self.lead
 
     @property
     def max_nodes(self) -> int:

@@ -24,7 +24,7 @@ from fluxburst.jobs import Job
 from fluxburst.lead import slot_hosts
 from fluxburst.ledger import Ledger, Pause, Row, Stray
 from fluxburst.model import Budget, Burst, NodeShape, Observed, Offer, Plan, Policy, Selector, Sighting, amount
-from fluxburst.planner import plan
+from fluxburst.planning.planner import plan
 from fluxburst.plugins import BurstPlugin, guarded, offer, sightings
 from fluxburst.selection import in_order, is_burstable
 from fluxburst.settings import Settings

@@ -19,10 +19,10 @@ import pytest
 
 from fluxburst.burstables import _minicluster
 from fluxburst.burstables.kubernetes import BurstParameters
-from fluxburst.initialize import Wish, initialize
-from fluxburst.layout import Size, Slots
 from fluxburst.lead import Lead, environment
 from fluxburst.model import Burst, NodeShape
+from fluxburst.setup.initialize import Wish, initialize
+from fluxburst.setup.layout import Size, Slots
 
 if not shutil.which("flux"):
     pytest.skip("no flux in PATH", allow_module_level=True)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from fluxburst.checking import problems
 from fluxburst.lead import SOCKET, Lead, environment
+from fluxburst.setup.check import problems
 
 pytestmark = pytest.mark.skipif(not shutil.which("flux"), reason="there is no Flux on this machine")
 

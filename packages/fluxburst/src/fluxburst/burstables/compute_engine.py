@@ -17,7 +17,6 @@ from fluxburst.burstables._cloud_google import answers, connect, failure_of, sta
 from fluxburst.burstables._cloud_group import Absences, Consoles, Machine, together
 from fluxburst.burstables._google_documents import NAME, OWNER, base_of, labels, launch, machine, marks_of
 from fluxburst.errors import ConfigurationError, ParameterError, ProviderError
-from fluxburst.lead import Lead
 from fluxburst.model import Burst, NodeShape, Sighting
 from fluxburst.plugins import BurstPlugin
 
@@ -107,7 +106,7 @@ class ComputeEngineBurst(BurstPlugin):
         if any(True for _ in self._instances(burst.name)):
             return
         entry = self._entries[burst.shape]
-        project, zone, owner = self.params.project, self._zone(entry), self._lead().owner
+        project, zone, owner = self.params.project, self._zone(entry), self.need_lead().owner
         request = {
             "project": project,
             "zone": zone,
@@ -169,7 +168,7 @@ class ComputeEngineBurst(BurstPlugin):
     def _script(self, burst: Burst) -> str:
         params = self.params
         join = _cloud_boot.join_script(
-            self._lead(),
+            self.need_lead(),
             burst,
             index=_INDEX,
             secret=_cloud_boot.fetched(params.secret),
@@ -178,11 +177,6 @@ class ComputeEngineBurst(BurstPlugin):
             setup=params.setup,
         )
         return "#!/bin/bash\n" + _cloud_boot.GOOGLE_CALL.format(metadata=_METADATA) + join
-
-    def _lead(self) -> Lead:
-        if self.lead is None:
-            raise ConfigurationError("there is no lead to join: flux-burst init writes its configuration")
-        return self.lead
 
     def _zone(self, entry: _catalogue.Entry) -> str:
         return entry.zone or self.params.zone or ""
@@ -194,7 +188,7 @@ class ComputeEngineBurst(BurstPlugin):
 
     def _instances(self, name: str = "") -> Iterator[tuple[str, Any]]:
         """(zone, instance) of every instance of this owner, or of one burst."""
-        lead = self._lead()
+        lead = self.need_lead()
         wanted = " AND ".join(f'labels.{key}="{value}"' for key, value in labels(lead.owner, name).items())
         request = {"project": self.params.project, "filter": wanted, "max_results": 500}
         client = self._client("InstancesClient")

@@ -14,7 +14,6 @@ from fluxburst.burstables._cloud_aws import answers, code_of, connect
 from fluxburst.burstables._cloud_group import Absences, Consoles, Machine, together
 from fluxburst.burstables._ec2_documents import NAME, filters, launch, machine, marks, tags_of
 from fluxburst.errors import CapacityError, ConfigurationError, ParameterError, ProviderError, QuotaError
-from fluxburst.lead import Lead
 from fluxburst.model import Burst, NodeShape, Sighting
 from fluxburst.plugins import BurstPlugin
 
@@ -89,7 +88,7 @@ class Ec2Burst(BurstPlugin):
 
     def check(self) -> None:
         """Ask EC2 whether it would launch one instance of each shape (DryRun). Raises ProviderError."""
-        lead = self._lead()
+        lead = self.need_lead()
         for shape in self.shapes():
             hosts = (lead.slots("ec2") or lead.hosts)[-1:]
             burst = Burst(f"{lead.owner}-check", "ec2", shape.name, hosts, deadline=self.clock() + 3600)
@@ -153,7 +152,7 @@ class Ec2Burst(BurstPlugin):
 
     def _run(self, burst: Burst, *, spot: bool, **more: Any) -> None:
         request = launch(
-            burst, self._entries[burst.shape], self.params, self._lead().owner, self._user_data(burst), spot
+            burst, self._entries[burst.shape], self.params, self.need_lead().owner, self._user_data(burst), spot
         )
         answer = self._call("RunInstances", "run_instances", **request, **more)
         self._made[burst.name] = [one["InstanceId"] for one in answer.get("Instances", ())]
@@ -162,7 +161,7 @@ class Ec2Burst(BurstPlugin):
         """What cloud-init runs. The end is armed at the earliest boot that it can reach, before anything is fetched."""
         params, region = self.params, self.client.meta.region_name
         script = _cloud_boot.join_script(
-            self._lead(),
+            self.need_lead(),
             burst,
             index=_INDEX,
             secret=_cloud_boot.fetched(params.secret, region),
@@ -186,11 +185,6 @@ class Ec2Burst(BurstPlugin):
             self._client = connect("ec2", params.region, params.profile, params.endpoint_url)
         return self._client
 
-    def _lead(self) -> Lead:
-        if self.lead is None:
-            raise ConfigurationError("there is no lead to join: flux-burst init writes its configuration")
-        return self.lead
-
     def _falls_back(self, entry: _catalogue.Entry) -> bool:
         most = inf if self.params.max_price is None else self.params.max_price
         return most == inf or (entry.price is not None and entry.price <= most)
@@ -202,7 +196,7 @@ class Ec2Burst(BurstPlugin):
 
     def _instances(self, name: str = "", **arguments: Any) -> Iterator[Mapping[str, Any]]:
         """Every instance of this owner, or of one burst, that EC2 still shows."""
-        ours = marks(self._lead().owner, name)
+        ours = marks(self.need_lead().owner, name)
         client = self.client
         with answers("DescribeInstances"):
             for page in client.get_paginator("describe_instances").paginate(
@@ -215,7 +209,7 @@ class Ec2Burst(BurstPlugin):
                             yield instance
 
     def _open_requests(self, name: str) -> set[str]:
-        wanted = [*filters(marks(self._lead().owner, name)), {"Name": "state", "Values": ["open", "active"]}]
+        wanted = [*filters(marks(self.need_lead().owner, name)), {"Name": "state", "Values": ["open", "active"]}]
         answer = self._call("DescribeSpotInstanceRequests", "describe_spot_instance_requests", Filters=wanted)
         return {one["SpotInstanceRequestId"] for one in answer.get("SpotInstanceRequests", ())}
 

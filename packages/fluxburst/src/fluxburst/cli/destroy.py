@@ -11,7 +11,7 @@ from resources.clikit import echo_json, json_option
 from fluxburst.cli.common import PluginCommand, state_option
 
 if TYPE_CHECKING:
-    from fluxburst.cli.carry import Carrier
+    from fluxburst.cli.wishes import Carrier
 
 
 @click.command(cls=PluginCommand)
@@ -46,8 +46,8 @@ def destroy(
     """
     if bool(names) == every:
         raise click.UsageError("name bursts, or give --all")
-    from fluxburst.cli.carry import Carrier, check_names, who
     from fluxburst.cli.common import find
+    from fluxburst.cli.wishes import Carrier, check_names, who
 
     with Carrier(find(state), plugins, values) as carrier:
         if every:

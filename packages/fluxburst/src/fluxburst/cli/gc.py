@@ -11,7 +11,7 @@ from resources.clikit import echo_json, json_option
 from fluxburst.cli.common import PluginCommand, state_option
 
 if TYPE_CHECKING:
-    from fluxburst.cli.carry import Carrier
+    from fluxburst.cli.wishes import Carrier
 
 
 _Found = dict[str, Any]
@@ -38,8 +38,8 @@ def gc(dry_run: bool, wait: float, plugins: tuple[str, ...], state: Path | None,
 
     Exit code: 0 nothing is left, 1 something is, and is listed, 2 usage.
     """
-    from fluxburst.cli.carry import Carrier
     from fluxburst.cli.common import find, span
+    from fluxburst.cli.wishes import Carrier
 
     with Carrier(find(state), plugins, values, new=True) as carrier:
         grace = carrier.place.settings.grace

@@ -10,7 +10,7 @@ import click
 from resources.clikit import echo_json, json_option
 
 if TYPE_CHECKING:
-    from fluxburst.initialize import Made
+    from fluxburst.setup.initialize import Made
 
 
 @click.command()
@@ -54,8 +54,8 @@ def init(
     """
     from resources import machine
 
-    from fluxburst.initialize import Wish, initialize
-    from fluxburst.layout import Slots
+    from fluxburst.setup.initialize import Wish, initialize
+    from fluxburst.setup.layout import Slots
 
     slots = tuple(Slots.from_text(text) for text in asked)
     host = machine.hostname() if lead is None else lead

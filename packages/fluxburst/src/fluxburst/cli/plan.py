@@ -55,7 +55,7 @@ def plan(
     can't be read, 2 usage.
     """
     one_stdin(queue, inventory, config)
-    from fluxburst.planner import plan as make_plan
+    from fluxburst.planning.planner import plan as make_plan
     from fluxburst.plugins import REGISTRY
 
     client = _recorded(queue, inventory, config) if queue is not None else _live(inventory, config)

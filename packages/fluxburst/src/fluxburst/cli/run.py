@@ -139,7 +139,7 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 def _problems(client: FluxBurst, place: Place) -> list[str]:
     if place.lead is None:
         return []
-    from fluxburst.checking import problems
+    from fluxburst.setup.check import problems
 
     return [str(one) for one in problems(place.lead, client.controller.handle)]
 

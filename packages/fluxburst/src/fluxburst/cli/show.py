@@ -14,7 +14,7 @@ from resources.clikit import table
 
 from fluxburst.cli.common import clean, count
 from fluxburst.model import Burst, Decision, Offer, Outcome, Plan
-from fluxburst.reasons import money, span
+from fluxburst.planning.reasons import money, span
 
 MOST_ROWS = 200  # nobody reads more; --json has all of them
 MOST_REFUSALS = 20

@@ -19,10 +19,10 @@ from typing import Any
 
 from resources import hostlist, machine
 
-from fluxburst import layout
 from fluxburst.errors import FluxBurstError
-from fluxburst.layout import Endpoint, Node, Size, Slots
 from fluxburst.lead import CERTIFICATE, CONFIG, RESOURCES, SETTINGS, Lead, LeadError, read
+from fluxburst.setup import layout
+from fluxburst.setup.layout import Endpoint, Node, Size, Slots
 from fluxburst.toml import inline
 
 _HERE = frozenset({"local", "mock"})  # plugins whose brokers run on the lead's own machine

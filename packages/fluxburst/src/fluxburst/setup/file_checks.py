@@ -16,9 +16,9 @@ from typing import Any
 from resources import hostlist
 
 from fluxburst.errors import FluxBurstError
-from fluxburst.findings import Finding, Running, ok, problem
-from fluxburst.initialize import r_of
 from fluxburst.lead import CERTIFICATE, CONFIG, RESOURCES, SETTINGS, Lead, LeadError, read
+from fluxburst.setup.findings import Finding, Running, ok, problem
+from fluxburst.setup.initialize import r_of
 
 CURE_SLOTS = "flux-burst init --lead HOST --slots PLUGIN:COUNT DIR, then start the lead from there"
 _KEY = re.compile(r'^\s*([A-Za-z.-]+) = "(.*)"\s*$', re.MULTILINE)

@@ -7,14 +7,14 @@ from math import inf
 
 from resources.answer import Verdict
 
-from fluxburst.capacity import Ask
 from fluxburst.demand import Demand
 from fluxburst.model import Explanation
-from fluxburst.pools import Space
+from fluxburst.planning.capacity import Ask
+from fluxburst.planning.pools import Space
 
 
 @dataclass(slots=True)
-class Case:
+class JobClass:
     """duration: seconds, 0 where it is not known or every lease is long enough. hosts: those that it is tied to.
 
     Capacity only shrinks, so what failed once is not tried again: `outgrown`: the lead can't hold it any more, `dry`:

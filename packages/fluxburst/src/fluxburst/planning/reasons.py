@@ -7,8 +7,8 @@ from math import inf
 
 from resources.answer import Shortage
 
-from fluxburst.capacity import usable
 from fluxburst.demand import Demand
+from fluxburst.planning.capacity import usable
 
 _NAMED = 3  # plugins that a one-line refusal names; all of them are in `others`
 

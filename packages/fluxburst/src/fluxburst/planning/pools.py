@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
-from fluxburst.capacity import Ask, Free, Nodes, parts
+from fluxburst.planning.capacity import Ask, Free, Nodes, parts
 
 if TYPE_CHECKING:
-    from fluxburst.site import Site
+    from fluxburst.planning.site import Site
 
 Size = tuple[int, int]  # GPUs and cores
 
