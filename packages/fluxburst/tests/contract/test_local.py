@@ -243,7 +243,8 @@ def test_a_broker_has_nothing_of_another_flux_or_slurm(alone, monkeypatch):
         monkeypatch.setenv(name, "other")
     made = burst(alone, hosts=("local0",))
     alone.create(made)
-    program = next(one for one in marked(alone) if command(one).startswith("sleep"))
+    # `timeout` starts it a moment later.
+    program = until(lambda: next((one for one in marked(alone) if command(one).startswith("sleep")), None))
     names = {pair.split("=")[0] for pair in Path(f"/proc/{program.pid}/environ").read_text().split("\0")}
     assert {name for name in names if name.startswith(("FLUX", "SLURM", "PMI"))} == {
         local.NAME,

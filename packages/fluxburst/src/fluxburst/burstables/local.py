@@ -67,7 +67,9 @@ class LocalBurst(BurstPlugin):
         self._shapes = [NodeShape.from_text(text) for text in params.shape]
 
     def shapes(self) -> Sequence[NodeShape]:
-        return self._shapes or [NodeShape.from_text(f"local: cores={_cores()}")]
+        from resources.machine import usable_cores
+
+        return self._shapes or [NodeShape.from_text(f"local: cores={len(usable_cores())}")]
 
     def create(self, burst: Burst) -> None:
         owner, folder = self.need_lead().owner, self._folder(burst.name)
@@ -271,19 +273,6 @@ def _found(command: str, package: str) -> str:
 
 def _node() -> str:
     return os.uname().nodename
-
-
-def _cores() -> int:
-    """The cores that this process may use; two threads of one core are one core."""
-    threads = os.sched_getaffinity(0)
-    cores = set()
-    for thread in threads:
-        place = Path(f"/sys/devices/system/cpu/cpu{thread}/topology")
-        try:
-            cores.add((place / "physical_package_id").read_text() + (place / "core_id").read_text())
-        except OSError:
-            return len(threads)
-    return len(cores)
 
 
 def init(params: BurstParameters) -> LocalBurst:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from resources.clikit import echo_json, json_option
 
-from fluxburst.cli.common import PluginCommand, state_option
+from fluxburst.cli.common import PluginCommand, state_option, wait_option
 
 if TYPE_CHECKING:
     from fluxburst.cli.wishes import Carrier
@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 @click.command(cls=PluginCommand)
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Stop the plugins, and end every burst.")
-@click.option(
-    "--wait",
-    metavar="SECONDS",
-    type=click.FloatRange(0),
-    default=120.0,
-    show_default=True,
-    help="How long the end may take until it counts as not done.",
-)
+@wait_option
 @click.option("--plugin", "plugins", metavar="NAME", multiple=True, help="A plugin whose options are given here.")
 @state_option
 @json_option

@@ -33,9 +33,10 @@ def history(limit: int, name: str | None, state: Path | None, as_json: bool) -> 
     """
     import time
 
-    from fluxburst.cli.common import find, hint
+    from fluxburst.cli.common import find
     from fluxburst.ledger import Ledger
     from fluxburst.report import burst
+    from fluxburst.texts import hint
 
     with Ledger.open(find(state).ledger, writable=False) as ledger:
         if name is not None:
@@ -55,7 +56,7 @@ def history(limit: int, name: str | None, state: Path | None, as_json: bool) -> 
 
 
 def _events(events: list[tuple[float, str, str, str]], as_json: bool) -> None:
-    from fluxburst.cli.common import clean, clock
+    from fluxburst.texts import clean, clock
 
     if as_json:
         echo_json({"events": [{"time": at, "burst": who, "state": state, "note": note}
@@ -66,13 +67,14 @@ def _events(events: list[tuple[float, str, str, str]], as_json: bool) -> None:
 
 
 def _table(ended: list[dict[str, Any]]) -> None:
-    from fluxburst.cli.common import clean, clock, number, span
+    from fluxburst.texts import clean, clock, number_cell, span_cell
 
     cells = [
         (clean(one["name"]), clean(f"{one['plugin']}/{one['shape']}"), one["state"], str(one["nodes"]),
-         clock(one["planned"]), span(one["age"]), number(one["node_hours"]), number(one["cost"]), clean(one["reason"]))
+         clock(one["planned"]), span_cell(one["age"]), number_cell(one["node_hours"]), number_cell(one["cost"]),
+         clean(one["reason"]))
         for one in ended
     ]  # fmt: skip
     click.echo(table(cells, _HEADER))
-    hours, cost = (number(sum(one[key] for one in ended)) for key in ("node_hours", "cost"))
+    hours, cost = (number_cell(sum(one[key] for one in ended)) for key in ("node_hours", "cost"))
     click.echo(f"{len(ended)} bursts: {hours} node-hours, cost {cost}")

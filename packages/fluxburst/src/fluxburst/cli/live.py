@@ -12,9 +12,9 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
-from fluxburst.cli.bursts import HEADER, row, strays
-from fluxburst.cli.common import clean, clock, count, number
+from fluxburst.cli.bursts import HEADER, row, strays, target
 from fluxburst.cli.lines import Lines, lines, queue
+from fluxburst.texts import clean, clock, count, number_cell
 
 EVENTS = 8  # lines
 _STYLE = {
@@ -62,7 +62,7 @@ class Live(Lines):
         cost = sum(one["cost"] for one in state["bursts"])
         yield Text(
             f"flux-burst {clock(state['at'])}  lead {state['owner']}  {count(len(state['bursts']), 'burst')},"
-            f" {count(sum(one['nodes'] for one in state['bursts']), 'node')}, cost so far {number(cost)}",
+            f" {count(sum(one['nodes'] for one in state['bursts']), 'node')}, cost so far {number_cell(cost)}",
             style="bold",
         )
         if state["plan"]:
@@ -83,8 +83,7 @@ class Live(Lines):
         for reason in state["trouble"].values():
             yield Text(clean(reason), style="red")
         for one in state["pauses"]:
-            where = "/".join(part for part in (one["plugin"], one["shape"]) if part)
-            yield Text(clean(f"{where}: {one['text']}"), style="yellow")
+            yield Text(clean(f"{target(one)}: {one['text']}"), style="yellow")
         for line in strays(state):
             yield Text(clean(line), style="yellow")
         for line in self._events:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import inf
 
 from fluxburst.model import Budget
-from fluxburst.planning.reasons import money, of_nodes
+from fluxburst.planning.reasons import of_nodes
+from fluxburst.texts import money
 
 _HOUR = 3600
 _SLACK = 1e-9  # of what adding up many floats may be wrong by

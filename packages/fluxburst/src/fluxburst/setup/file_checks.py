@@ -19,6 +19,7 @@ from fluxburst.errors import FluxBurstError
 from fluxburst.lead import CERTIFICATE, CONFIG, RESOURCES, SETTINGS, Lead, LeadError, read
 from fluxburst.setup.findings import Finding, Running, ok, problem
 from fluxburst.setup.initialize import r_of
+from fluxburst.texts import count
 
 CURE_SLOTS = "flux-burst init --lead HOST --slots PLUGIN:COUNT DIR, then start the lead from there"
 _KEY = re.compile(r'^\s*([A-Za-z.-]+) = "(.*)"\s*$', re.MULTILINE)
@@ -123,7 +124,7 @@ def slots(lead: Lead) -> Iterator[Finding]:
     if not unknown and not double:
         yield ok(
             "slots",
-            f"{len(given)} {'slot' if len(given) == 1 else 'slots'}: " + ", ".join(map(_some, lead.plugins.values())),
+            f"{count(len(given), 'slot')}: " + ", ".join(map(_some, lead.plugins.values())),
         )
 
 
