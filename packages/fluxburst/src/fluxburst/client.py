@@ -57,6 +57,8 @@ class FluxBurst:
             raise LoadError(name, "it is loaded already")
         plugin = REGISTRY.load(name).start(name, params, kwargs)
         plugin.lead = self.lead
+        if self._reconciler is not None:
+            plugin.clock = self._reconciler.clock
         self.plugins[name] = plugin
         return plugin
 
@@ -65,16 +67,23 @@ class FluxBurst:
         if not callable(selector):
             raise FluxBurstError("a selector is a function of one job")
         self._selector = selector
+        self._changed()
 
     def set_delay(self, seconds: int) -> None:
         """Leave out jobs that have waited for less."""
         self.settings = replace(self.settings, delay=seconds)
+        self._changed()
 
     def set_ordering(self, ordering: Ordering) -> None:
         """Order or filter plugins with a function that takes them by name and yields (name, plugin)."""
         if not callable(ordering):
             raise FluxBurstError("an ordering is a function of the plugins")
         self._ordering = ordering
+        self._changed()
+
+    def _changed(self) -> None:
+        if self._reconciler is not None:
+            self._reconciler.use(self.settings)
 
     def bursts(self) -> tuple[Burst, ...]:
         """Every burst that has not ended, as the ledger knows it."""
@@ -115,7 +124,8 @@ class FluxBurst:
     def _open(self, path: Path | None, *, writable: bool = True) -> Ledger:
         from fluxburst.ledger import Ledger
 
-        return Ledger.open(path, self.lead.owner if self.lead else self.settings.owner, writable=writable)
+        owner, folder = (self.lead.owner, self.lead.folder) if self.lead else (self.settings.owner, None)
+        return Ledger.open(path, owner, writable=writable, lead=folder)
 
     def _made(self, ledger: Ledger) -> Reconciler:
         from fluxburst.reconcile import Reconciler
