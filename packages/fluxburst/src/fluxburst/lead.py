@@ -26,6 +26,7 @@ _EVERYWHERE = (
     "systemd",
 )  # tables of the configuration that every broker must have
 LARGEST = 16 * 1024 * 1024  # bytes of a file in the folder
+LEDGER = "burst.sqlite"  # in the folder: all that was made, and what became of it
 SOCKET = "lead.sock"  # in the folder: where a lead that runs is reached
 _LONGEST = 107  # bytes of a path of a UNIX socket (unix(7), sun_path)
 
@@ -169,6 +170,8 @@ def attribute(name: str) -> str:
         raise LeadError("the Flux instance does not answer") from None
     if done.returncode:
         said = " ".join(done.stderr.split())
+        if uri := os.environ.get("FLUX_URI"):
+            raise LeadError(f"the Flux instance of FLUX_URI ({uri}) doesn't answer ({said}); name the lead's folder")
         raise LeadError(f"no lead is running around this process ({said}); name the lead's folder")
     return done.stdout.strip()
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import click
+from resources.clikit import table
 
 from fluxburst.errors import FluxBurstError, HandleError, LoadError, ParameterError
 
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from fluxburst.lead import Lead
     from fluxburst.settings import Settings
 
-LEDGER = "burst.sqlite"
 _OPTIONS = "fluxburst.plugin-options"
 
 
@@ -98,6 +100,8 @@ class Place:
 
     @property
     def ledger(self) -> Path:
+        from fluxburst.lead import LEDGER
+
         return self.folder / LEDGER
 
     def make_ledger(self) -> None:
@@ -148,7 +152,7 @@ def read_config(config: str) -> Settings:
 
 def _lead(state: Path | None) -> Lead | None:
     """The lead of a folder: its own, or the one that the ledger in it is of; else the lead around."""
-    from fluxburst.lead import CONFIG, SETTINGS, Lead, LeadError
+    from fluxburst.lead import CONFIG, LEDGER, SETTINGS, Lead, LeadError
 
     if state is not None:
         if (state / CONFIG).exists() and (state / SETTINGS).exists():
@@ -224,6 +228,39 @@ def clean(text: str) -> str:
     """Foreign text as one line that any stdout can take, without characters that a terminal would obey."""
     encoding = sys.stdout.encoding or "utf-8"
     return "".join(char if char.isprintable() else "?" for char in text).encode(encoding, "replace").decode(encoding)
+
+
+def width() -> int | None:
+    """Columns of the terminal that stdout is, None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def wrapped(text: str) -> str:
+    """A line of text, folded between words on a terminal."""
+    columns = width()
+    if columns is None or len(text) <= columns:
+        return text
+    return fill(text, max(40, columns - 1), subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+
+
+def grid(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
+    """A table; on a terminal that is too narrow for it its last column stands below each row, then all others do."""
+    columns, made = width(), table(rows, header)
+    if columns is None or _widest(made) <= columns:
+        return made
+    first = table([row[:-1] for row in rows], header[:-1]).splitlines()
+    if max(map(len, first)) <= columns:
+        below = ["", *(wrapped(f"  {row[-1]}") if row[-1] else "" for row in rows)]
+        return "\n".join(part for pair in zip(first, below, strict=True) for part in pair if part)
+    parts = [header[0]]
+    for row in rows:
+        named = (f"{name.lower()} {cell}" for name, cell in zip(header[1:], row[1:], strict=True) if cell)
+        parts += [row[0], wrapped(f"  {', '.join(named)}")]
+    return "\n".join(parts)
+
+
+def _widest(text: str) -> int:
+    return max(map(len, text.splitlines()))
 
 
 def clock(seconds: float) -> str:

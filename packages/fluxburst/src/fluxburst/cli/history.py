@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from resources.clikit import echo_json, json_option, table
+from resources.clikit import echo_json, json_option
 
 from fluxburst.cli.common import state_option
 from fluxburst.errors import FluxBurstError
@@ -55,24 +55,29 @@ def history(limit: int, name: str | None, state: Path | None, as_json: bool) -> 
 
 
 def _events(events: list[tuple[float, str, str, str]], as_json: bool) -> None:
-    from fluxburst.cli.common import clean, clock
+    from fluxburst.cli.common import clean, clock, grid
 
     if as_json:
         echo_json({"events": [{"time": at, "burst": who, "state": state, "note": note}
                               for at, who, state, note in events]})  # fmt: skip
         return
     cells = [(clock(at), clean(who), state, clean(note)) for at, who, state, note in events]
-    click.echo(table(cells, ("TIME", "BURST", "STATE", "NOTE")))
+    click.echo(grid(cells, ("TIME", "BURST", "STATE", "NOTE")))
 
 
 def _table(ended: list[dict[str, Any]]) -> None:
-    from fluxburst.cli.common import clean, clock, number, span
+    from fluxburst.cli.common import clean, clock, count, grid, number, span
 
-    cells = [
+    rows: list[tuple[str, ...]] = [
         (clean(one["name"]), clean(f"{one['plugin']}/{one['shape']}"), one["state"], str(one["nodes"]),
          clock(one["planned"]), span(one["age"]), number(one["node_hours"]), number(one["cost"]), clean(one["reason"]))
         for one in ended
     ]  # fmt: skip
-    click.echo(table(cells, _HEADER))
-    hours, cost = (number(sum(one[key] for one in ended)) for key in ("node_hours", "cost"))
-    click.echo(f"{len(ended)} bursts: {hours} node-hours, cost {cost}")
+    hours, cost = (sum(one[key] for one in ended) for key in ("node_hours", "cost"))
+    header: tuple[str, ...] = _HEADER
+    at = header.index("COST")
+    if not cost:  # nothing had a price
+        header, rows = header[:at] + header[at + 1 :], [row[:at] + row[at + 1 :] for row in rows]
+    click.echo(grid(rows, header))
+    total = f", cost {number(cost)}" if cost else ""
+    click.echo(f"{count(len(ended), 'burst')}: {number(hours)} node-hours{total}")
