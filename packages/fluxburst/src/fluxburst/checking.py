@@ -30,8 +30,10 @@ def problems(lead: Lead, handle: Handle | None = None) -> list[Finding]:
 
 def lead_findings(lead: Lead, running: Running | None) -> list[Finding]:
     """Every check of a lead on its own machine; running: what it says of itself, None while it does not run."""
+    version = running.attributes.get("version", "") if running else ""
     return [
-        *checks.version(running.attributes.get("version", "") if running else "", "the lead"),
+        *checks.version(version, "the lead"),
+        *checks.bindings(version),
         *checks.private(lead.folder),
         *_files(lead),
         *(checks.known(lead, set(running.hosts)) if running else ()),

@@ -77,7 +77,12 @@ def load(client: FluxBurst, name: str, parameters: Mapping[str, Any]) -> None:
     try:
         client.load(name, **parameters)
     except ParameterError as error:
-        raise ParameterError(error.message, f"{name}.{error.field}" if error.field else name) from None
+        how = ""
+        if error.message == "is required":
+            how = (
+                f": give --{name}-{error.field.replace('_', '-')}, or '{error.field}' in the settings, [plugins.{name}]"
+            )
+        raise ParameterError(f"{error.message}{how}", f"{name}.{error.field}" if error.field else name) from None
 
 
 def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -152,7 +157,7 @@ def read_config(config: str) -> Settings:
 
 def _lead(state: Path | None) -> Lead | None:
     """The lead of a folder: its own, or the one that the ledger in it is of; else the lead around."""
-    from fluxburst.lead import CONFIG, LEDGER, SETTINGS, Lead, LeadError
+    from fluxburst.lead import CONFIG, LEDGER, NAME_IT, SETTINGS, Lead, LeadError
 
     if state is not None:
         if (state / CONFIG).exists() and (state / SETTINGS).exists():
@@ -165,7 +170,7 @@ def _lead(state: Path | None) -> Lead | None:
     except LeadError as error:
         if state is not None:
             return None
-        raise FluxBurstError(f"{error} with --state DIR") from None
+        raise FluxBurstError(f"{error} with --state DIR" if str(error).endswith(NAME_IT) else str(error)) from None
 
 
 def told_by_controller(path: Path) -> dict[str, Any]:
@@ -192,7 +197,10 @@ def connect(lead: Lead | None) -> Handle:
     from fluxburst.lead import SOCKET
 
     if lead is None:
-        return FluxHandle()
+        try:
+            return FluxHandle()
+        except HandleError as error:
+            raise HandleError(f"{error}; run this inside a lead, or name its folder with --state DIR") from None
     path = lead.folder / SOCKET
     if not path.is_socket() and "FLUX_URI" not in os.environ:
         raise HandleError(f"the lead of {lead.folder} does not run here, or FLUX_URI is not set to it")
