@@ -105,7 +105,7 @@ class Row:
         )
 
     def node_hours(self, until: float) -> float:
-        """Of all its nodes, from its plan on until `until`, or its end if that is known; none if it was not asked for."""
+        """Of all its nodes, from its plan on until `until`, or its end if that is known; none if never asked for."""
         if not self.asked:
             return 0.0
         return len(self.hosts) * max(0.0, (self.ended or until) - self.planned) / 3600
