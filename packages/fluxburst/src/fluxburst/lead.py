@@ -26,7 +26,9 @@ _EVERYWHERE = (
     "systemd",
 )  # tables of the configuration that every broker must have
 LARGEST = 16 * 1024 * 1024  # bytes of a file in the folder
+LEDGER = "burst.sqlite"  # in the folder: all that was made, and what became of it
 SOCKET = "lead.sock"  # in the folder: where a lead that runs is reached
+NAME_IT = "; name the lead's folder"  # the end of what is said where no lead is found
 _LONGEST = 107  # bytes of a path of a UNIX socket (unix(7), sun_path)
 
 
@@ -74,7 +76,7 @@ class Lead:
         """
         path = attribute("config.path") if handle is None else handle.attribute("config.path")
         if not path:
-            raise LeadError("this Flux instance was started without a configuration; name the lead's folder")
+            raise LeadError("this Flux instance was started without a configuration" + NAME_IT)
         return cls.at(path)
 
     @classmethod
@@ -169,7 +171,11 @@ def attribute(name: str) -> str:
     try:
         return flux("getattr", name).strip()
     except FluxBurstError as error:
-        raise LeadError(f"no lead is running around this process ({error}); name the lead's folder") from None
+        uri = os.environ.get("FLUX_URI")
+        what = (
+            f"the Flux instance of FLUX_URI ({uri}) doesn't answer" if uri else "no lead is running around this process"
+        )
+        raise LeadError(f"{what} ({error}){NAME_IT}") from None
 
 
 def read(path: Path) -> str:

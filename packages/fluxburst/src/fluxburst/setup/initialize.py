@@ -254,7 +254,7 @@ def _owner(folder: Path) -> str:
 def _certificate(folder: Path, name: str) -> str:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".init-") as place:
         path = Path(place) / CERTIFICATE
-        flux("keygen", f"--name={name}", str(path))
+        flux("keygen", f"--name={name}", str(path), uri="")
         return read(path)
 
 
