@@ -18,7 +18,7 @@ from fluxburst.burstables import _minicluster
 from fluxburst.burstables.kubernetes import BurstParameters
 from fluxburst.lead import Lead, environment
 from fluxburst.model import Burst, NodeShape
-from fluxburst.setup.initialize import Wish, initialize
+from fluxburst.setup.initialize import Options, initialize
 from fluxburst.setup.layout import Size, Slots
 
 if not shutil.which("flux"):
@@ -74,7 +74,7 @@ class Pods:
 
 @pytest.fixture
 def lead(tmp_path: Path) -> Iterator[RunningLead]:
-    wish = Wish(
+    options = Options(
         tmp_path / "lead",
         "lead",
         (Slots("kubernetes", 2, Size(1)),),
@@ -83,7 +83,7 @@ def lead(tmp_path: Path) -> Iterator[RunningLead]:
         connect="127.0.0.1",
         lead_cores=1,
     )
-    with running(initialize(wish).lead) as made:
+    with running(initialize(options).lead) as made:
         yield made
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fluxburst.lead import Lead, LeadError
-from fluxburst.setup import initialize
+from fluxburst.setup import files
 from fluxburst.setup.check import problems
 
 KEY = "a" * 40
@@ -139,14 +139,14 @@ def test_an_addition_that_was_cut_short_is_taken_up_again(init, folder, monkeypa
     init("--slots", "local:2")
     replaced = []
 
-    def die(path, text, real=initialize._replace):
+    def die(path, text, real=files.replace):
         if len(replaced) == survivor:
             raise LeadError("the machine went down")
         replaced.append(path)
         real(path, text)
 
     with monkeypatch.context() as broken:
-        broken.setattr(initialize, "_replace", die)
+        broken.setattr(files, "replace", die)
         init("--slots", "local:4", code=1)
     init("--slots", "local:4")
     lead = Lead.open(folder)

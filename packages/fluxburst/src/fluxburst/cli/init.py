@@ -54,12 +54,12 @@ def init(
     """
     from resources import machine
 
-    from fluxburst.setup.initialize import Wish, initialize
+    from fluxburst.setup.initialize import Options, initialize
     from fluxburst.setup.layout import Slots
 
     slots = tuple(Slots.from_text(text) for text in asked)
     host = machine.hostname() if lead is None else lead
-    made = initialize(Wish(folder, host, slots, port, bind, connect, lead_cores, lead_gpus))
+    made = initialize(Options(folder, host, slots, port, bind, connect, lead_cores, lead_gpus))
     notes = [*made.notes, *_unknown({one.plugin for one in slots})]
     if as_json:
         echo_json(_document(made, notes))

@@ -17,8 +17,8 @@ from resources import hostlist
 from fluxburst.commands import flux
 from fluxburst.errors import FluxBurstError
 from fluxburst.lead import CERTIFICATE, CONFIG, RESOURCES, SETTINGS, Lead, LeadError, read
+from fluxburst.setup.extend import r_of
 from fluxburst.setup.findings import Finding, Running, ok, problem
-from fluxburst.setup.initialize import r_of
 from fluxburst.texts import count
 
 CURE_SLOTS = "flux-burst init --lead HOST --slots PLUGIN:COUNT DIR, then start the lead from there"

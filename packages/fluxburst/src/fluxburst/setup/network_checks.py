@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fluxburst.lead import CERTIFICATE, CONFIG, Lead
+from fluxburst.setup.addresses import addresses, is_loopback
 from fluxburst.setup.curve import shake
 from fluxburst.setup.file_checks import metadata
 from fluxburst.setup.findings import Finding, Running, ok, problem
-from fluxburst.setup.initialize import addresses, is_loopback
 
 
 def listening(lead: Lead, around: Running | None) -> Iterator[Finding]:

@@ -1,0 +1,77 @@
+"""Writing the files of a lead's folder: private, whole, and never over what somebody else has written."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from fluxburst.lead import LeadError, read
+
+
+def there(path: Path) -> bool:
+    """Whether there is a file of that name."""
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder that may not be looked into: told when it is used
+        return False
+
+
+def prepare(folder: Path, notes: list[str]) -> None:
+    """Make the folder, for its owner alone. notes: gets what is not as it should be. Raises LeadError."""
+    try:
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)
+            folder.chmod(0o700)
+            return
+        if not folder.is_dir():
+            raise LeadError(f"{folder} is no folder")
+        status = folder.stat()
+        if status.st_uid != os.geteuid():
+            raise LeadError(f"{folder} belongs to another user: name a folder of your own")
+        if not any(folder.iterdir()):
+            folder.chmod(0o700)
+        elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise LeadError(f"others may write in {folder}, and so choose what the lead runs: chmod 700 {folder}")
+        elif status.st_mode & 0o077:
+            notes.append(f"others may look into {folder}; it needs to be open to you alone: chmod 700 {folder}")
+    except OSError as error:
+        raise LeadError(f"can't use the folder {folder}: {error.strerror}") from None
+
+
+def put(path: Path, text: str) -> bool:
+    """Write a new file, 0600 and whole; False where it is there with this very text. Raises LeadError if it differs."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".init-")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(name, path)
+    except FileExistsError:
+        if read(path) != text:
+            raise LeadError(
+                f"{path} is there already, with something else in it: nothing of it is changed. Name a new folder"
+            ) from None
+        return False
+    except OSError as error:
+        raise LeadError(f"can't write {path}: {error.strerror}") from None
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return True
+
+
+def replace(path: Path, text: str) -> None:
+    """Put a text in place of a file, which keeps its mode. Raises LeadError."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".init-")
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(stat.S_IMODE(path.stat().st_mode))
+        Path(name).replace(path)
+    except OSError as error:
+        raise LeadError(f"can't write {path}: {error.strerror}") from None
