@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fluxburst.lead import LeadError, read
@@ -41,37 +43,41 @@ def prepare(folder: Path, notes: list[str]) -> None:
         raise LeadError(f"can't use the folder {folder}: {error.strerror}") from None
 
 
-def put(path: Path, text: str) -> bool:
-    """Write a new file, 0600 and whole; False where it is there with this very text. Raises LeadError if it differs."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".init-")  # mkstemp makes it 0600
+@contextmanager
+def _draft(path: Path, text: str) -> Iterator[Path]:
+    """A private file beside another one, safe on the disk, that is gone in the end. Raises LeadError."""
+    draft = None
     try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".init-")  # mkstemp makes it 0600
+        draft = Path(name)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.link(name, path)
-    except FileExistsError:
-        if read(path) != text:
-            raise LeadError(
-                f"{path} is there already, with something else in it: nothing of it is changed. Name a new folder"
-            ) from None
-        return False
+        yield draft
     except OSError as error:
         raise LeadError(f"can't write {path}: {error.strerror}") from None
     finally:
-        Path(name).unlink(missing_ok=True)
+        if draft is not None:
+            draft.unlink(missing_ok=True)
+
+
+def put(path: Path, text: str) -> bool:
+    """Write a new file, 0600 and whole; False where it is there with this very text. Raises LeadError if it differs."""
+    with _draft(path, text) as draft:
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            if read(path) == text:
+                return False
+            raise LeadError(
+                f"{path} is there already, with something else in it: nothing of it is changed. Name a new folder"
+            ) from None
     return True
 
 
 def replace(path: Path, text: str) -> None:
     """Put a text in place of a file, which keeps its mode. Raises LeadError."""
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".init-")
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(stat.S_IMODE(path.stat().st_mode))
-        Path(name).replace(path)
-    except OSError as error:
-        raise LeadError(f"can't write {path}: {error.strerror}") from None
+    with _draft(path, text) as draft:
+        draft.chmod(stat.S_IMODE(path.stat().st_mode))
+        draft.replace(path)
