@@ -12,6 +12,7 @@ from simulation.short import rows, run, world
 from simulation.world import SETTLE, World
 
 from fluxburst import plugins
+from fluxburst.controller import Controller
 from fluxburst.errors import HandleError, LedgerError, UncertainError
 from fluxburst.ledger import Ledger, Row
 from fluxburst.model import Budget, Burst, Sighting
@@ -133,6 +134,17 @@ def test_a_plugin_that_hangs_does_not_keep_the_bursts_of_others(monkeypatch, wha
     run(a, 60)
     assert not rows(a)
     assert not a.alive()
+
+
+def test_until_idle_leaves_no_drain(monkeypatch):
+    a = world()
+    job = a.submit(3, 20.0)
+    a.advance(20)
+    controller = Controller(a.controller, until_idle=True)
+    monkeypatch.setattr(controller.stop, "wait", lambda seconds: a.advance(10))
+    assert controller.run(lambda messages, state: None) == "idle"
+    assert a.lead.ended[job] == "completed"
+    assert not a.lead.drains()
 
 
 def test_there_is_one_controller(tmp_path):
