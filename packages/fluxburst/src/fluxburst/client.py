@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fluxburst.errors import FluxBurstError, LoadError
+from fluxburst.errors import FluxBurstError, HandleError, LoadError
 from fluxburst.handles import Handle
 from fluxburst.model import Burst, Observed, Plan, Policy, Selector
 from fluxburst.planning.planner import plan
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 class FluxBurst:
     """Bursts of a lead.
 
+    `FluxBurst()` is that of the Flux instance around. Where `flux-burst init` has written its folder, that is the
+    lead, with the settings of its `burst.toml` and the ledger that the commands use. Jobs burst at once there, unless
+    `burst.toml` or `set_delay` names a delay.
+
     handle: the lead, by default the Flux instance that this runs in. settings: limits, timeouts and what each plugin
     may do; jobs burst at once where none are given. ledger: the file that says what was made; None keeps it in
     memory, so that nothing but the leases ends what a process leaves behind when it dies. lead: how brokers join.
-    clock: seconds since the epoch, if not this machine's.
+    clock: seconds since the epoch, if not this machine's. Raises LeadError where the lead's folder is damaged.
     """
 
     def __init__(
@@ -41,6 +45,8 @@ class FluxBurst:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.plugins: OrderedDict[str, BurstPlugin] = OrderedDict()
+        if handle is None and settings is None and ledger is None and lead is None:
+            handle, settings, ledger, lead = _around()
         self.settings = settings or Settings(delay=0)
         self.lead = lead
         self._handle, self._path, self._clock = handle, ledger, clock
@@ -49,13 +55,14 @@ class FluxBurst:
         self._reconciler: Reconciler | None = None
 
     def load(self, name: str, params: object = None, /, **kwargs: object) -> BurstPlugin:
-        """Load a plugin with its dataclass, or with keyword arguments for one.
+        """Load a plugin with its dataclass, or with keyword arguments for one on top of what the settings say of it.
 
         Raises what the registry raises (`resources.errors.PluginError`), LoadError or ParameterError.
         """
         if name in self.plugins:
             raise LoadError(name, "it is loaded already")
-        plugin = REGISTRY.load(name).start(name, params, kwargs)
+        given = kwargs if params is not None else {**self.settings.of(name).parameters, **kwargs}
+        plugin = REGISTRY.load(name).start(name, params, given)
         plugin.lead = self.lead
         if self._reconciler is not None:
             plugin.clock = self._reconciler.clock
@@ -158,3 +165,29 @@ class FluxBurst:
 
             self._handle = FluxHandle()
         return self._handle
+
+
+def _around() -> tuple[Handle | None, Settings | None, Path | None, Lead | None]:
+    """The Flux instance around, and of a lead with a folder the settings, the ledger and how brokers join.
+
+    Nothing where there is no Flux: what asks it says so.
+    """
+    import tomllib
+
+    from fluxburst.handles.flux import FluxHandle
+    from fluxburst.lead import LEDGER, SETTINGS, Lead, is_lead, read
+    from fluxburst.settings import read_settings
+
+    try:
+        handle = FluxHandle()
+        path = handle.attribute("config.path")
+    except HandleError:
+        return None, None, None, None
+    if not path or not is_lead(path):
+        return handle, None, None, None
+    lead = Lead.at(path)
+    text = read(lead.folder / SETTINGS)
+    settings = read_settings(text, str(lead.folder / SETTINGS))
+    if "delay" not in tomllib.loads(text):
+        settings = replace(settings, delay=0)
+    return handle, settings, lead.folder / LEDGER, lead

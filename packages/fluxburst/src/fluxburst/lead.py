@@ -26,7 +26,9 @@ _EVERYWHERE = (
     "systemd",
 )  # tables of the configuration that every broker must have
 LARGEST = 16 * 1024 * 1024  # bytes of a file in the folder
+LEDGER = "burst.sqlite"  # in the folder: all that was made, and what became of it
 SOCKET = "lead.sock"  # in the folder: where a lead that runs is reached
+NAME_IT = "; name the lead's folder"  # the end of what is said where no lead is found
 _LONGEST = 107  # bytes of a path of a UNIX socket (unix(7), sun_path)
 
 
@@ -74,7 +76,7 @@ class Lead:
         """
         path = attribute("config.path") if handle is None else handle.attribute("config.path")
         if not path:
-            raise LeadError("this Flux instance was started without a configuration; name the lead's folder")
+            raise LeadError("this Flux instance was started without a configuration" + NAME_IT)
         return cls.at(path)
 
     @classmethod
@@ -164,12 +166,14 @@ def attribute(name: str) -> str:
     try:
         done = subprocess.run(["flux", "getattr", name], capture_output=True, text=True, timeout=60, check=False)
     except FileNotFoundError:
-        raise LeadError("there is no command 'flux' here: install flux-core") from None
+        raise LeadError("there is no command 'flux' here: install flux-core, or set PATH to it") from None
     except subprocess.TimeoutExpired:
         raise LeadError("the Flux instance does not answer") from None
     if done.returncode:
         said = " ".join(done.stderr.split())
-        raise LeadError(f"no lead is running around this process ({said}); name the lead's folder")
+        if uri := os.environ.get("FLUX_URI"):
+            raise LeadError(f"the Flux instance of FLUX_URI ({uri}) doesn't answer ({said}){NAME_IT}")
+        raise LeadError(f"no lead is running around this process ({said}){NAME_IT}")
     return done.stdout.strip()
 
 

@@ -105,10 +105,10 @@ class Row:
         )
 
     def node_hours(self, until: float) -> float:
-        """Of all its nodes, from the moment they were asked for until `until`, or its end if that is known."""
+        """Of all its nodes, from its plan on until `until`, or its end if that is known; none if never asked for."""
         if not self.asked:
             return 0.0
-        return len(self.hosts) * max(0.0, (self.ended or until) - self.asked) / 3600
+        return len(self.hosts) * max(0.0, (self.ended or until) - self.planned) / 3600
 
     def as_dict(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
@@ -272,7 +272,7 @@ class Ledger:
         """(node-hours, cost) of the bursts that have ended, by plugin."""
         found = self._read(
             "SELECT plugin, sum(hours), sum(hours * price) FROM (SELECT plugin, price,"
-            " json_array_length(hosts) * max(0, ended - asked) / 3600 AS hours FROM bursts"
+            " json_array_length(hosts) * max(0, ended - planned) / 3600 AS hours FROM bursts"
             " WHERE state IN ('gone', 'failed') AND asked > 0) GROUP BY plugin"
         )
         return {plugin: (hours, cost) for plugin, hours, cost in found}

@@ -99,10 +99,10 @@ STUCK = {
     "PartitionDown": "the partition is down",
     "PartitionInactive": "the partition is inactive",
     "PartitionNodeLimit": "more nodes than the partition gives to one job, or has",
-    "PartitionTimeLimit": "longer than the partition's jobs may run",
+    "PartitionTimeLimit": "longer than the partition's jobs may run; give [plugins.slurm] a shorter lease",
     "QOSMaxNodePerJobLimit": "more nodes than the QOS gives to one job",
     "QOSMaxNodePerUserLimit": "more nodes than the QOS gives to one user",
-    "QOSMaxWallDurationPerJobLimit": "longer than the QOS's jobs may run",
+    "QOSMaxWallDurationPerJobLimit": "longer than the QOS's jobs may run; give [plugins.slurm] a shorter lease",
     "QOSNotAllowed": "the partition does not admit the QOS",
     "ReservationDeleted": "the reservation was deleted",
 }

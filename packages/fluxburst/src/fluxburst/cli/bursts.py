@@ -8,6 +8,18 @@ from typing import Any
 from fluxburst.texts import clean, clock, number_cell, span_cell
 
 HEADER = ("BURST", "WHAT", "STATE", "JOINED", "JOBS", "AGE", "COST", "LEFT", "NOTE")
+_COST = HEADER.index("COST")
+
+
+def priced(report: Mapping[str, Any]) -> bool:
+    """Whether anything that is open or was ever made has a price, or cost is limited."""
+    return any(one["what"] == "cost" and (one["held"] or one["limit"] is not None) for one in report["limits"])
+
+
+def cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A header, and a row for each burst, without what costs where nothing has a price."""
+    rows = [HEADER, *map(row, report["bursts"])]
+    return rows if priced(report) else [one[:_COST] + one[_COST + 1 :] for one in rows]
 
 
 def row(burst: Mapping[str, Any]) -> tuple[str, ...]:

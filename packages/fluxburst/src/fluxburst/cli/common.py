@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import shutil
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import click
+from resources.clikit import table
 
 from fluxburst.errors import FluxBurstError, HandleError, LoadError, ParameterError
 from fluxburst.texts import hint
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
     from fluxburst.lead import Lead
     from fluxburst.settings import Settings
 
-LEDGER = "burst.sqlite"
 _OPTIONS = "fluxburst.plugin-options"
 
 
@@ -73,7 +76,12 @@ def load(client: FluxBurst, name: str, parameters: Mapping[str, Any]) -> None:
     try:
         client.load(name, **parameters)
     except ParameterError as error:
-        raise ParameterError(error.message, f"{name}.{error.field}" if error.field else name) from None
+        how = ""
+        if error.message == "is required":
+            how = (
+                f": give --{name}-{error.field.replace('_', '-')}, or '{error.field}' in the settings, [plugins.{name}]"
+            )
+        raise ParameterError(f"{error.message}{how}", f"{name}.{error.field}" if error.field else name) from None
 
 
 def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,6 +116,8 @@ class Place:
 
     @property
     def ledger(self) -> Path:
+        from fluxburst.lead import LEDGER
+
         return self.folder / LEDGER
 
     def make_ledger(self) -> None:
@@ -158,7 +168,7 @@ def read_config(config: str) -> Settings:
 
 def _lead(state: Path | None) -> Lead | None:
     """The lead of a folder: its own, or the one that the ledger in it is of; else the lead around."""
-    from fluxburst.lead import CONFIG, SETTINGS, Lead, LeadError
+    from fluxburst.lead import CONFIG, LEDGER, NAME_IT, SETTINGS, Lead, LeadError
 
     if state is not None:
         if (state / CONFIG).exists() and (state / SETTINGS).exists():
@@ -171,7 +181,7 @@ def _lead(state: Path | None) -> Lead | None:
     except LeadError as error:
         if state is not None:
             return None
-        raise FluxBurstError(f"{error} with --state DIR") from None
+        raise FluxBurstError(f"{error} with --state DIR" if str(error).endswith(NAME_IT) else str(error)) from None
 
 
 def told_by_controller(path: Path) -> dict[str, Any]:
@@ -195,7 +205,10 @@ def connect(lead: Lead | None) -> Handle:
     from fluxburst.lead import SOCKET
 
     if lead is None:
-        return FluxHandle()
+        try:
+            return FluxHandle()
+        except HandleError as error:
+            raise HandleError(f"{error}; run this inside a lead, or name its folder with --state DIR") from None
     path = lead.folder / SOCKET
     if not path.is_socket() and "FLUX_URI" not in os.environ:
         raise HandleError(f"the lead of {lead.folder} does not run here, or FLUX_URI is not set to it")
@@ -208,6 +221,39 @@ def connect(lead: Lead | None) -> Handle:
     if lead.folder.resolve() not in places:
         raise HandleError(f"FLUX_URI names another Flux instance than the lead of {lead.folder}")
     return handle
+
+
+def width() -> int | None:
+    """Columns of the terminal that stdout is, None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def wrapped(text: str) -> str:
+    """A line of text, folded between words on a terminal."""
+    columns = width()
+    if columns is None or len(text) <= columns:
+        return text
+    return fill(text, max(40, columns - 1), subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+
+
+def grid(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
+    """A table; on a terminal that is too narrow for it its last column stands below each row, then all others do."""
+    columns, made = width(), table(rows, header)
+    if columns is None or _widest(made) <= columns:
+        return made
+    first = table([row[:-1] for row in rows], header[:-1]).splitlines()
+    if max(map(len, first)) <= columns:
+        below = ["", *(wrapped(f"  {row[-1]}") if row[-1] else "" for row in rows)]
+        return "\n".join(part for pair in zip(first, below, strict=True) for part in pair if part)
+    parts = [header[0]]
+    for row in rows:
+        named = (f"{name.lower()} {cell}" for name, cell in zip(header[1:], row[1:], strict=True) if cell)
+        parts += [row[0], wrapped(f"  {', '.join(named)}")]
+    return "\n".join(parts)
+
+
+def _widest(text: str) -> int:
+    return max(map(len, text.splitlines()))
 
 
 def unknown_plugins(names: Iterable[str], known: Collection[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from resources.clikit import echo_json, json_option, table
+from resources.clikit import echo_json, json_option
 
 from fluxburst.cli.common import state_option
 from fluxburst.errors import FluxBurstError
@@ -56,6 +56,7 @@ def history(limit: int, name: str | None, state: Path | None, as_json: bool) -> 
 
 
 def _events(events: list[tuple[float, str, str, str]], as_json: bool) -> None:
+    from fluxburst.cli.common import grid
     from fluxburst.texts import clean, clock
 
     if as_json:
@@ -63,18 +64,24 @@ def _events(events: list[tuple[float, str, str, str]], as_json: bool) -> None:
                               for at, who, state, note in events]})  # fmt: skip
         return
     cells = [(clock(at), clean(who), state, clean(note)) for at, who, state, note in events]
-    click.echo(table(cells, ("TIME", "BURST", "STATE", "NOTE")))
+    click.echo(grid(cells, ("TIME", "BURST", "STATE", "NOTE")))
 
 
 def _table(ended: list[dict[str, Any]]) -> None:
-    from fluxburst.texts import clean, clock, number_cell, span_cell
+    from fluxburst.cli.common import grid
+    from fluxburst.texts import clean, clock, count, number_cell, span_cell
 
-    cells = [
+    rows: list[tuple[str, ...]] = [
         (clean(one["name"]), clean(f"{one['plugin']}/{one['shape']}"), one["state"], str(one["nodes"]),
          clock(one["planned"]), span_cell(one["age"]), number_cell(one["node_hours"]), number_cell(one["cost"]),
          clean(one["reason"]))
         for one in ended
     ]  # fmt: skip
-    click.echo(table(cells, _HEADER))
-    hours, cost = (number_cell(sum(one[key] for one in ended)) for key in ("node_hours", "cost"))
-    click.echo(f"{len(ended)} bursts: {hours} node-hours, cost {cost}")
+    hours, cost = (sum(one[key] for one in ended) for key in ("node_hours", "cost"))
+    header: tuple[str, ...] = _HEADER
+    at = header.index("COST")
+    if not cost:  # nothing had a price
+        header, rows = header[:at] + header[at + 1 :], [row[:at] + row[at + 1 :] for row in rows]
+    click.echo(grid(rows, header))
+    total = f", cost {number_cell(cost)}" if cost else ""
+    click.echo(f"{count(len(ended), 'burst')}: {number_cell(hours)} node-hours{total}")

@@ -72,12 +72,11 @@ def init(
 def _unknown(plugins: set[str]) -> list[str]:
     """Plugins that are not installed here: a word may be misspelt, or the plugin may come later."""
     from fluxburst.plugins import REGISTRY
+    from fluxburst.texts import hint
 
     known = REGISTRY.names()
     return [
-        f"there is no plugin {name!r} here yet (flux-burst plugins lists those that are)"
-        for name in sorted(plugins)
-        if name not in known
+        f"there is no plugin {name!r} here yet; {hint(name, known)}" for name in sorted(plugins) if name not in known
     ]
 
 

@@ -12,11 +12,13 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
-from fluxburst.cli.bursts import HEADER, row, strays, target
+from fluxburst.cli.bursts import cells, priced, strays, target
+from fluxburst.cli.common import grid
 from fluxburst.cli.lines import Lines, lines, queue
 from fluxburst.texts import clean, clock, count, number_cell
 
 EVENTS = 8  # lines
+LEAST_NOTE = 20  # columns for notes beside the others; where there are fewer they stand below
 _STYLE = {
     "creating": "yellow", "joining": "yellow", "ready": "green", "draining": "cyan", "deleting": "magenta",
     "planned": "dim",
@@ -59,10 +61,11 @@ class Live(Lines):
         if "owner" not in state:
             yield Text("the ledger can't be read at the moment", style="red")
             return
-        cost = sum(one["cost"] for one in state["bursts"])
+        nodes = count(sum(one["nodes"] for one in state["bursts"]), "node")
+        cost = f", cost so far {number_cell(sum(one['cost'] for one in state['bursts']))}" if priced(state) else ""
         yield Text(
             f"flux-burst {clock(state['at'])}  lead {state['owner']}  {count(len(state['bursts']), 'burst')},"
-            f" {count(sum(one['nodes'] for one in state['bursts']), 'node')}, cost so far {number_cell(cost)}",
+            f" {nodes}{cost}",
             style="bold",
         )
         if state["plan"]:
@@ -71,13 +74,8 @@ class Live(Lines):
             for line in rest:
                 yield Text(clean(line), style="red" if line.startswith("refused") else "dim")
         if state["bursts"]:
-            table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-            for name in HEADER:
-                table.add_column(name, overflow="fold", no_wrap=name != "NOTE")
-            for one in state["bursts"]:
-                style = _STYLE.get(one["state"], "")
-                table.add_row(*(Text(cell, style=style if at == 2 else "") for at, cell in enumerate(row(one))))
-            yield table
+            header, *rows = cells(state)
+            yield self._table(header, rows)
         if state["lead"]:
             yield Text(f"lead: {clean(state['lead'])}", style="red")
         for reason in state["trouble"].values():
@@ -88,3 +86,18 @@ class Live(Lines):
             yield Text(clean(line), style="yellow")
         for line in self._events:
             yield Text(line, style="dim")
+
+    def _table(self, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> RenderableType:
+        fixed = sum(max(map(len, column)) + 3 for column in list(zip(header, *rows, strict=True))[:-1])
+        if fixed + LEAST_NOTE > self._console.width:
+            text = Text(grid(rows, header))
+            for state, style in _STYLE.items():
+                text.highlight_words([state], style)
+            return text
+        table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for name in header:
+            table.add_column(name, overflow="fold", no_wrap=name != "NOTE")
+        for one in rows:
+            style = _STYLE.get(one[2], "")
+            table.add_row(*(Text(cell, style=style if at == 2 else "") for at, cell in enumerate(one)))
+        return table

@@ -12,6 +12,7 @@ import click
 from resources.clikit import echo_json, json_option, one_stdin
 
 from fluxburst.cli.common import PluginCommand, find, given, load, read_config
+from fluxburst.errors import HandleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +103,10 @@ def _live(inventory: str | None, config: str | None) -> FluxBurst:
 
     if inventory is not None:
         raise click.UsageError("--inventory goes with --queue: a Flux instance says itself what it has")
-    handle = FluxHandle()
+    try:
+        handle = FluxHandle()
+    except HandleError as error:
+        raise HandleError(f"{error}; run this inside a lead, or plan a recorded queue with --queue FILE") from None
     if not is_lead(handle.attribute("config.path") or ""):  # an instance that `flux-burst init` knows nothing of
         return FluxBurst(handle, settings=None if config is None else read_config(config))
     place = find(None, config)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from resources.clikit import echo_json, json_option, table
+from resources.clikit import echo_json, json_option
 
 from fluxburst.cli.common import state_option
 from fluxburst.errors import FluxBurstError
@@ -31,7 +31,7 @@ def status(folder: Path | None, state: Path | None, name: str | None, as_json: b
         raise click.UsageError("DIR and --state DIR are the same: give one")
     import time
 
-    from fluxburst.cli.common import find, told_by_controller
+    from fluxburst.cli.common import find, told_by_controller, wrapped
     from fluxburst.ledger import Ledger, holder
     from fluxburst.report import report
 
@@ -47,8 +47,8 @@ def status(folder: Path | None, state: Path | None, name: str | None, as_json: b
     if as_json:
         echo_json(document)
         return
-    for line in _lines(document, place.option()):
-        click.echo(line)
+    for text in _lines(document, place.option()):
+        click.echo(text if "\n" in text else wrapped(text))
 
 
 def _output(ledger: Any, name: str) -> None:
@@ -64,7 +64,8 @@ def _output(ledger: Any, name: str) -> None:
 
 
 def _lines(document: dict[str, Any], option: str) -> Iterator[str]:
-    from fluxburst.cli.bursts import HEADER, limits, row, strays, target
+    from fluxburst.cli.bursts import cells, limits, strays, target
+    from fluxburst.cli.common import grid
     from fluxburst.cli.lines import queue
     from fluxburst.texts import clean, clock, count
 
@@ -76,8 +77,8 @@ def _lines(document: dict[str, Any], option: str) -> Iterator[str]:
     else:
         yield f"no controller runs: nothing is made, and bursts end at their leases; to go on: flux-burst run {option}"
     yield ""
-    bursts = document["bursts"]
-    yield table([row(one) for one in bursts], HEADER) if bursts else "no burst is open"
+    header, *rows = cells(document)
+    yield grid(rows, header) if rows else "no burst is open"
     if document["plan"]:
         yield ""
         yield from map(clean, queue(document["plan"]))
@@ -95,4 +96,4 @@ def _lines(document: dict[str, Any], option: str) -> Iterator[str]:
     for one in document["wishes"]:
         yield clean(f"asked for, and not done yet: {one['wish']} {one['name']}")
     yield ""
-    yield table(limits(document), ("LIMITS OF", "WHAT", "USED", "WITH LEASES", "LIMIT"))
+    yield grid(limits(document), ("LIMITS OF", "WHAT", "USED", "WITH LEASES", "LIMIT"))

@@ -30,8 +30,10 @@ def problems(lead: Lead, handle: Handle | None = None) -> list[Finding]:
 
 def lead_findings(lead: Lead, running: Running | None) -> list[Finding]:
     """Every check of a lead on its own machine; running: what it says of itself, None while it does not run."""
+    version = running.attributes.get("version", "") if running else ""
     return [
-        *file_checks.version(running.attributes.get("version", "") if running else "", "the lead"),
+        *file_checks.version(version, "the lead"),
+        *file_checks.bindings(version),
         *file_checks.private(lead.folder),
         *_files(lead),
         *(file_checks.known(lead, set(running.hosts)) if running else ()),

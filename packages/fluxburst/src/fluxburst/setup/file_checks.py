@@ -46,6 +46,26 @@ def version(other: str, whose: str) -> Iterator[Finding]:
         yield ok("flux", match[1] + (f", as {whose}" if other else ""))
 
 
+def bindings(other: str) -> Iterator[Finding]:
+    """Flux's Python bindings, which the controller asks the lead through, can be imported, and are of its version."""
+    from importlib import metadata
+
+    cure = "in the version of the Flux on this system, and ply: pip install 'flux-burst[flux]' flux-python==VERSION"
+    try:
+        import flux.core.handle  # noqa: F401
+    except (ImportError, OSError) as error:
+        yield problem("bindings", f"Flux's Python bindings can't be imported ({error})", f"install them {cure}")
+        return
+    try:
+        here = metadata.version("flux-python")
+    except metadata.PackageNotFoundError:
+        here = ""  # those that came with Flux
+    if here and other and here.split(".")[:2] != other.split(".")[:2]:
+        yield problem("bindings", f"flux-python is {here}, the lead {other}", f"install it {cure}")
+    else:
+        yield ok("bindings", f"flux-python {here}" if here else "those of Flux itself")
+
+
 def private(folder: Path) -> Iterator[Finding]:
     """Nobody else may change what the lead runs."""
     status = folder.stat()

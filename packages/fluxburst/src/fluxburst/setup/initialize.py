@@ -20,7 +20,7 @@ from typing import Any
 from resources import hostlist, machine
 
 from fluxburst.errors import FluxBurstError
-from fluxburst.lead import CERTIFICATE, CONFIG, RESOURCES, SETTINGS, Lead, LeadError, read
+from fluxburst.lead import CERTIFICATE, CONFIG, RESOURCES, SETTINGS, Lead, LeadError, environment, read
 from fluxburst.setup import layout
 from fluxburst.setup.layout import Endpoint, Node, Size, Slots
 from fluxburst.toml import inline
@@ -261,7 +261,10 @@ def _certificate(folder: Path, name: str) -> str:
 
 def _flux(*arguments: str) -> str:
     try:
-        done = subprocess.run(["flux", *arguments], capture_output=True, text=True, timeout=60, check=False)
+        # Without FLUX_URI: 'flux version' fails where that names an instance that has ended.
+        done = subprocess.run(
+            ["flux", *arguments], capture_output=True, text=True, timeout=60, check=False, env=environment()
+        )
     except FileNotFoundError:
         raise FluxBurstError("there is no command 'flux' here: install flux-core, or set PATH to it") from None
     except subprocess.TimeoutExpired:
