@@ -175,11 +175,13 @@ class Ledger:
             ledger = cls(path, database, *locks)
             if owner and ledger.owner != owner:
                 raise LedgerError(
-                    f"{path}: the ledger of {ledger.owner!r}, not of {owner!r}: name another state folder"
+                    f"{path}: the ledger of {ledger.owner!r}, not of {owner!r}: set that owner again, or, if nothing of"
+                    " it exists any more, name another state folder"
                 )
         except (OSError, sqlite3.Error, KeyError) as error:
             _close(locks)
-            raise LedgerError(f"{path}: no ledger can be read there: {error}") from error
+            cure = "if it stays so, move it away: then flux-burst gc finds by its mark what it knew of"
+            raise LedgerError(f"{path}: no ledger can be read there: {error}; {cure}") from error
         except LedgerError:
             _close(locks)
             raise
@@ -464,7 +466,9 @@ def _take_lead(folder: Path, path: Path) -> int:
             with Ledger.open(before, writable=False) as other:
                 open_ = len(other.rows())
             if open_:
-                raise LedgerError(f"{before} has {open_} open bursts of this lead: go on with --state {before.parent}")
+                raise LedgerError(
+                    f"{before} has open bursts of this lead ({open_}): go on with --state {before.parent}"
+                )
         os.ftruncate(lock, 0)
         os.pwrite(lock, os.fsencode(path.absolute()), 0)
     except BaseException:
