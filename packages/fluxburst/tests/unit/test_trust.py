@@ -147,6 +147,17 @@ def test_until_idle_leaves_no_drain(monkeypatch):
     assert not a.lead.drains()
 
 
+def test_a_lease_that_ends_while_nobody_looks_is_no_failure():
+    a = world(lease=1000)
+    a.submit(3, 50.0)
+    run(a, 2)
+    assert [row.state for row in rows(a)] == ["joining"]
+    a.advance(1000)
+    a.step()
+    assert [row.state for row in a.controller.ledger.history()] == ["gone"]
+    assert not a.controller.ledger.pauses()
+
+
 def test_there_is_one_controller(tmp_path):
     path = tmp_path / "burst.sqlite"
     with Ledger.open(path, "own"):
