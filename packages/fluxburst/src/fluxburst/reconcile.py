@@ -362,9 +362,11 @@ class Reconciler:
         self._jobs = jobs  # kept, so that no other object gets its id
         observed, policy = self.situation(now, jobs, inventory)
         made = plan(observed, policy)
-        self._plan, self._planned_for = made, (*key[:-1], self.ledger.version)
+        self._plan, self._planned_for = made, ()
         self._plan_until = min([made.due, *(one.until for one in self.ledger.pauses() if one.until > now)])
         self._remember(made)
+        if not made.bursts:  # what is to be made may come to nothing, and then has to be planned again
+            self._planned_for = (*key[:-1], self.ledger.version)
         return made
 
     def situation(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> tuple[Observed, Policy]:

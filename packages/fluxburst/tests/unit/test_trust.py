@@ -147,6 +147,23 @@ def test_until_idle_leaves_no_drain(monkeypatch):
     assert not a.lead.drains()
 
 
+@pytest.mark.parametrize("method", ["plan", "remember"])
+def test_what_could_not_be_recorded_is_planned_again(monkeypatch, method):
+    a = world()
+
+    def full(*_):
+        raise LedgerError("the disk is full")
+
+    a.submit(3, 50.0)
+    a.advance(20)
+    monkeypatch.setattr(a.controller.ledger, method, full)
+    with pytest.raises(LedgerError):
+        a.step()
+    monkeypatch.undo()
+    run(a, 2)
+    assert len(a.asked) == 1
+
+
 def test_a_lease_that_ends_while_nobody_looks_is_no_failure():
     a = world(lease=1000)
     a.submit(3, 50.0)
