@@ -13,7 +13,7 @@ from simulation.world import SETTLE, World
 
 from fluxburst import plugins
 from fluxburst.controller import Controller
-from fluxburst.errors import HandleError, LedgerError, UncertainError
+from fluxburst.errors import HandleError, HeldError, LedgerError, UncertainError
 from fluxburst.ledger import Ledger, Row
 from fluxburst.model import Budget, Burst, Sighting
 from fluxburst.reconcile import Reconciler
@@ -178,6 +178,8 @@ def test_a_lease_that_ends_while_nobody_looks_is_no_failure():
 def test_there_is_one_controller(tmp_path):
     path = tmp_path / "burst.sqlite"
     with Ledger.open(path, "own"):
+        with pytest.raises(HeldError, match="this process controls this lead already"):
+            Ledger.open(path, "own")
         assert "another flux-burst controls this lead" in open_elsewhere(path)
         assert Ledger.open(path, writable=False).rows() == ()
     assert (path.stat().st_mode & 0o777) == 0o600
