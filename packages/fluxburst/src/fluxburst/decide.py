@@ -176,7 +176,8 @@ class _Life:
         asked = max(row.asked, self.look.started)
         if row.state in {"creating", "deleting"} and not row.began and self._settles(asked):
             return  # it may not show yet what it was asked for
-        if row.state in {"creating", "joining"} and not sighting.preempted:
+        over = self.now >= row.deadline > 0  # nobody looked while it was there
+        if row.state in {"creating", "joining"} and not sighting.preempted and not over:
             never = row.state == "creating" and not (sighting.reason or sighting.output)
             what = "it never came to be" if never else "boot failed: it ended before its brokers joined"
             failure = f"{what}: {sighting.reason}" if sighting.reason else what
@@ -190,7 +191,8 @@ class _Life:
         elif row.state == "deleting":
             yield self.close(row.reason)
         else:
-            yield self.close(sighting.reason or "it was preempted before it was ready")
+            why = "its lease has ended" if over else "it was preempted before it was ready"
+            yield self.close(sighting.reason or why)
 
     def _settles(self, asked: float) -> bool:
         return self.now < asked + self.look.settle.get(self.row.plugin, 0.0)

@@ -23,6 +23,7 @@ from fluxburst.model import Burst, State
 FORMAT = "1"
 Wish = Literal["drain", "destroy", "stop", "resume"]
 
+_TAKEN: dict[int, str] = {}  # files that this process has locked, by descriptor
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE bursts (
@@ -175,11 +176,13 @@ class Ledger:
             ledger = cls(path, database, *locks)
             if owner and ledger.owner != owner:
                 raise LedgerError(
-                    f"{path}: the ledger of {ledger.owner!r}, not of {owner!r}: name another state folder"
+                    f"{path}: the ledger of {ledger.owner!r}, not of {owner!r}: set that owner again, or, if nothing of"
+                    " it exists any more, name another state folder"
                 )
         except (OSError, sqlite3.Error, KeyError) as error:
             _close(locks)
-            raise LedgerError(f"{path}: no ledger can be read there: {error}") from error
+            cure = "if it stays so, move it away: then flux-burst gc finds by its mark what it knew of"
+            raise LedgerError(f"{path}: no ledger can be read there: {error}; {cure}") from error
         except LedgerError:
             _close(locks)
             raise
@@ -436,6 +439,9 @@ def _create(database: sqlite3.Connection, owner: str) -> None:
 
 def _take(path: Path) -> int:
     """The lock of the controller, an open file; it goes with the process. Raises LedgerError."""
+    name = str(path.resolve())
+    if name in _TAKEN.values():  # fcntl(2) keeps other processes off alone, and forgets a lock when such a file closes
+        raise HeldError(f"{path}: this process controls this lead already (it holds the ledger)")
     try:
         lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -445,6 +451,7 @@ def _take(path: Path) -> int:
     except OSError as error:
         os.close(lock)
         raise HeldError(f"{path}: another flux-burst controls this lead (it holds the ledger)") from error
+    _TAKEN[lock] = name
     return lock
 
 
@@ -459,16 +466,19 @@ def _take_lead(folder: Path, path: Path) -> int:
     except HeldError:
         raise LedgerError(f"another flux-burst controls the lead of {folder}, with another ledger") from None
     try:
-        before = Path(os.fsdecode(os.pread(lock, 4096, 0)) or path)
-        if before != path.absolute() and before.exists():
+        before, now = Path(os.fsdecode(os.pread(lock, 4096, 0))), path.resolve()
+        if before not in {Path(), now} and before.exists():
             with Ledger.open(before, writable=False) as other:
                 open_ = len(other.rows())
             if open_:
-                raise LedgerError(f"{before} has {open_} open bursts of this lead: go on with --state {before.parent}")
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, os.fsencode(path.absolute()), 0)
+                raise LedgerError(
+                    f"{before} has open bursts of this lead ({open_}): go on with --state {before.parent}"
+                )
+        if before != now:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, os.fsencode(now), 0)
     except BaseException:
-        os.close(lock)
+        _close([lock])
         raise
     return lock
 
@@ -476,6 +486,7 @@ def _take_lead(folder: Path, path: Path) -> int:
 def _close(locks: Iterable[int]) -> None:
     for lock in locks:
         os.close(lock)
+        _TAKEN.pop(lock, None)
 
 
 def holder(path: Path) -> int:

@@ -92,6 +92,7 @@ class Reconciler:
         self.handle, self.plugins, self.ledger, self.settings = handle, plugins, ledger, settings
         self.selector, self.ordering, self.clock = selector, ordering, clock or steady_clock()
         self._started = self.clock()
+        self.tidy = False  # whether the last look was without bursts, so that none has left a drain
         for plugin in plugins.values():
             plugin.clock = self.clock  # deadlines are told to it and by it in one time
         self._asked: defaultdict[str, _Asked] = defaultdict(_Asked)
@@ -156,9 +157,11 @@ class Reconciler:
         self, now: float, jobs: Sequence[Job], inventory: Inventory | None, drains: Mapping[str, str] | None
     ) -> Look:
         up, busy = self._states(inventory)
+        rows = self.ledger.rows()
+        self.tidy = not rows
         return Look(
             now,
-            self.ledger.rows(),
+            rows,
             {name: asked.found for name, asked in self._asked.items() if asked.found is not None},
             {name: plugin.settle for name, plugin in self.plugins.items()},
             up if inventory is not None else None,
@@ -359,9 +362,11 @@ class Reconciler:
         self._jobs = jobs  # kept, so that no other object gets its id
         observed, policy = self.situation(now, jobs, inventory)
         made = plan(observed, policy)
-        self._plan, self._planned_for = made, (*key[:-1], self.ledger.version)
+        self._plan, self._planned_for = made, ()
         self._plan_until = min([made.due, *(one.until for one in self.ledger.pauses() if one.until > now)])
         self._remember(made)
+        if not made.bursts:  # what is to be made may come to nothing, and then has to be planned again
+            self._planned_for = (*key[:-1], self.ledger.version)
         return made
 
     def situation(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> tuple[Observed, Policy]:

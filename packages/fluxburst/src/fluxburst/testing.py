@@ -12,6 +12,7 @@ from fluxburst.client import FluxBurst
 from fluxburst.model import Burst
 from fluxburst.parameters import build, click_options
 from fluxburst.plugins import REGISTRY, BurstPlugin, offer
+from fluxburst.settings import Settings
 
 
 def check_burstable(name: str, *, create: bool = False, **values: object) -> BurstPlugin:
@@ -27,7 +28,7 @@ def check_burstable(name: str, *, create: bool = False, **values: object) -> Bur
         again = build(module.parameters, {one.name: getattr(made, one.name) for one in fields(made) if one.init})
         _require(made == again, "its dataclass does not survive the way to options and back")
         click_options(name, module.options())
-    plugin = FluxBurst().load(name, **values)
+    plugin = FluxBurst(settings=Settings()).load(name, **values)
     offered = offer(name, plugin)
     _require(bool(offered.shapes), "it offers no node shape")
     _require(offer(name, plugin) == offered, "its offer changes from one call to the next")

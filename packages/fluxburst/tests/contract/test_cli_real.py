@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from growing import PATIENCE, RunningLead, until
 
+from fluxburst.client import FluxBurst
 from fluxburst.errors import HandleError
 from fluxburst.handles.connection import Connection
 from fluxburst.lead import environment
@@ -105,6 +106,23 @@ def test_a_job_bursts_and_the_brokers_go_and_again_in_the_same_slots(control):
         ]  # fmt: skip
         assert told[-1]["why"] == "idle"
         assert [tuple(one["hosts"]) for one in control("history")["bursts"]] == [("local0", "local1")] * round
+
+
+def test_the_python_api_inside_a_lead_is_that_leads(control, lead, monkeypatch):
+    monkeypatch.setenv("FLUX_URI", lead.uri)
+    commands = Control(lead, lead.lead.folder)
+    job = control.submit("echo", "ran")
+    client = FluxBurst()
+    try:
+        client.load("local")
+        (made,) = client.run_burst().created
+        until(lambda: client.run_burst() and lead.flux("jobs", "--no-header", "--format={status}", job) == "COMPLETED")
+        assert lead.output(job) == ["ran"] * 3
+        assert [one["name"] for one in commands("status")["bursts"]] == [made.name]
+    finally:
+        client.close()
+        commands("destroy", "--all")
+    assert commands("history")["bursts"][0]["reason"] == "ended by hand"
 
 
 def test_a_killed_controller_is_followed_by_another_and_nothing_is_doubled(control):

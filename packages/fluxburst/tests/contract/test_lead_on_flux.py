@@ -226,3 +226,9 @@ def test_flux_finds_the_command(place):
         pytest.skip("flux-burst is not installed as a command")
     done = subprocess.run(["flux", "burst", "--version"], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout.startswith("flux-burst")
+
+
+def test_init_asks_no_instance(run, place, monkeypatch):
+    monkeypatch.setenv("FLUX_URI", f"local://{place}/has-ended")
+    result = run("init", "--slots", "local:1", str(place / "lead"))
+    assert result.exit_code == 0, result.output

@@ -12,7 +12,8 @@ from simulation.short import rows, run, world
 from simulation.world import SETTLE, World
 
 from fluxburst import plugins
-from fluxburst.errors import HandleError, LedgerError, UncertainError
+from fluxburst.controller import Controller
+from fluxburst.errors import HandleError, HeldError, LedgerError, UncertainError
 from fluxburst.ledger import Ledger, Row
 from fluxburst.model import Budget, Burst, Sighting
 from fluxburst.reconcile import Reconciler
@@ -135,9 +136,50 @@ def test_a_plugin_that_hangs_does_not_keep_the_bursts_of_others(monkeypatch, wha
     assert not a.alive()
 
 
+def test_until_idle_leaves_no_drain(monkeypatch):
+    a = world()
+    job = a.submit(3, 20.0)
+    a.advance(20)
+    controller = Controller(a.controller, until_idle=True)
+    monkeypatch.setattr(controller.stop, "wait", lambda seconds: a.advance(10))
+    assert controller.run(lambda messages, state: None) == "idle"
+    assert a.lead.ended[job] == "completed"
+    assert not a.lead.drains()
+
+
+@pytest.mark.parametrize("method", ["plan", "remember"])
+def test_what_could_not_be_recorded_is_planned_again(monkeypatch, method):
+    a = world()
+
+    def full(*_):
+        raise LedgerError("the disk is full")
+
+    a.submit(3, 50.0)
+    a.advance(20)
+    monkeypatch.setattr(a.controller.ledger, method, full)
+    with pytest.raises(LedgerError):
+        a.step()
+    monkeypatch.undo()
+    run(a, 2)
+    assert len(a.asked) == 1
+
+
+def test_a_lease_that_ends_while_nobody_looks_is_no_failure():
+    a = world(lease=1000)
+    a.submit(3, 50.0)
+    run(a, 2)
+    assert [row.state for row in rows(a)] == ["joining"]
+    a.advance(1000)
+    a.step()
+    assert a.controller.ledger.history()[-1].state == "gone"
+    assert not a.controller.ledger.pauses()
+
+
 def test_there_is_one_controller(tmp_path):
     path = tmp_path / "burst.sqlite"
     with Ledger.open(path, "own"):
+        with pytest.raises(HeldError, match="this process controls this lead already"):
+            Ledger.open(path, "own")
         assert "another flux-burst controls this lead" in open_elsewhere(path)
         assert Ledger.open(path, writable=False).rows() == ()
     assert (path.stat().st_mode & 0o777) == 0o600
@@ -161,7 +203,7 @@ def test_a_lead_has_one_controller_and_one_ledger_with_open_bursts(tmp_path):
     with Ledger.open(one, "own", lead=lead) as ledger:
         assert "another flux-burst controls the lead" in open_elsewhere(two, lead)
         ledger.plan([Row("own-1", "local", "any", ("local0",), number=1)])
-    with pytest.raises(LedgerError, match=r"one.sqlite has 1 open burst.* --state"):
+    with pytest.raises(LedgerError, match=r"one.sqlite has open bursts .* --state"):
         Ledger.open(two, "own", lead=lead)
     with Ledger.open(one, "own", lead=lead) as ledger:
         ledger.change("own-1", 1.0, state="gone")

@@ -83,6 +83,8 @@ class Carrier:
                 passes += 1
             if passes >= least or not self.by_us:
                 if done():
+                    if self._client is not None:
+                        step(self._client.controller)  # what has gone may have left its drain
                     return True
                 if time.monotonic() >= end:
                     return False
