@@ -23,7 +23,7 @@ from resources import Cores, Gpus
 from resources.documents import Group, Inventory
 
 from fluxburst.demand import Demand
-from fluxburst.job_options import Wishes
+from fluxburst.job_options import JobOptions
 from fluxburst.jobs import Job
 from fluxburst.model import Budget, Burst, NodeShape, Observed, Offer, Policy
 from fluxburst.planning.planner import plan
@@ -146,18 +146,18 @@ def open_nodes(dice: random.Random) -> Case:
         nodes=lambda: dice.randint(0, 3),
         slots=lambda: dice.randint(1, 8),
         cores=lambda: dice.randint(1, 20),
-        wishes=lambda: Wishes(namespace=dice.choice(["", "a"])),
+        options=lambda: JobOptions(namespace=dice.choice(["", "a"])),
     )
     return demands, offers(20_000, found), None, there
 
 
 def money(dice: random.Random) -> Case:
-    """Slots, leases, budgets, deadlines and wishes of every kind."""
+    """Slots, leases, budgets, deadlines and options of every kind."""
     demands = many(
         dice,
         nodes=lambda: dice.randint(1, 4),
         cores=lambda: dice.randint(1, 64),
-        wishes=lambda: Wishes(
+        options=lambda: JobOptions(
             max_cost=dice.choice([1.0, 50.0, float("inf")]),
             deadline=dice.choice([0, 3600, 7200]),
             shape=dice.choice(["", "", "s90"]),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fluxburst.errors import JobError
-from fluxburst.job_options import NONE, Wishes, read_wishes
+from fluxburst.job_options import NONE, JobOptions, read_job_options
 
 if TYPE_CHECKING:
     from resources import Resource
@@ -38,7 +38,7 @@ class Demand:
 
     nodes: how many different nodes, 0 where the slots may lie anywhere. slots: per node, or in all where
     nodes is 0. cores, gpus: per slot. exclusive: its nodes are shared with nobody. constrained: it may run
-    on certain hosts only (RFC 31); hosts: which, where a list of hosts is all that it says. wishes: what it
+    on certain hosts only (RFC 31); hosts: which, where a list of hosts is all that it says. options: what it
     says of its own burst.
     """
 
@@ -49,12 +49,12 @@ class Demand:
     exclusive: bool = False
     constrained: bool = False
     hosts: tuple[str, ...] = ()
-    wishes: Wishes = NONE
+    options: JobOptions = NONE
 
     def __hash__(self) -> int:
-        wishes = self.wishes  # most jobs have none, and queues are long
+        options = self.options  # most jobs have none, and queues are long
         own = (self.nodes, self.slots, self.cores, self.gpus, self.exclusive, self.hosts)
-        return hash((own, wishes)) if wishes.given else hash(own)
+        return hash((own, options)) if options.given else hash(own)
 
     @property
     def units(self) -> int:
@@ -83,8 +83,8 @@ class Demand:
 
     def __str__(self) -> str:
         notes = [word for word, true in (("exclusive", self.exclusive), ("constrained", self.constrained)) if true]
-        if self.wishes.given:
-            notes.append(str(self.wishes))
+        if self.options.given:
+            notes.append(str(self.options))
         return f"{self.request}{' (' + ', '.join(notes) + ')' if notes else ''}"
 
 
@@ -116,7 +116,7 @@ def read_demand(spec: object) -> Demand:
         exclusive,
         bool(constraints),
         _hostlist(constraints) if constraints else (),
-        read_wishes(own.get("burst")),
+        read_job_options(own.get("burst")),
     )
 
 

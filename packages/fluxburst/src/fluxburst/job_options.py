@@ -1,4 +1,4 @@
-"""What a job says of its own burst: `attributes.system.burst` of its jobspec."""
+"""What a job asks of its own burst: `attributes.system.burst` of its jobspec."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class JobOptions:
     """plugin, shape, namespace: "" where all the same to it. max_cost: of the nodes that it needs, for their lease.
 
     deadline: seconds within which those end, 0 where it says none. problem: what can't be read, each with its place.
@@ -35,17 +35,17 @@ class Wishes:
         return " ".join(f"{key}={getattr(self, key)}" for key in self.given)
 
 
-NONE = Wishes()
+NONE = JobOptions()
 
 
-def read_wishes(value: object) -> Wishes:
-    """The wishes of a job. What can't be read becomes their `problem`: the job says nothing wrong to its lead."""
+def read_job_options(value: object) -> JobOptions:
+    """The options of a job. What can't be read becomes their `problem`: the job says nothing wrong to its lead."""
     from resources.units import shown
 
     if value is None:
         return NONE
     if not isinstance(value, Mapping):
-        return Wishes(problem=f"{PLACE}: an object belongs here, not {shown(value)}")
+        return JobOptions(problem=f"{PLACE}: an object belongs here, not {shown(value)}")
     read: dict[str, Any] = {}
     problems = []
     for key, found in value.items():
@@ -57,16 +57,16 @@ def read_wishes(value: object) -> Wishes:
             except ValueError as error:
                 problems.append(f"{PLACE}.{key}: {error}")
     more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-    return Wishes(**read, problem="; ".join(problems[:5]) + more, given=tuple(key for key in _READ if key in read))
+    return JobOptions(**read, problem="; ".join(problems[:5]) + more, given=tuple(key for key in _READ if key in read))
 
 
-def against(wishes: Wishes, rules: JobRules) -> str:
-    """What the rules do not allow of a job's wishes, "" where they allow all."""
-    refused = [f"{PLACE}.{key}: jobs may not say this here" for key in wishes.given if key not in rules.allow]
+def against(options: JobOptions, rules: JobRules) -> str:
+    """What the rules do not allow of a job's options, "" where they allow all."""
+    refused = [f"{PLACE}.{key}: jobs may not say this here" for key in options.given if key not in rules.allow]
     allowed = rules.namespaces if "namespace" in rules.allow else None
-    if wishes.namespace and allowed is not None and wishes.namespace not in allowed:
+    if options.namespace and allowed is not None and options.namespace not in allowed:
         there = ", ".join(sorted(allowed)) or "none"
-        refused.append(f"{PLACE}.namespace: {wishes.namespace} is not allowed; there are: {there}")
+        refused.append(f"{PLACE}.namespace: {options.namespace} is not allowed; there are: {there}")
     return "; ".join(refused)
 
 

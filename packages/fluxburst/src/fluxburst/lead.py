@@ -18,13 +18,7 @@ from fluxburst.errors import FluxBurstError
 from fluxburst.settings import read_settings
 
 CONFIG, SETTINGS, CERTIFICATE, RESOURCES = "system.toml", "burst.toml", "curve.cert", "R"
-_EVERYWHERE = (
-    "tbon",
-    "heartbeat",
-    "access",
-    "exec",
-    "systemd",
-)  # tables of the configuration that every broker must have
+_EVERYWHERE = ("tbon", "heartbeat", "access", "exec", "systemd")  # tables that every broker must have
 LARGEST = 16 * 1024 * 1024  # bytes of a file in the folder
 LEDGER = "burst.sqlite"  # in the folder: all that was made, and what became of it
 SOCKET = "lead.sock"  # in the folder: where a lead that runs is reached
@@ -171,10 +165,9 @@ def attribute(name: str) -> str:
     try:
         return flux("getattr", name).strip()
     except FluxBurstError as error:
-        uri = os.environ.get("FLUX_URI")
-        what = (
-            f"the Flux instance of FLUX_URI ({uri}) doesn't answer" if uri else "no lead is running around this process"
-        )
+        what = "no lead is running around this process"
+        if uri := os.environ.get("FLUX_URI"):
+            what = f"the Flux instance of FLUX_URI ({uri}) doesn't answer"
         raise LeadError(f"{what} ({error}){NAME_IT}") from None
 
 

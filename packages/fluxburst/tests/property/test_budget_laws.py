@@ -13,7 +13,7 @@ from resources import ZERO, Cores, Gpus, Resource
 from resources.documents import Group, Inventory
 
 from fluxburst.demand import Demand
-from fluxburst.job_options import NONE, Wishes
+from fluxburst.job_options import NONE, JobOptions
 from fluxburst.jobs import Job
 from fluxburst.model import Budget, Burst, Decision, JobRules, NodeShape, Observed, Offer, Plan, Policy, amount
 from fluxburst.planning.capacity import usable
@@ -26,8 +26,8 @@ def holding(cores: int, gpus: int = 0) -> Resource:
     return Cores(cores) & (Gpus(gpus) if gpus else ZERO)
 
 
-wishes = st.just(NONE) | st.builds(
-    Wishes,
+options = st.just(NONE) | st.builds(
+    JobOptions,
     plugin=st.sampled_from(["", "", "", "p0", "p1"]),
     shape=st.sampled_from(["", "", "", "s0", "s1"]),
     max_cost=st.sampled_from([inf, inf, 1.0, 5.0]),
@@ -41,7 +41,7 @@ demands = st.builds(
     slots=st.integers(1, 3),
     cores=st.integers(1, 3),
     gpus=st.sampled_from([0] * 7 + [1]),
-    wishes=wishes,
+    options=options,
 ).flatmap(lambda demand: st.sampled_from([demand, replace(demand, exclusive=demand.nodes > 0)]))
 budgets = st.just(Budget()) | st.builds(
     Budget,
@@ -178,7 +178,7 @@ def test_a_job_goes_where_it_asks_to(jobs, world):
     for decision in made.decisions:
         if decision.outcome != "burst":
             continue
-        said = decision.job.demand.wishes
+        said = decision.job.demand.options
         assert said.plugin in {"", decision.plugin}
         assert said.shape in {"", decision.shape}
         lease = min(offers[decision.plugin].lease or inf, said.deadline or inf)
@@ -190,7 +190,7 @@ def test_a_job_goes_where_it_asks_to(jobs, world):
             (burst,) = [burst for burst in made.bursts if decision.job.id in burst.jobs]
             assert burst.namespace == said.namespace
             assert burst.deadline == (0 if lease == inf else NOW + lease)
-    namespaces = {job.id: job.demand.wishes.namespace for job in jobs}
+    namespaces = {job.id: job.demand.options.namespace for job in jobs}
     for burst in made.bursts:
         assert {namespaces[job] for job in burst.jobs} == {burst.namespace}
 
@@ -280,7 +280,7 @@ def test_young_jobs_wait_and_the_plan_says_until_when(jobs, world, delay):
             assert NOW - decision.job.t_submit >= delay
     none = made_by(jobs, world, delay=float(delay), rules=JobRules(frozenset()))
     for decision in none.decisions:
-        if decision.job.demand.wishes.given:
+        if decision.job.demand.options.given:
             assert decision.outcome in {"lead", "refused"}
 
 

@@ -17,32 +17,11 @@ from fluxburst.model import NodeShape, Seen
 
 # Options of sbatch(1) that a burst depends on: nobody else sets them.
 OWN = (
-    *("array", "begin", "chdir", "clusters", "comment", "deadline", "dependency", "error", "export", "export-file"),
-    *(
-        "get-user-env",
-        "help",
-        "hold",
-        "ignore-pbs",
-        "input",
-        "job-name",
-        "kill-on-invalid-dep",
-        "no-kill",
-        "no-requeue",
-    ),
-    *(
-        "nodes",
-        "ntasks",
-        "ntasks-per-node",
-        "open-mode",
-        "output",
-        "parsable",
-        "quiet",
-        "requeue",
-        "signal",
-        "test-only",
-    ),
-    *("time", "time-min", "uid", "gid", "usage", "verbose", "version", "wait", "wrap"),
-)
+    "array", "begin", "chdir", "clusters", "comment", "deadline", "dependency", "error", "export", "export-file",
+    "get-user-env", "help", "hold", "ignore-pbs", "input", "job-name", "kill-on-invalid-dep", "no-kill",
+    "no-requeue", "nodes", "ntasks", "ntasks-per-node", "open-mode", "output", "parsable", "quiet", "requeue",
+    "signal", "test-only", "time", "time-min", "uid", "gid", "usage", "verbose", "version", "wait", "wrap",
+)  # fmt: skip
 
 STATES: dict[str, Seen] = {
     "PENDING": "pending",

@@ -47,4 +47,4 @@ class JobClass:
     def __post_init__(self) -> None:
         cores, gpus = self.demand.unit
         self.on_lead = Ask(self.demand.nodes > 0, gpus, cores, self.demand.exclusive)
-        self.ask = self.on_lead._replace(least=self.duration, most=self.demand.wishes.deadline or inf)
+        self.ask = self.on_lead._replace(least=self.duration, most=self.demand.options.deadline or inf)

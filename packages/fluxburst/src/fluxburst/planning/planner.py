@@ -200,7 +200,7 @@ class _Planner:
         if not demand:
             return None
         if duration and duration <= self.shortest:
-            deadline = demand.wishes.deadline
+            deadline = demand.options.deadline
             if not deadline or duration <= usable(deadline):
                 duration = 0.0
         jobs = self.classes.get((demand, duration))
@@ -209,11 +209,11 @@ class _Planner:
         return jobs
 
     def _new_class(self, demand: Demand, duration: float) -> JobClass:
-        wishes = demand.wishes
-        jobs = JobClass(demand, self._space(wishes.namespace), duration)
-        if wishes.problem:
-            jobs.problem = wishes.problem
-        elif problem := against(wishes, self.policy.rules):
+        options = demand.options
+        jobs = JobClass(demand, self._space(options.namespace), duration)
+        if options.problem:
+            jobs.problem = options.problem
+        elif problem := against(options, self.policy.rules):
             jobs.problem, jobs.verdict = problem, "INCOMPATIBLE"
         elif demand.constrained:
             hosts = _expanded(demand.hosts)
@@ -298,14 +298,14 @@ class _Planner:
 
     def _may(self, jobs: JobClass, pool: Pool, units: int) -> bool:
         """Whether there may be room, and what a job says lets it use the nodes of a pool."""
-        wishes, supply, ask = jobs.demand.wishes, pool.supply, jobs.ask
+        options, supply, ask = jobs.demand.options, pool.supply, jobs.ask
         reach = pool.nodes.reach
         return (
             pool.nodes.size >= (units if ask.whole else 1)
             and reach[1] >= ask.cores
             and reach[0] >= ask.gpus
-            and wishes.plugin in {"", supply.plugin}
-            and wishes.shape in {"", pool.kind.name}
+            and options.plugin in {"", supply.plugin}
+            and options.shape in {"", pool.kind.name}
             and (jobs.hosts is None or supply.within(jobs.hosts))
             and not supply.dear(jobs, pool.kind, units)
         )

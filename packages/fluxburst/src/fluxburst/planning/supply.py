@@ -75,20 +75,20 @@ class Supply:
 
     def bars(self, jobs: JobClass) -> tuple[str, bool]:
         """Why it makes nothing at all for a demand, "" where it may; and whether that stays so."""
-        wishes = jobs.demand.wishes
-        if wishes.plugin and wishes.plugin != self.plugin:
-            return f"the job asks for plugin {wishes.plugin}", True
-        if wishes.shape and wishes.shape not in self.by_name:
-            return f"it has no shape {wishes.shape}, which the job asks for", True
+        options = jobs.demand.options
+        if options.plugin and options.plugin != self.plugin:
+            return f"the job asks for plugin {options.plugin}", True
+        if options.shape and options.shape not in self.by_name:
+            return f"it has no shape {options.shape}, which the job asks for", True
         if jobs.hosts is not None and not self.within(jobs.hosts):
             return "not all of its hosts are among those that the job is tied to", True
         kinds = self._allowed(jobs)
         if not any(kind.takes(jobs.ask) for kind in (k for *_, k in self._front)) or (
-            wishes.shape and not kinds[0].takes(jobs.ask)
+            options.shape and not kinds[0].takes(jobs.ask)
         ):
             return self._too_small(jobs, kinds), True
         if not in_time(self._lease(jobs), jobs.ask):
-            return reasons.too_long(jobs.duration, self.plugin, self.lease, wishes.deadline or inf), True
+            return reasons.too_long(jobs.duration, self.plugin, self.lease, options.deadline or inf), True
         return f"it makes nothing now: {self.paused}" if self.paused else "", False
 
     def choose(self, jobs: JobClass, units: int) -> Pick | None:
@@ -96,7 +96,7 @@ class Supply:
         kinds, lease, ask = self._allowed(jobs), self._lease(jobs), jobs.ask
         room = min(self.left, self.spare, self._balance.nodes, self._common.balance.nodes)
         fewest = units if ask.whole else -(-units // max(parts(gpus, cores, ask) for gpus, cores, _ in self._front))
-        cap = jobs.demand.wishes.max_cost
+        cap = jobs.demand.options.max_cost
         few = fewest > room  # then only nodes that are open can make up for it
         if few:
             largest = kinds[0] if len(kinds) == 1 else self._largest(jobs)
@@ -155,7 +155,7 @@ class Supply:
 
         It is for what the nodes that it needs would cost if they were made for it alone.
         """
-        cap = jobs.demand.wishes.max_cost
+        cap = jobs.demand.options.max_cost
         return cap != inf and kind.price > 0 and self._cost(jobs, kind, units, self._lease(jobs))[1] > cap
 
     def _cost(self, jobs: JobClass, kind: Kind, units: int, lease: float) -> tuple[int, float]:
@@ -167,7 +167,7 @@ class Supply:
         """Whether it could take so many units if none of its nodes existed yet, and nothing were spent."""
         if self.bars(jobs)[1]:
             return False
-        if jobs.demand.wishes.max_cost < inf or jobs.demand.wishes.shape or self._ever is not None:
+        if jobs.demand.options.max_cost < inf or jobs.demand.options.shape or self._ever is not None:
             kinds = [kind for kind in self._allowed(jobs) if not self.dear(jobs, kind, units)]
         else:
             kinds = [kind for *_, kind in self._front]
@@ -211,10 +211,10 @@ class Supply:
 
     def _lease(self, jobs: JobClass) -> float:
         """Seconds that nodes made for a demand last; inf without end."""
-        return min(self.lease, jobs.demand.wishes.deadline or inf)
+        return min(self.lease, jobs.demand.options.deadline or inf)
 
     def _allowed(self, jobs: JobClass) -> list[Kind]:
-        return [self.by_name[jobs.demand.wishes.shape]] if jobs.demand.wishes.shape else self.kinds
+        return [self.by_name[jobs.demand.options.shape]] if jobs.demand.options.shape else self.kinds
 
     def _largest(self, jobs: JobClass) -> Kind:
         """The shape that needs the fewest nodes: the first one where each unit takes a node."""
@@ -251,7 +251,7 @@ class Supply:
         """Why it does not make so many nodes of a shape."""
         if self.dear(jobs, kind, units):
             count, cost = self._cost(jobs, kind, units, lease)
-            return reasons.too_dear(count, kind.name, cost, lease, jobs.demand.wishes.max_cost)
+            return reasons.too_dear(count, kind.name, cost, lease, jobs.demand.options.max_cost)
         if kind.cooling:
             return f"no {kind.name} now: {kind.cooling}"
         if missing:
