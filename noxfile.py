@@ -47,6 +47,8 @@ JUDGES = {
         *("kubernetes", "google-cloud-container>=2.30", "google-cloud-compute>=1.19"),
     ),
 }
+# Those whose tests wait for brokers and engines most of the time, in so many processes; a file stays in one.
+SIDE_BY_SIDE = {"fluxburst": 3}
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
@@ -102,8 +104,11 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session, package: str) -> None:
     """The tests of each package, with nothing but itself and hpc-resources installed."""
     judges = JUDGES.get(package, ())
-    provide(session, *TESTING, *judges, packages=tuple(dict.fromkeys(("resources", package))))
-    session.run("pytest", f"packages/{package}/tests", "--timeout=120", *session.posargs)
+    processes = SIDE_BY_SIDE.get(package)
+    apart = ("-n", str(processes), "--dist", "loadfile") if processes else ()
+    more = ("pytest-xdist",) if processes else ()
+    provide(session, *TESTING, *more, *judges, packages=tuple(dict.fromkeys(("resources", package))))
+    session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
 
 
 @nox.session

@@ -23,10 +23,10 @@ from resources import Cores, Gpus
 from resources.documents import Group, Inventory
 
 from fluxburst.demand import Demand
+from fluxburst.job_options import Wishes
 from fluxburst.jobs import Job
 from fluxburst.model import Budget, Burst, NodeShape, Observed, Offer, Policy
-from fluxburst.planner import plan
-from fluxburst.wishes import Wishes
+from fluxburst.planning.planner import plan
 
 PLUGINS, SHAPES, DEMANDS = 20, 100, 1000
 NOW = 2_000_000_000.0

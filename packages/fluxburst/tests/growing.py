@@ -78,35 +78,53 @@ class RunningLead:
         return sorted(self.flux("job", "attach", job).split())
 
 
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def end(process: subprocess.Popen[bytes], patience: float = 20.0) -> None:
+    """End a process that leads a group, and what is left of the group then."""
+    if process.poll() is not None:
+        return
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def running(lead: Lead) -> Iterator[RunningLead]:
+    """Start the lead of a folder, and end it."""
+    run_folder, log = lead.folder / "run", lead.folder / "lead.log"
+    argv = [
+        "flux", "broker", f"--config-path={lead.folder}/system.toml", "-Shostname=lead", "-Sbroker.quorum=1",
+        "-Sbroker.boot-method=config", f"-Srundir={run_folder}", "sleep", "infinity",
+    ]  # fmt: skip
+    with log.open("wb") as file:
+        process = subprocess.Popen(argv, env=environment(), stdout=file, stderr=file, start_new_session=True)
+    try:
+        made = RunningLead(lead, f"local://{run_folder}/local-0")
+        until(made.answers, log.read_text)
+        yield made
+    finally:
+        end(process)
+
+
 @contextmanager
 def running_lead(folder: Path, slots: str) -> Iterator[RunningLead]:
     """Start a lead with two cores and these slots (a hostlist), each of two cores, and end it."""
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     run = {"env": environment(), "timeout": 60, "check": True, "cwd": folder}
     subprocess.run(["flux", "keygen", "curve.cert"], **run)
     encode = ["flux", "R", "encode", f"--hosts=lead,{slots}", "--cores=0-1"]
     (folder / "R").write_bytes(subprocess.run(encode, capture_output=True, **run).stdout)
     (folder / "system.toml").write_text(CONFIG.format(folder=folder, port=port, slots=slots))
     (folder / "burst.toml").write_text(f"owner = {json.dumps(f'test{port}')}\n")
-    run_folder = folder / "run"
-    argv = [
-        "flux", "broker", f"--config-path={folder}/system.toml", "-Shostname=lead", "-Sbroker.quorum=1",
-        "-Sbroker.boot-method=config", f"-Srundir={run_folder}", "sleep", "infinity",
-    ]  # fmt: skip
-    with (folder / "lead.log").open("wb") as log:
-        process = subprocess.Popen(argv, env=environment(), stdout=log, stderr=log, start_new_session=True)
-    try:
-        made = RunningLead(Lead.open(folder), f"local://{run_folder}/local-0")
-        until(made.answers, lambda: (folder / "lead.log").read_text())
+    with running(Lead.open(folder)) as made:
         yield made
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fluxburst.errors import FluxBurstError, HandleError, LoadError
 from fluxburst.handles import Handle
 from fluxburst.model import Burst, Observed, Plan, Policy, Selector
-from fluxburst.planner import plan
+from fluxburst.planning.planner import plan
 from fluxburst.plugins import REGISTRY, BurstPlugin
 from fluxburst.selection import in_order, is_burstable
 from fluxburst.settings import Settings
@@ -64,6 +64,8 @@ class FluxBurst:
         given = kwargs if params is not None else {**self.settings.of(name).parameters, **kwargs}
         plugin = REGISTRY.load(name).start(name, params, given)
         plugin.lead = self.lead
+        if self._reconciler is not None:
+            plugin.clock = self._reconciler.clock
         self.plugins[name] = plugin
         return plugin
 
@@ -72,16 +74,23 @@ class FluxBurst:
         if not callable(selector):
             raise FluxBurstError("a selector is a function of one job")
         self._selector = selector
+        self._changed()
 
     def set_delay(self, seconds: int) -> None:
         """Leave out jobs that have waited for less."""
         self.settings = replace(self.settings, delay=seconds)
+        self._changed()
 
     def set_ordering(self, ordering: Ordering) -> None:
         """Order or filter plugins with a function that takes them by name and yields (name, plugin)."""
         if not callable(ordering):
             raise FluxBurstError("an ordering is a function of the plugins")
         self._ordering = ordering
+        self._changed()
+
+    def _changed(self) -> None:
+        if self._reconciler is not None:
+            self._reconciler.use(self.settings)
 
     def bursts(self) -> tuple[Burst, ...]:
         """Every burst that has not ended, as the ledger knows it."""
@@ -122,7 +131,8 @@ class FluxBurst:
     def _open(self, path: Path | None, *, writable: bool = True) -> Ledger:
         from fluxburst.ledger import Ledger
 
-        return Ledger.open(path, self.lead.owner if self.lead else self.settings.owner, writable=writable)
+        owner, folder = (self.lead.owner, self.lead.folder) if self.lead else (self.settings.owner, None)
+        return Ledger.open(path, owner, writable=writable, lead=folder)
 
     def _made(self, ledger: Ledger) -> Reconciler:
         from fluxburst.reconcile import Reconciler

@@ -1,4 +1,4 @@
-"""A provider's own commands, run so that none of them can hang: one way for every plugin that calls some."""
+"""Commands of providers and of Flux, run so that none of them can hang."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
+
+from fluxburst.errors import FluxBurstError
 
 
 class Said(NamedTuple):
@@ -39,6 +41,27 @@ def call(argv: Sequence[str], environ: Mapping[str, str], stdin: str = "", timeo
         except BaseException:
             _kill(process)
             raise
+
+
+def flux(*arguments: str, uri: str | None = None) -> str:
+    """What a command of Flux prints. Raises FluxBurstError.
+
+    uri: of the instance that is asked, by default that of FLUX_URI; "": none is.
+    """
+    environ = dict(os.environ)
+    if uri is not None:
+        environ["FLUX_URI"] = uri
+    if not environ.get("FLUX_URI"):
+        environ.pop("FLUX_URI", None)
+    try:
+        said = call(["flux", *arguments], environ, timeout=60)
+    except FileNotFoundError:
+        raise FluxBurstError("there is no command 'flux' here: install flux-core, or set PATH to it") from None
+    if said.status is None:
+        raise FluxBurstError(f"'flux {arguments[0]}' does not answer")
+    if said.status:
+        raise FluxBurstError(f"'flux {arguments[0]}' failed: {' '.join(said.error.split())}")
+    return said.output
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

@@ -111,7 +111,7 @@ class Controller:
 
     def _idle(self) -> str:
         """Why there is nothing left to do, "" while there is."""
-        if self.ledger.rows() or self._plan is None or self._plan.due < inf:
+        if self.ledger.rows() or not self.reconciler.tidy or self._plan is None or self._plan.due < inf:
             return ""
         waiting = [one for one in self._plan.decisions if self._waits(one)]
         if not waiting:

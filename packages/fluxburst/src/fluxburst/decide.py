@@ -85,7 +85,7 @@ class Look:
 
 def decide(look: Look, settings: Settings) -> Iterator[Step]:
     """The steps that what was observed asks for."""
-    coming = any(row.state in COMING for row in look.rows)
+    coming = any(_is_expected(row, settings, look.now) for row in look.rows)
     for row in look.rows:
         yield from _Life(row, look, settings, coming).steps()
     yield from _leftover_drains(look)
@@ -107,14 +107,30 @@ def pause(
     return Pause(plugin, shape, place, now + wait, kind, reason, count)
 
 
+def _is_expected(row: Row, settings: Settings, now: float) -> bool:
+    """Whether the nodes of a burst may still come: not for ever, where its provider does not answer."""
+    if row.state == "joining":
+        return now <= row.began + settings.of(row.plugin).join_timeout
+    return row.state in COMING and now <= row.asked + settings.start_timeout
+
+
+def is_over(row: Row, look: Look) -> bool:
+    """Whether nothing is to become of a burst but its end, whatever its lead says."""
+    sighting = look.seen.get(row.plugin, {}).get(row.name)
+    gone = sighting is not None and sighting.seen == "gone"
+    return gone or row.state in {"planned", "draining", "deleting"} or look.now >= row.deadline > 0
+
+
 def _leftover_drains(look: Look) -> Iterator[Undrain]:
-    """Our own drains of hosts that no burst has any more, once their brokers are gone; nobody else's."""
-    used = {host for row in look.rows for host in row.hosts}
-    ours = f"{DRAIN_MARK}{look.owner}-"
+    """Our own drains that are no ending burst's, of hosts whose brokers are gone or which a burst is to use."""
+    ending = {(host, row.name) for row in look.rows if row.state in {"draining", "deleting"} for host in row.hosts}
+    used = {host for row in look.rows if row.state in {*COMING, "ready"} for host in row.hosts}
     left = [
         host
         for host, reason in (look.drains or {}).items()
-        if reason.startswith(ours) and host not in used and look.up is not None and host not in look.up
+        if reason.startswith(f"{DRAIN_MARK}{look.owner}-")
+        and (host, reason.removeprefix(DRAIN_MARK)) not in ending
+        and (host in used or (look.up is not None and host not in look.up))
     ]
     if left:
         yield Undrain(tuple(sorted(left)))
@@ -160,7 +176,8 @@ class _Life:
         asked = max(row.asked, self.look.started)
         if row.state in {"creating", "deleting"} and not row.began and self._settles(asked):
             return  # it may not show yet what it was asked for
-        if row.state in {"creating", "joining"} and not sighting.preempted:
+        over = self.now >= row.deadline > 0  # nobody looked while it was there
+        if row.state in {"creating", "joining"} and not sighting.preempted and not over:
             never = row.state == "creating" and not (sighting.reason or sighting.output)
             what = "it never came to be" if never else "boot failed: it ended before its brokers joined"
             failure = f"{what}: {sighting.reason}" if sighting.reason else what
@@ -174,7 +191,8 @@ class _Life:
         elif row.state == "deleting":
             yield self.close(row.reason)
         else:
-            yield self.close(sighting.reason or "it was preempted before it was ready")
+            why = "its lease has ended" if over else "it was preempted before it was ready"
+            yield self.close(sighting.reason or why)
 
     def _settles(self, asked: float) -> bool:
         return self.now < asked + self.look.settle.get(self.row.plugin, 0.0)

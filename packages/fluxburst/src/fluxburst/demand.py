@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fluxburst.errors import JobError
-from fluxburst.wishes import NONE, Wishes, read_wishes
+from fluxburst.job_options import NONE, Wishes, read_wishes
 
 if TYPE_CHECKING:
     from resources import Resource

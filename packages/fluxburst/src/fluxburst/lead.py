@@ -149,6 +149,11 @@ def is_lead(path: str | Path) -> bool:
     return bool(path) and (_folder(path) / SETTINGS).exists()
 
 
+def is_of(path: str, folder: Path) -> bool:
+    """Whether a broker's `config.path` is this folder, or a file in it."""
+    return bool(path) and folder.resolve() in (Path(path).resolve(), Path(path).resolve().parent)
+
+
 def _folder(path: str | Path) -> Path:
     return Path(path) if Path(path).is_dir() else Path(path).parent
 
@@ -161,20 +166,16 @@ def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def attribute(name: str) -> str:
     """An attribute of the broker that FLUX_URI names. Raises LeadError where no broker answers."""
-    import subprocess
+    from fluxburst.commands import flux
 
     try:
-        done = subprocess.run(["flux", "getattr", name], capture_output=True, text=True, timeout=60, check=False)
-    except FileNotFoundError:
-        raise LeadError("there is no command 'flux' here: install flux-core, or set PATH to it") from None
-    except subprocess.TimeoutExpired:
-        raise LeadError("the Flux instance does not answer") from None
-    if done.returncode:
-        said = " ".join(done.stderr.split())
-        if uri := os.environ.get("FLUX_URI"):
-            raise LeadError(f"the Flux instance of FLUX_URI ({uri}) doesn't answer ({said}){NAME_IT}")
-        raise LeadError(f"no lead is running around this process ({said}){NAME_IT}")
-    return done.stdout.strip()
+        return flux("getattr", name).strip()
+    except FluxBurstError as error:
+        uri = os.environ.get("FLUX_URI")
+        what = (
+            f"the Flux instance of FLUX_URI ({uri}) doesn't answer" if uri else "no lead is running around this process"
+        )
+        raise LeadError(f"{what} ({error}){NAME_IT}") from None
 
 
 def read(path: Path) -> str:

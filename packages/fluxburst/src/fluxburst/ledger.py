@@ -23,6 +23,7 @@ from fluxburst.model import Burst, State
 FORMAT = "1"
 Wish = Literal["drain", "destroy", "stop", "resume"]
 
+_TAKEN: dict[int, str] = {}  # files that this process has locked, by descriptor
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE bursts (
@@ -105,10 +106,10 @@ class Row:
         )
 
     def node_hours(self, until: float) -> float:
-        """Of all its nodes, from the moment they were asked for until `until`, or its end if that is known."""
+        """Of all its nodes, from its plan on until `until`, or its end if that is known; none if never asked for."""
         if not self.asked:
             return 0.0
-        return len(self.hosts) * max(0.0, (self.ended or until) - self.asked) / 3600
+        return len(self.hosts) * max(0.0, (self.ended or until) - self.planned) / 3600
 
     def as_dict(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
@@ -144,8 +145,8 @@ class Ledger:
     writable: whether this is the controller, of which there is one at a time. To be used by one thread at a time.
     """
 
-    def __init__(self, path: Path | None, database: sqlite3.Connection, lock: int = -1) -> None:
-        self._path, self._db, self._lock = path, database, lock
+    def __init__(self, path: Path | None, database: sqlite3.Connection, *locks: int) -> None:
+        self._path, self._db, self._locks = path, database, locks
         self.version = 0
         self._open: dict[str, Row] | None = None
         meta = self.meta()
@@ -154,41 +155,43 @@ class Ledger:
         self.owner, self.series = meta["owner"], meta["series"]
 
     @classmethod
-    def open(cls, path: Path | None, owner: str = "", *, writable: bool = True) -> Self:
+    def open(cls, path: Path | None, owner: str = "", *, writable: bool = True, lead: Path | None = None) -> Self:
         """Open a ledger, and make it where it is to be written and does not exist.
 
+        lead: the lead's folder; a controller takes that, too, for what another ledger's made bears the same mark.
         Raises LedgerError: another controller holds it, it can't be read, or it is not this owner's.
         """
-        lock = -1
+        locks: list[int] = []
         if path is not None:
             if writable:
-                lock = _take(path)
+                locks.append(_take(path))
             elif not path.exists():
                 raise LedgerError(f"{path}: there is no ledger: nothing was ever burst from here")
         try:
+            if path is not None and writable and lead is not None:
+                locks.append(_take_lead(lead, path))
             database = _connect(path)
             if writable:
                 _create(database, owner)
-            ledger = cls(path, database, lock)
+            ledger = cls(path, database, *locks)
             if owner and ledger.owner != owner:
                 raise LedgerError(
-                    f"{path}: the ledger of {ledger.owner!r}, not of {owner!r}: name another state folder"
+                    f"{path}: the ledger of {ledger.owner!r}, not of {owner!r}: set that owner again, or, if nothing of"
+                    " it exists any more, name another state folder"
                 )
-        except (sqlite3.Error, KeyError) as error:
-            if lock >= 0:
-                os.close(lock)
-            raise LedgerError(f"{path}: no ledger can be read there: {error}") from error
+        except (OSError, sqlite3.Error, KeyError) as error:
+            _close(locks)
+            cure = "if it stays so, move it away: then flux-burst gc finds by its mark what it knew of"
+            raise LedgerError(f"{path}: no ledger can be read there: {error}; {cure}") from error
         except LedgerError:
-            if lock >= 0:
-                os.close(lock)
+            _close(locks)
             raise
         return ledger
 
     def close(self) -> None:
         self._db.close()
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        _close(self._locks)
+        self._locks = ()
 
     def __enter__(self) -> Self:
         return self
@@ -197,14 +200,14 @@ class Ledger:
         self.close()
 
     def meta(self) -> dict[str, str]:
-        return dict(self._db.execute("SELECT key, value FROM meta"))
+        return dict(self._read("SELECT key, value FROM meta"))
 
     # Bursts
 
     def rows(self) -> tuple[Row, ...]:
         """The bursts that have not ended, in the order in which they were planned."""
         if self._open is None:
-            found = self._db.execute("SELECT * FROM bursts WHERE state NOT IN ('gone', 'failed') ORDER BY number")
+            found = self._read("SELECT * FROM bursts WHERE state NOT IN ('gone', 'failed') ORDER BY number")
             self._open = {row.name: row for row in map(_row, found)}
         return tuple(self._open.values())
 
@@ -214,33 +217,29 @@ class Ledger:
 
     def row(self, name: str) -> Row | None:
         """A burst, ended or not."""
-        found = self._db.execute("SELECT * FROM bursts WHERE name = ?", (name,)).fetchone()
-        return _row(found) if found else None
+        return next((_row(found) for found in self._read("SELECT * FROM bursts WHERE name = ?", name)), None)
 
     def history(self, most: int = 1000) -> list[Row]:
         """The latest bursts, ended or not, the latest first."""
-        return [_row(one) for one in self._db.execute("SELECT * FROM bursts ORDER BY number DESC LIMIT ?", (most,))]
+        return [_row(one) for one in self._read("SELECT * FROM bursts ORDER BY number DESC LIMIT ?", most)]
 
     def events(self, burst: str = "", most: int = 1000) -> list[tuple[float, str, str, str]]:
         """(time, burst, state, note) of the latest steps, in order."""
-        found = self._db.execute(
-            "SELECT time, burst, state, note FROM events WHERE ? IN ('', burst) ORDER BY seq DESC LIMIT ?",
-            (burst, most),
-        )
-        return found.fetchall()[::-1]
+        query = "SELECT time, burst, state, note FROM events WHERE ? IN ('', burst) ORDER BY seq DESC LIMIT ?"
+        return self._read(query, burst, most)[::-1]
 
     def events_after(self, seq: int) -> list[tuple[int, float, str, str, str]]:
         """(seq, time, burst, state, note) of the steps after one, in order."""
         query = "SELECT seq, time, burst, state, note FROM events WHERE seq > ? ORDER BY seq"
-        return self._db.execute(query, (seq,)).fetchall()
+        return self._read(query, seq)
 
     @property
     def last_event(self) -> int:
-        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+        return int(self._read("SELECT coalesce(max(seq), 0) FROM events")[0][0])
 
     @property
     def next_number(self) -> int:
-        return int(self._db.execute("SELECT coalesce(max(number), 0) + 1 FROM bursts").fetchone()[0])
+        return int(self._read("SELECT coalesce(max(number), 0) + 1 FROM bursts")[0][0])
 
     def name(self, number: int) -> str:
         """The name of a burst: of this owner, of this ledger, and never the same again."""
@@ -266,15 +265,17 @@ class Ledger:
         return row
 
     def note(self, now: float, burst: str, note: str) -> None:
-        """A remark on a burst, or on none."""
+        """A remark on a burst, or on none; what was the last one is not repeated."""
+        if self._read("SELECT note FROM events WHERE burst = ? ORDER BY seq DESC LIMIT 1", burst) == [(note,)]:
+            return
         with self._change(quiet=True):
             self._event(now, burst, "", note)
 
     def spent(self) -> dict[str, tuple[float, float]]:
         """(node-hours, cost) of the bursts that have ended, by plugin."""
-        found = self._db.execute(
+        found = self._read(
             "SELECT plugin, sum(hours), sum(hours * price) FROM (SELECT plugin, price,"
-            " json_array_length(hosts) * max(0, ended - asked) / 3600 AS hours FROM bursts"
+            " json_array_length(hosts) * max(0, ended - planned) / 3600 AS hours FROM bursts"
             " WHERE state IN ('gone', 'failed') AND asked > 0) GROUP BY plugin"
         )
         return {plugin: (hours, cost) for plugin, hours, cost in found}
@@ -282,7 +283,7 @@ class Ledger:
     # Pauses, strays, sizes, wishes
 
     def pauses(self) -> list[Pause]:
-        return [Pause(*one) for one in self._db.execute("SELECT * FROM pauses ORDER BY plugin, shape, place")]
+        return [Pause(*one) for one in self._read("SELECT * FROM pauses ORDER BY plugin, shape, place")]
 
     def pause(self, pause: Pause) -> None:
         with self._change():
@@ -299,7 +300,7 @@ class Ledger:
                 self._db.executemany("DELETE FROM pauses WHERE plugin = ? AND shape = ? AND place = ?", keys)
 
     def strays(self) -> list[Stray]:
-        return [Stray(*one) for one in self._db.execute("SELECT name, plugin, first, last, times FROM strays")]
+        return [Stray(*one) for one in self._read("SELECT name, plugin, first, last, times FROM strays")]
 
     def set_strays(self, plugin: str, strays: Iterable[Stray]) -> None:
         """What a plugin shows now that is nobody's."""
@@ -311,7 +312,7 @@ class Ledger:
 
     def learnt(self) -> dict[tuple[str, str], tuple[int, int]]:
         """(cores, GPUs) that nodes turned out to have, by (plugin, shape), where that is less than promised."""
-        found = self._db.execute("SELECT plugin, shape, cores, gpus FROM learnt")
+        found = self._read("SELECT plugin, shape, cores, gpus FROM learnt")
         return {(plugin, shape): (cores, gpus) for plugin, shape, cores, gpus in found}
 
     def learn(self, plugin: str, shape: str, cores: int, gpus: int) -> None:
@@ -325,7 +326,7 @@ class Ledger:
 
     def wishes(self) -> list[tuple[int, str, str]]:
         """(number, wish, name) of the requests that were left, in order."""
-        return list(self._db.execute("SELECT seq, wish, name FROM wishes ORDER BY seq"))
+        return self._read("SELECT seq, wish, name FROM wishes ORDER BY seq")
 
     def fulfilled(self, seq: int) -> None:
         with self._change(quiet=True):
@@ -336,7 +337,13 @@ class Ledger:
         with self._change(quiet=True):
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
-    # To the file
+    # From the file, and to it
+
+    def _read(self, query: str, *values: object) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self._path}: the ledger can't be read: {error}") from error
 
     @contextmanager
     def _change(self, *, quiet: bool = False) -> Iterator[None]:
@@ -432,6 +439,9 @@ def _create(database: sqlite3.Connection, owner: str) -> None:
 
 def _take(path: Path) -> int:
     """The lock of the controller, an open file; it goes with the process. Raises LedgerError."""
+    name = str(path.resolve())
+    if name in _TAKEN.values():  # fcntl(2) keeps other processes off alone, and forgets a lock when such a file closes
+        raise HeldError(f"{path}: this process controls this lead already (it holds the ledger)")
     try:
         lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -441,7 +451,42 @@ def _take(path: Path) -> int:
     except OSError as error:
         os.close(lock)
         raise HeldError(f"{path}: another flux-burst controls this lead (it holds the ledger)") from error
+    _TAKEN[lock] = name
     return lock
+
+
+def _take_lead(folder: Path, path: Path) -> int:
+    """The lock of a lead, which tells of the ledger that its bursts are in. Raises LedgerError.
+
+    A second ledger would take the bursts of the first for nobody's, and end them.
+    """
+    file = folder / "controller"
+    try:
+        lock = _take(file)
+    except HeldError:
+        raise LedgerError(f"another flux-burst controls the lead of {folder}, with another ledger") from None
+    try:
+        before, now = Path(os.fsdecode(os.pread(lock, 4096, 0))), path.resolve()
+        if before not in {Path(), now} and before.exists():
+            with Ledger.open(before, writable=False) as other:
+                open_ = len(other.rows())
+            if open_:
+                raise LedgerError(
+                    f"{before} has open bursts of this lead ({open_}): go on with --state {before.parent}"
+                )
+        if before != now:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, os.fsencode(now), 0)
+    except BaseException:
+        _close([lock])
+        raise
+    return lock
+
+
+def _close(locks: Iterable[int]) -> None:
+    for lock in locks:
+        os.close(lock)
+        _TAKEN.pop(lock, None)
 
 
 def holder(path: Path) -> int:

@@ -8,13 +8,22 @@ import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import is_dataclass
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
 
 from resources.errors import ResourcesError
 from resources.plugins import Registry
 
-from fluxburst.errors import FluxBurstError, LoadError, PluginFailed, ProviderError
+from fluxburst.errors import (
+    ConfigurationError,
+    FluxBurstError,
+    LoadError,
+    PluginFailed,
+    ProviderError,
+    UncertainError,
+)
 from fluxburst.model import Burst, NodeShape, Offer, Sighting
 from fluxburst.parameters import Parameter, build, parameters
 
@@ -27,6 +36,7 @@ T = TypeVar("T")
 
 _NEED = re.compile(r"(?:module|command) [A-Za-z0-9_.-]+", re.ASCII)
 
+CALL_LASTS = 180.0  # seconds; each method of a plugin is to return within some
 DEFAULT_MAX_NODES = 8  # of a plugin whose parameters say nothing: nothing grows without a limit
 
 
@@ -46,6 +56,7 @@ class BurstPlugin(ABC):
     settle: float = 30.0  # seconds after a call until which the provider's listing may not show yet what it did
     lead: Lead | None = None
     clock: Callable[[], float] = staticmethod(time.time)
+    _last_call: Thread | None = None
 
     def __init__(self, params: Any = None) -> None:
         self.params = params
@@ -53,6 +64,19 @@ class BurstPlugin(ABC):
     @abstractmethod
     def shapes(self) -> Sequence[NodeShape]:
         """The node shapes on offer, the preferred one first; names are unique."""
+
+    def shape_of(self, burst: Burst) -> NodeShape:
+        """The shape of a burst's nodes. Raises ConfigurationError where it is not on offer any more."""
+        for shape in self.shapes():
+            if shape.name == burst.shape:
+                return shape
+        raise ConfigurationError(f"there is no shape {burst.shape!r} any more")
+
+    def need_lead(self) -> Lead:
+        """The lead. Raises ConfigurationError where there is none."""
+        if self.lead is None:
+            raise ConfigurationError("there is no lead for brokers to join: 'flux-burst init' writes its folder")
+        return self.lead
 
     @property
     def max_nodes(self) -> int:
@@ -158,7 +182,7 @@ REGISTRY: Registry[Burstable] = Registry("fluxburst_", read, builtins=["fluxburs
 
 def offer(name: str, plugin: BurstPlugin) -> Offer:
     """What a loaded plugin offers. Raises PluginFailed where it fails or its answer makes no sense."""
-    shapes = guarded(name, "shapes", lambda: _all(NodeShape, plugin.shapes()))
+    shapes = bounded(name, plugin, "shapes", lambda: _all(NodeShape, plugin.shapes()))
     limit = guarded(name, "max_nodes", lambda: plugin.max_nodes)
     if len({shape.name for shape in shapes}) < len(shapes):
         raise PluginFailed(name, "two of its node shapes have one name")
@@ -169,7 +193,7 @@ def offer(name: str, plugin: BurstPlugin) -> Offer:
 
 def sightings(name: str, plugin: BurstPlugin, known: Sequence[Burst]) -> dict[str, Sighting]:
     """What a loaded plugin says of its bursts, by name. Raises PluginFailed or ProviderError."""
-    found = guarded(name, "status", lambda: _all(Sighting, plugin.status(known)))
+    found = bounded(name, plugin, "status", lambda: _all(Sighting, plugin.status(known)))
     by_name = {one.name: one for one in found}
     if len(by_name) < len(found):
         raise PluginFailed(name, "two of the bursts that it shows have one name")
@@ -181,6 +205,29 @@ def _all(kind: type[T], answer: Sequence[T]) -> tuple[T, ...]:
     for wrong in (one for one in made if not isinstance(one, kind)):
         raise TypeError(f"a {type(wrong).__name__} where a {kind.__name__} belongs")
     return made
+
+
+def bounded(name: str, plugin: BurstPlugin, what: str, call: Callable[[], T]) -> T:
+    """What a plugin's method returns, if it does in time: one that hangs must not keep the bursts of others.
+
+    It is called no more until that call has come to an end. Raises what `guarded` does, and UncertainError.
+    """
+    if plugin._last_call is not None and plugin._last_call.is_alive():
+        raise UncertainError(f"plugin {name} hangs since it was asked before; it is asked no more until that ends")
+    done: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(guarded(name, what, call))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the call was made
+            done.set_exception(error)
+
+    plugin._last_call = Thread(target=work, daemon=True)
+    plugin._last_call.start()
+    plugin._last_call.join(CALL_LASTS)
+    if not done.done():
+        raise UncertainError(f"plugin {name} has not come back from {what} in {CALL_LASTS:g} s")
+    return done.result()
 
 
 def guarded(name: str, what: str, call: Callable[[], T]) -> T:

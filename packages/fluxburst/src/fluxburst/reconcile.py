@@ -17,15 +17,27 @@ from typing import Any
 
 from resources.documents import Inventory
 
-from fluxburst.decide import COMING, DRAIN_MARK, IDLE, Change, Destroy, Drain, Look, Undrain, decide, pause
+from fluxburst.decide import COMING, DRAIN_MARK, IDLE, Change, Destroy, Drain, Look, Undrain, decide, is_over, pause
 from fluxburst.errors import CapacityError, FluxBurstError, HandleError, ProviderError, UncertainError
 from fluxburst.handles import Handle
 from fluxburst.jobs import Job
 from fluxburst.lead import slot_hosts
 from fluxburst.ledger import Ledger, Pause, Row, Stray
-from fluxburst.model import Budget, Burst, NodeShape, Observed, Offer, Plan, Policy, Selector, Sighting, amount
-from fluxburst.planner import plan
-from fluxburst.plugins import BurstPlugin, guarded, offer, sightings
+from fluxburst.model import (
+    NO_LIMIT,
+    Budget,
+    Burst,
+    NodeShape,
+    Observed,
+    Offer,
+    Plan,
+    Policy,
+    Selector,
+    Sighting,
+    amount,
+)
+from fluxburst.planning.planner import plan
+from fluxburst.plugins import BurstPlugin, bounded, offer, sightings
 from fluxburst.selection import in_order, is_burstable
 from fluxburst.settings import Settings
 
@@ -80,6 +92,7 @@ class Reconciler:
         self.handle, self.plugins, self.ledger, self.settings = handle, plugins, ledger, settings
         self.selector, self.ordering, self.clock = selector, ordering, clock or steady_clock()
         self._started = self.clock()
+        self.tidy = False  # whether the last look was without bursts, so that none has left a drain
         for plugin in plugins.values():
             plugin.clock = self.clock  # deadlines are told to it and by it in one time
         self._asked: defaultdict[str, _Asked] = defaultdict(_Asked)
@@ -89,24 +102,29 @@ class Reconciler:
         self._ids: tuple[Sequence[Job], frozenset[str]] = ((), frozenset())
         self._hosts: tuple[Inventory | None, frozenset[str], frozenset[str]] = (None, frozenset(), frozenset())
 
+    def use(self, settings: Settings) -> None:
+        """Go on with other settings; what a plan depends on has changed."""
+        self.settings, self._planned_for = settings, ()
+
     def step(self) -> Pass:
         """One pass. Raises HandleError where the lead can't be asked, and LedgerError; then nothing was done."""
         self._fulfil()
         now = self.clock()
+        drains = self._drains()  # first: what is idle after a drain stays so
         jobs, inventory = self.handle.jobs(), self.handle.inventory()
         self._ask(now)
-        self._act(decide(self._look(now, jobs, inventory, self._drains()), self.settings), now)
+        self._act(decide(self._look(now, jobs, inventory, drains), self.settings), now)
         self._reap(now)
         return self._grow(now, jobs, inventory)
 
     def end(self) -> None:
-        """A pass that only ends: what is wished for, drains or is being deleted, and what bears our mark unknown.
+        """A pass that only ends: what is wished for, drains, is being deleted or over, and what bears our mark unknown.
 
         Nothing is planned or made, and a lead that can't be asked is done without.
         """
         try:
-            inventory = self.handle.inventory()
             drains = self._drains()
+            inventory = self.handle.inventory()
         except HandleError:
             inventory, drains = None, None
         self._states(inventory)
@@ -114,8 +132,7 @@ class Reconciler:
         now = self.clock()
         self._ask(now, self.settings.interval)
         look = self._look(now, (), inventory, drains)
-        ending = tuple(row for row in look.rows if row.state in {"planned", "draining", "deleting"})
-        self._act(decide(replace(look, rows=ending), self.settings), now)
+        self._act(decide(replace(look, rows=tuple(row for row in look.rows if is_over(row, look))), self.settings), now)
         self._reap(now)
 
     def collect(self, *, remove: bool) -> None:
@@ -140,9 +157,11 @@ class Reconciler:
         self, now: float, jobs: Sequence[Job], inventory: Inventory | None, drains: Mapping[str, str] | None
     ) -> Look:
         up, busy = self._states(inventory)
+        rows = self.ledger.rows()
+        self.tidy = not rows
         return Look(
             now,
-            self.ledger.rows(),
+            rows,
             {name: asked.found for name, asked in self._asked.items() if asked.found is not None},
             {name: plugin.settle for name, plugin in self.plugins.items()},
             up if inventory is not None else None,
@@ -174,16 +193,17 @@ class Reconciler:
     def _ask(self, now: float, idle: float = inf) -> None:
         """Ask each plugin what there is: once for all its bursts, an interval after the last time or later.
 
-        idle: seconds between two looks at a plugin that has no bursts, at most.
+        idle: seconds between two looks at a plugin that has nothing, at most.
         """
         known: defaultdict[str, list[Burst]] = defaultdict(list)
         for row in self.ledger.rows():
             known[row.plugin].append(row.burst)
+        strays = {stray.plugin for stray in self.ledger.strays()}
         for name, plugin in self.plugins.items():
             asked = self._asked[name]
             asked.fresh = False
             interval = self.settings.interval
-            wait = interval if known[name] else max(interval, min(idle, self.settings.grace / 4))
+            wait = interval if known[name] or name in strays else max(interval, min(idle, self.settings.grace / 4))
             if abs(now - asked.at) < wait:  # a clock that was set back does not stop us
                 continue
             asked.at = now
@@ -243,7 +263,7 @@ class Reconciler:
             self.ledger.note(now, row.name, f"plugin {row.plugin} is not loaded, so nobody ends it")
             return
         try:
-            guarded(row.plugin, "destroy", lambda: plugin.destroy(row.burst))
+            bounded(row.plugin, plugin, "destroy", lambda: plugin.destroy(row.burst))
         except FluxBurstError as error:
             self.ledger.note(now, row.name, f"its end could not be asked for, and will be again: {error}")
 
@@ -287,9 +307,9 @@ class Reconciler:
     def _remove(self, stray: Stray, sighting: Sighting, now: float) -> None:
         if sighting.seen != "ending":
             self.ledger.note(now, stray.name, f"it is in no ledger of ours, and bears our mark: {stray.plugin} ends it")
-        burst = Burst(stray.name, stray.plugin, "", (), id=sighting.id)
+        burst, plugin = Burst(stray.name, stray.plugin, "", (), id=sighting.id), self.plugins[stray.plugin]
         try:
-            guarded(stray.plugin, "destroy", lambda: self.plugins[stray.plugin].destroy(burst))
+            bounded(stray.plugin, plugin, "destroy", lambda: plugin.destroy(burst))
         except FluxBurstError as error:
             self.ledger.note(now, stray.name, f"its end could not be asked for, and will be again: {error}")
 
@@ -334,17 +354,19 @@ class Reconciler:
 
     def _planned(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> Plan | None:
         """A new plan, None where nothing that the last one depended on has changed."""
-        stale = any(now - self._asked[name].offered > OFFERS_LAST for name in self.plugins)
-        stopped = self._stopped()
-        key = (id(jobs), inventory, stopped, self.ledger.version)
+        stale = any(now - one.offered > OFFERS_LAST for one in self._asked.values() if one.offer is not None)
+        seen = self._stopped(), tuple(self.plugins), self._blind(), self._all_coming()
+        key = (id(jobs), inventory, *seen, self.ledger.version)
         if self._plan and key == self._planned_for and now < self._plan_until and not stale:
             return None
         self._jobs = jobs  # kept, so that no other object gets its id
         observed, policy = self.situation(now, jobs, inventory)
         made = plan(observed, policy)
-        self._plan, self._planned_for = made, (*key[:-1], self.ledger.version)
+        self._plan, self._planned_for = made, ()
         self._plan_until = min([made.due, *(one.until for one in self.ledger.pauses() if one.until > now)])
         self._remember(made)
+        if not made.bursts:  # what is to be made may come to nothing, and then has to be planned again
+            self._planned_for = (*key[:-1], self.ledger.version)
         return made
 
     def situation(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> tuple[Observed, Policy]:
@@ -361,16 +383,18 @@ class Reconciler:
             rules,
             lambda _, at: self.ledger.name(first + at),
         )
-        coming = tuple(self._coming(row) for row in self.ledger.rows() if row.state in COMING)
-        return Observed(tuple(jobs), inventory, coming, now, self._stopped()), policy
+        return Observed(tuple(jobs), inventory, self._all_coming(), now, self._stopped()), policy
 
     def _stopped(self) -> Mapping[str, str]:
         """Queues of the lead that start no jobs: nodes would not help them."""
         found: Mapping[str, str] = self._live.stopped() if hasattr(self.handle, "stopped") else {}
         return found
 
+    def _all_coming(self) -> tuple[Burst, ...]:
+        """The bursts on their way, with the hosts that are there or can still come."""
+        return tuple(self._coming(row) for row in self.ledger.rows() if row.state in COMING)
+
     def _coming(self, row: Row) -> Burst:
-        """With the hosts that are there or can still come."""
         found = self._asked[row.plugin].found
         sighting = found.get(row.name) if found else None
         if sighting is None or sighting.hosts is None:
@@ -379,7 +403,7 @@ class Reconciler:
 
     def _offers(self, now: float, inventory: Inventory | None, pauses: Iterable[Pause]) -> Iterator[Offer]:
         spent, rows, learnt = self.ledger.spent(), self.ledger.rows(), self.ledger.learnt()
-        slots = self._slots(inventory)
+        slots, blind = self._slots(inventory), self._blind()
         for name, plugin in self.ordering(self.plugins):
             asked = self._asked[name]
             if now - asked.offered > OFFERS_LAST or asked.offer is None:
@@ -402,9 +426,22 @@ class Reconciler:
                 slots(name),
                 replace(budget, nodes=min(budget.nodes, left)),
                 limits.lease,
-                base.paused or paused,
+                base.paused or blind.get(name, "") or paused,
                 cooling,
             )
+
+    def _blind(self) -> dict[str, str]:
+        """Plugins that make nothing, for it is not known what there is, and why: it could come to be too much."""
+        found = {
+            name: f"it can't be asked what there is: {asked.trouble}"
+            for name, asked in self._asked.items()
+            if asked.found is None and asked.trouble
+        }
+        for stray in self.ledger.strays():
+            why = f"{stray.plugin} shows {stray.name}, which is in no ledger; it has to go first: flux-burst gc"
+            for name in self.plugins if self.settings.limits != NO_LIMIT else (stray.plugin,):
+                found.setdefault(name, why)
+        return found
 
     def _left(self, limits: Budget, rows: Iterable[Row], spent: Iterable[tuple[float, float]], now: float) -> Budget:
         """What is left of limits: each open burst, unknown ones too, counts with all that its lease can come to."""
@@ -461,9 +498,10 @@ class Reconciler:
     def _create(self, row: Row, now: float) -> str:
         """Have a plugin make a burst. Why it does not, "" if it does or may."""
         plugin = self.plugins[row.plugin]
-        row = self.ledger.change(row.name, now, state="creating", asked=now)
+        row = self.ledger.change(row.name, now, state="creating", asked=self.clock())
+        why = ""
         try:
-            guarded(row.plugin, "create", lambda: plugin.create(row.burst))
+            bounded(row.plugin, plugin, "create", lambda: plugin.create(row.burst))
         except UncertainError as error:
             self.ledger.note(now, row.name, f"no certain answer; the next looks tell: {error}")
         except ProviderError as error:
@@ -476,8 +514,10 @@ class Reconciler:
         except FluxBurstError as error:  # of a plugin that raises what it should not: it may have made something
             self.ledger.note(now, row.name, str(error))
             self._pause(now, row.plugin, "bug", str(error))
-            return str(error)
-        return ""
+            why = str(error)
+        # The call may have taken long, and its provider's listing lags behind the end of it.
+        self.ledger.change(row.name, now, asked=self.clock())
+        return why
 
     def _pause(self, now: float, plugin: str, kind: str, reason: str, shape: str = "", place: str = "") -> None:
         self.ledger.pause(pause(self.ledger.pauses(), self.settings, now, plugin, kind, reason, shape, place))

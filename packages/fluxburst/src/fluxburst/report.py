@@ -14,7 +14,18 @@ from fluxburst.reconcile import pause_text
 from fluxburst.settings import LIMITS, Settings
 
 MOST_FAILURES = 5  # boot failures that are shown
-CONTROLLER = "controller"  # the key under which a controller tells of itself
+_CONTROLLER = "controller"  # the key under which a controller tells of itself
+
+
+def controller(ledger: Ledger) -> dict[str, Any]:
+    """What the last controller told of itself (`remember`); nothing where there was none."""
+    told: dict[str, Any] = json.loads(ledger.meta().get(_CONTROLLER, "{}"))
+    return told
+
+
+def remember(ledger: Ledger, told: Mapping[str, Any]) -> None:
+    """Leave in the ledger who controls with what: `plugins`, their `options`, `limits`, `pid`, `host`, `lead` ..."""
+    ledger.remember(_CONTROLLER, json.dumps(told))
 
 
 def report(ledger: Ledger, now: float, up: Collection[str] | None = None) -> dict[str, Any]:
@@ -23,7 +34,6 @@ def report(ledger: Ledger, now: float, up: Collection[str] | None = None) -> dic
     up: the hosts that are up in the lead, where that is known.
     """
     meta = ledger.meta()
-    controller = json.loads(meta.get(CONTROLLER, "{}"))
     rows = ledger.rows()
     return {
         "type": "burst-status",
@@ -38,7 +48,7 @@ def report(ledger: Ledger, now: float, up: Collection[str] | None = None) -> dic
         "boot_failures": [_failure(row) for row in _failures(ledger)],
         "strays": [{"name": one.name, "plugin": one.plugin, "since": one.first, "seen": one.times} for one in
                    ledger.strays()],
-        "limits": list(_limits(controller.get("limits", {}), rows, ledger.spent(), now)),
+        "limits": list(_limits(controller(ledger).get("limits", {}), rows, ledger.spent(), now)),
         "learnt": [
             {"plugin": plugin, "shape": shape, "cores": cores, "gpus": gpus}
             for (plugin, shape), (cores, gpus) in ledger.learnt().items()

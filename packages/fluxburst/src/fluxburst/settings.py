@@ -14,7 +14,6 @@ partition = "debug"
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -26,6 +25,7 @@ from resources.units import shown
 
 from fluxburst.errors import FluxBurstError, ParameterError
 from fluxburst.model import NO_LIMIT, NO_RULES, Budget, JobRules
+from fluxburst.texts import hint
 
 DURATIONS = {
     "interval": 5,  # between two looks at a provider
@@ -145,9 +145,7 @@ def _rules(value: object) -> JobRules:
 def _known(table: Mapping[str, Any], names: Collection[str], place: str) -> None:
     for key in table:
         if key not in names:
-            near = difflib.get_close_matches(key, names, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
-            raise ParameterError(f"unknown key {key!r}; {hint}", place)
+            raise ParameterError(f"unknown key {key!r}; {hint(key, names)}", place)
 
 
 def _table(value: object, place: str) -> Mapping[str, Any]:

@@ -6,17 +6,15 @@ The Kubernetes part is that of `kubernetes`, over the same real API server.
 from __future__ import annotations
 
 import base64
-import importlib.util
 import itertools
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import apiserver
 import pytest
 
 pytest.importorskip("kubernetes", reason="kubernetes is not installed: pip install 'flux-burst[google]'")
@@ -44,18 +42,6 @@ from fluxburst.testing import check_burstable, check_create, check_destroy
 
 CLUSTER = "projects/p/locations/europe-west4/clusters/c"
 NUMBERS = itertools.count()
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-apiserver = _load("apiserver")
 
 
 class Manager:

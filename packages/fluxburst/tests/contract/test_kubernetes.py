@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import itertools
 import json
 import logging
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
+import apiserver
 import pytest
 import yaml
 
@@ -43,16 +41,6 @@ HOSTILE = [
 DOCUMENT = Path(__file__).parents[4] / "docs" / "bursting-kubernetes.md"
 
 
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-apiserver = _load("apiserver")
 if MISSING := [name for name in apiserver.NEEDED if not apiserver.binary(name)]:
     pytest.skip(f"no {', '.join(MISSING)} in KUBEBUILDER_ASSETS or PATH", allow_module_level=True)
 

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
-import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import apiserver
 import pytest
+from growing import RunningLead, end, free_port, running, until
 
 from fluxburst.burstables import _minicluster
 from fluxburst.burstables.kubernetes import BurstParameters
-from fluxburst.initialize import Wish, initialize
-from fluxburst.layout import Size, Slots
 from fluxburst.lead import Lead, environment
 from fluxburst.model import Burst, NodeShape
+from fluxburst.setup.initialize import Options, initialize
+from fluxburst.setup.layout import Size, Slots
 
 if not shutil.which("flux"):
     pytest.skip("no flux in PATH", allow_module_level=True)
@@ -72,72 +69,27 @@ class Pods:
 
     def stop(self) -> None:
         while self.running:
-            process = self.running.pop()
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-
-
-def flux(uri: str, *arguments: str) -> str:
-    done = subprocess.run(
-        ["flux", *arguments],
-        env={**environment(), "FLUX_URI": uri},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    return done.stdout.strip()
+            end(self.running.pop())
 
 
 @pytest.fixture
-def lead(tmp_path: Path) -> Iterator[tuple[Lead, str]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    wish = Wish(
+def lead(tmp_path: Path) -> Iterator[RunningLead]:
+    options = Options(
         tmp_path / "lead",
         "lead",
         (Slots("kubernetes", 2, Size(1)),),
-        port=port,
+        port=free_port(),
         bind="127.0.0.1",
         connect="127.0.0.1",
         lead_cores=1,
     )
-    made = initialize(wish).lead
-    run = tmp_path / "run"
-    command = ["flux", "broker", f"--config-path={made.folder}/system.toml", "-Shostname=lead", "-Sbroker.quorum=1"]
-    with (tmp_path / "lead.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "-Sbroker.boot-method=config", f"-Srundir={run}", "sleep", "infinity"],
-            env=environment(),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    uri = f"local://{run}/local-0"
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while "lead" not in flux(uri, "resource", "list", "--states=free", "-no", "{nodelist}"):
-            assert time.monotonic() < deadline, (tmp_path / "lead.log").read_text()
-            time.sleep(0.2)
-        yield made, uri
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    with running(initialize(options).lead) as made:
+        yield made
 
 
 @pytest.fixture
-def pods(lead: tuple[Lead, str], tmp_path: Path) -> Iterator[Pods]:
-    made = Pods(lead[0], tmp_path, GREETING)
+def pods(lead: RunningLead, tmp_path: Path) -> Iterator[Pods]:
+    made = Pods(lead.lead, tmp_path, GREETING)
     yield made
     made.stop()
 
@@ -147,14 +99,14 @@ def order(seconds: float) -> Burst:
     return Burst("ab-cd-1", "kubernetes", "pod", hosts, deadline=time.time() + seconds)
 
 
-def test_pods_join_the_lead(lead: tuple[Lead, str], pods: Pods, tmp_path: Path) -> None:
-    job = flux(lead[1], "submit", "-N3", "-n3", "hostname")
+def test_pods_join_the_lead(lead: RunningLead, pods: Pods, tmp_path: Path) -> None:
+    job = lead.flux("submit", "-N3", "-n3", "hostname")
     running = pods.start(order(600))
-    deadline = time.monotonic() + PATIENCE
-    while "INACTIVE" not in flux(lead[1], "jobs", "-no", "{state}", job):
-        assert time.monotonic() < deadline, [(tmp_path / f"log{index}").read_text() for index in range(2)]
-        time.sleep(0.2)
-    assert flux(lead[1], "jobs", "-no", "{nodelist} {result}", job) == "lead,kubernetes[0-1] COMPLETED"
+    until(
+        lambda: "INACTIVE" in lead.flux("jobs", "-no", "{state}", job),
+        lambda: [(tmp_path / f"log{index}").read_text() for index in range(2)],
+    )
+    assert lead.flux("jobs", "-no", "{nodelist} {result}", job) == "lead,kubernetes[0-1] COMPLETED"
     told = Path(f"/proc/{running[0].pid}/environ").read_text().split("\0")
     assert GREETING in told
     copy = tmp_path / "folder0" / "curve.cert"
@@ -162,13 +114,13 @@ def test_pods_join_the_lead(lead: tuple[Lead, str], pods: Pods, tmp_path: Path) 
     assert all(process.poll() is None for process in running)
 
 
-def test_pods_end_at_the_deadline(lead: tuple[Lead, str], pods: Pods) -> None:
+def test_pods_end_at_the_deadline(lead: RunningLead, pods: Pods) -> None:
     """Whatever a Job's own limit says, which counts from when its Job began."""
     for process in pods.start(order(8)):
         process.wait(PATIENCE)
 
 
-def test_pods_that_come_too_late_do_nothing(lead: tuple[Lead, str], pods: Pods, tmp_path: Path) -> None:
+def test_pods_that_come_too_late_do_nothing(lead: RunningLead, pods: Pods, tmp_path: Path) -> None:
     for process in pods.start(order(-1)):
         assert process.wait(PATIENCE) == 0
     assert "deadline of this burst has passed" in (tmp_path / "log0").read_text()
@@ -176,7 +128,7 @@ def test_pods_that_come_too_late_do_nothing(lead: tuple[Lead, str], pods: Pods, 
 
 
 @pytest.mark.timeout(300)
-def test_a_job_bursts_into_kubernetes_and_the_burst_goes(lead: tuple[Lead, str], pods: Pods, tmp_path: Path) -> None:
+def test_a_job_bursts_into_kubernetes_and_the_burst_goes(lead: RunningLead, pods: Pods, tmp_path: Path) -> None:
     """The controller, a real lead, a real API server; the operator is played, its pods are processes."""
     for needed in ("kubernetes", "flux"):
         pytest.importorskip(needed)
@@ -184,25 +136,20 @@ def test_a_job_bursts_into_kubernetes_and_the_burst_goes(lead: tuple[Lead, str],
     from fluxburst.handles.flux import FluxHandle
     from fluxburst.settings import Settings
 
-    spec = importlib.util.spec_from_file_location("apiserver", Path(__file__).with_name("apiserver.py"))
-    assert spec and spec.loader
-    apiserver = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = apiserver
-    spec.loader.exec_module(apiserver)
     if missing := [name for name in apiserver.NEEDED if not apiserver.binary(name)]:
         pytest.skip(f"no {', '.join(missing)} in KUBEBUILDER_ASSETS or PATH")
     (tmp_path / "server").mkdir()
     server = apiserver.Server(tmp_path / "server")
     settings = Settings(interval=1, delay=0, idle_timeout=2, cooldown=0)
-    client = FluxBurst(FluxHandle(lead[1]), settings=settings, lead=lead[0])
+    client = FluxBurst(FluxHandle(lead.uri), settings=settings, lead=lead.lead)
     try:
         operator = apiserver.Operator(server, "bursts")
         client.load("kubernetes", image="flux", kubeconfig=server.kubeconfig(), namespace="bursts")
-        job = flux(lead[1], "submit", "-N3", "-n3", "--setattr=system.burstable=1", "hostname")
+        job = lead.flux("submit", "-N3", "-n3", "--setattr=system.burstable=1", "hostname")
         listed = (*apiserver.MINICLUSTERS, "bursts", "miniclusters")
         names: set[str] = set()
         deadline = time.monotonic() + 2 * PATIENCE
-        while "INACTIVE" not in flux(lead[1], "jobs", "-no", "{state}", job) or client.bursts():
+        while "INACTIVE" not in lead.flux("jobs", "-no", "{state}", job) or client.bursts():
             assert time.monotonic() < deadline, client.bursts()
             client.run_burst()
             for made in operator.objects.list_namespaced_custom_object(*listed)["items"]:
@@ -218,7 +165,7 @@ def test_a_job_bursts_into_kubernetes_and_the_burst_goes(lead: tuple[Lead, str],
                     for index in range(2):
                         operator.pod(name, index, "Running")
             time.sleep(0.5)
-        assert flux(lead[1], "jobs", "-no", "{nodelist} {result}", job) == "lead,kubernetes[0-1] COMPLETED"
+        assert lead.flux("jobs", "-no", "{nodelist} {result}", job) == "lead,kubernetes[0-1] COMPLETED"
         assert len(names) == 1
         assert operator.objects.list_namespaced_custom_object(*listed)["items"] == []
     finally:

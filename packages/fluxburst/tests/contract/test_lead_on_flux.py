@@ -9,32 +9,19 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from growing import free_port, until
 
-from fluxburst.checking import problems
 from fluxburst.lead import SOCKET, Lead, environment
+from fluxburst.setup.check import problems
 
 pytestmark = pytest.mark.skipif(not shutil.which("flux"), reason="there is no Flux on this machine")
 
 PATIENCE = 60.0
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
-def wait(what: str, true: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -80,7 +67,7 @@ class Started:
         self._start = start
         self.process = start(said["start"]["background"])
         self.environment = {**environment(), "FLUX_URI": f"local://{self.lead.folder / SOCKET}"}
-        wait("the lead starts", lambda: (self.lead.folder / SOCKET).exists() and "lead" in self.hosts("free"))
+        until(lambda: (self.lead.folder / SOCKET).exists() and "lead" in self.hosts("free"), "the lead starts")
 
     def flux(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -96,7 +83,7 @@ class Started:
 
     def join(self, host: str, **options: str) -> subprocess.Popen[bytes]:
         process = self._start(self.lead.broker(host, **options))
-        wait(f"{host} joins", lambda: host in self.hosts("free") or host in self.hosts("allocated"))
+        until(lambda: host in self.hosts("free") or host in self.hosts("allocated"), f"{host} joins")
         return process
 
 
@@ -118,7 +105,7 @@ def checks(run, *arguments: str) -> tuple[int, dict[str, str]]:
 
 
 def test_a_slot_joins_and_the_job_that_waited_runs(init, start, run, place, monkeypatch):
-    said = init("--slots", "local:40", "--port", free_port())
+    said = init("--slots", "local:40", "--port", str(free_port()))
     folder = place / "d"
     assert checks(run, str(folder)) == (0, {})  # nothing runs yet, and nothing would keep it from running
     lead = Started(said, start)
@@ -138,13 +125,15 @@ def test_a_slot_joins_and_the_job_that_waited_runs(init, start, run, place, monk
         assert Lead.current(FluxHandle()) == lead.lead
         assert problems(lead.lead, FluxHandle()) == []
     end(last)
-    wait("the lead sees it go", lambda: "local39" in lead.hosts("down"))
+    until(lambda: "local39" in lead.hosts("down"), "the lead sees it go")
     assert not rundir.exists()
 
 
 def test_a_machine_that_has_only_the_files(init, start, place):
     """No R, other paths: what `files` and `secrets` give is enough."""
-    lead = Started(init("--slots", "slurm:2:cores=64,gpus=4", "--port", free_port(), "--connect", "127.0.0.1"), start)
+    lead = Started(
+        init("--slots", "slurm:2:cores=64,gpus=4", "--port", str(free_port()), "--connect", "127.0.0.1"), start
+    )
     far = copy(lead.lead, place / "far")
     lead.join("slurm1", folder=str(far))
     assert "slurm1" in lead.hosts("free")
@@ -161,7 +150,7 @@ def copy(lead: Lead, far: Path) -> Path:
 
 def test_a_lead_that_reads_its_whole_folder(init, start, run, place, monkeypatch):
     """As a system instance does: burst.toml is no trouble to Flux, and flux-burst finds it all the same."""
-    said = init("--slots", "local:1", "--port", free_port())
+    said = init("--slots", "local:1", "--port", str(free_port()))
     said["start"]["background"][2] = f"--config-path={said['folder']}"
     lead = Started(said, start)
     monkeypatch.setenv("FLUX_URI", lead.environment["FLUX_URI"])
@@ -171,7 +160,7 @@ def test_a_lead_that_reads_its_whole_folder(init, start, run, place, monkeypatch
 
 def test_a_broker_that_has_lost_its_lead_leaves(init, start, place):
     """With what the files say elsewhere: flux-config-heartbeat(5). By default it would wait for five minutes."""
-    said = init("--slots", "local:1", "--port", free_port())
+    said = init("--slots", "local:1", "--port", str(free_port()))
     config = place / "d" / "system.toml"
     text = config.read_text()
     assert 'timeout = "1m"' in text
@@ -183,12 +172,12 @@ def test_a_broker_that_has_lost_its_lead_leaves(init, start, place):
 
 
 def test_check_tells_before_what_a_broker_would_fail_at(init, start, run, place):
-    said = init("--slots", "local:2", "--port", free_port())
+    said = init("--slots", "local:2", "--port", str(free_port()))
     far = copy(Lead.open(said["folder"]), place / "far")
     assert checks(run, "--join", "local1", str(far)) == (1, {"port": "problem"})  # nobody is there yet
     start(["flux", "broker", *Lead.open(said["folder"]).broker("local1", folder=far)[2:]])
     lead = Started(said, start)
-    wait("a broker that came first joins", lambda: "local1" in lead.hosts("free"))
+    until(lambda: "local1" in lead.hosts("free"), "a broker that came first joins")
     assert checks(run, "--join", "local0", str(far)) == (0, {})
 
     assert checks(run, "--join", "local7", str(far)) == (1, {"host": "problem"})
@@ -201,7 +190,7 @@ def test_check_tells_before_what_a_broker_would_fail_at(init, start, run, place)
 
 
 def test_more_slots_are_known_when_the_lead_is_started_anew(init, start, run, place):
-    port = free_port()
+    port = str(free_port())
     lead = Started(init("--slots", "local:1", "--port", port), start)
     job = lead.flux("submit", "-N2", "--output=none", "hostname")
     said = init("--slots", "local:2")
@@ -224,7 +213,7 @@ def test_a_port_that_is_taken_is_told(init, run, place):
 def test_an_instance_without_slots_is_told_what_to_do(run, place, start, monkeypatch):
     start(["flux", "start", f"-Slocal-uri=local://{place}/s", "sleep", "inf"])
     monkeypatch.setenv("FLUX_URI", f"local://{place}/s")
-    wait("it starts", lambda: not subprocess.run(["flux", "uptime"], capture_output=True, timeout=PATIENCE).returncode)
+    until(lambda: not subprocess.run(["flux", "uptime"], capture_output=True, timeout=PATIENCE).returncode, "it starts")
     result = run("check")
     assert result.exit_code == 1
     assert "flux-burst init" in result.stdout

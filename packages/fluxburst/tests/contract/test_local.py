@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from growing import RunningLead, until
 
-from fluxburst import processes
+from fluxburst.burstables import _local_processes as processes
 from fluxburst.burstables import local
 from fluxburst.client import FluxBurst
 from fluxburst.errors import ConfigurationError, ParameterError
@@ -156,7 +156,7 @@ def test_orphans_without_a_mark_are_found_by_their_broker(alone, monkeypatch):
     family = until(lambda: len(found := alone._look()[made.name]) == 4 and len(sleeping(found)) == 2 and found)
     own = [one for one in family if local.OWNER.encode() in Path(f"/proc/{one.pid}/environ").read_bytes()]
     assert len(own) == 3
-    for number in (signal.SIGSTOP, signal.SIGKILL):  # at once: their keeper would take the orphan along
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # at once: their supervisor would take the orphan along
         for one in own:
             one.signal(number)
     found = until(lambda: seen(alone, made).seen == "ending" and seen(alone, made))
@@ -243,7 +243,8 @@ def test_a_broker_has_nothing_of_another_flux_or_slurm(alone, monkeypatch):
         monkeypatch.setenv(name, "other")
     made = burst(alone, hosts=("local0",))
     alone.create(made)
-    program = next(one for one in marked(alone) if command(one).startswith("sleep"))
+    # `timeout` starts it a moment later.
+    program = until(lambda: next((one for one in marked(alone) if command(one).startswith("sleep")), None))
     names = {pair.split("=")[0] for pair in Path(f"/proc/{program.pid}/environ").read_text().split("\0")}
     assert {name for name in names if name.startswith(("FLUX", "SLURM", "PMI"))} == {
         local.NAME,

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from growing import RunningLead, until
 
-from fluxburst import slurm_says
+from fluxburst.burstables import _slurm_output as slurm_output
 from fluxburst.burstables.slurm import SlurmBurst
 from fluxburst.client import FluxBurst
 from fluxburst.errors import AuthenticationError, ConfigurationError, ParameterError, QuotaError, UncertainError
@@ -393,14 +393,14 @@ def test_parameters_that_are_no_names(values):
     ],
 )  # fmt: skip
 def test_recorded_errors(said, kind):
-    assert type(slurm_says.error("sbatch", f"sbatch: error: {said}\n")) is kind
+    assert type(slurm_output.error("sbatch", f"sbatch: error: {said}\n")) is kind
 
 
 def test_recorded_sizes():
     said = (
         "gpu|up|2|32|512000|gpu:a100:4(S:0-1)\ngpu|up|2|64|512000|(null)\nold|down|1|4|1|(null)\nbig|up|2|4|9|gpu:2\n"
     )
-    assert [(shape.name, str(shape.holds), shape.place) for shape in slurm_says.sizes(said)] == [
+    assert [(shape.name, str(shape.holds), shape.place) for shape in slurm_output.sizes(said)] == [
         ("gpu-64c-4g", "cores=64 gpus=4", "gpu"),
         ("gpu-128c", "cores=128", "gpu"),
         ("big", "cores=8 gpus=2", "big"),
@@ -408,6 +408,6 @@ def test_recorded_sizes():
 
 
 def test_recorded_states():
-    assert slurm_says.reason("PREEMPTED", "None") == "Slurm took its nodes back"
-    assert slurm_says.reason("PENDING", "Resources") == "pending: Resources"
-    assert slurm_says.reason("RUNNING", "None") == ""
+    assert slurm_output.reason("PREEMPTED", "None") == "Slurm took its nodes back"
+    assert slurm_output.reason("PENDING", "Resources") == "pending: Resources"
+    assert slurm_output.reason("RUNNING", "None") == ""

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from resources import ZERO, Cores, Gpus, Resource
 from resources.documents import Group, Inventory
 
-from fluxburst.capacity import usable
 from fluxburst.demand import Demand
+from fluxburst.job_options import NONE, Wishes
 from fluxburst.jobs import Job
 from fluxburst.model import Budget, Burst, Decision, JobRules, NodeShape, Observed, Offer, Plan, Policy, amount
-from fluxburst.planner import plan
-from fluxburst.wishes import NONE, Wishes
+from fluxburst.planning.capacity import usable
+from fluxburst.planning.planner import plan
 
 NOW = 1_000_000.0
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from resources import ZERO, Cores, Gpus, Resource
 from resources.documents import Group, Inventory
 
-from fluxburst import planner
 from fluxburst.demand import Demand
 from fluxburst.jobs import Job
 from fluxburst.model import Burst, Decision, NodeShape, Observed, Offer, Plan, Policy, amount
-from fluxburst.planner import plan
+from fluxburst.planning import planner
+from fluxburst.planning.planner import plan
 
 
 def holding(cores: int, gpus: int) -> Resource:

@@ -31,6 +31,7 @@ def schedule(seed: int) -> None:
         jump=pick((0, 0, 0, 3)),
         lead=pick((0, 0, 5)),
         bug=pick((0, 0, 0, 10)),
+        slow=pick((0, 0, 20)),
     )
     limits = Budget(nodes=pick((2, 5, 8)), bursts=pick((1, 3, 9)), node_hours=pick((6.0, 40.0)), cost=pick((9.0, 90.0)))
     each = {name: Budget(nodes=pick((2, 4, 6))) for name in ("one", "two")}

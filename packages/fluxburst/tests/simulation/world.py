@@ -69,6 +69,7 @@ class Chance:
     jump: float = 0
     lead: float = 0
     bug: float = 0
+    slow: float = 0
 
 
 class World:
@@ -244,6 +245,8 @@ class Provider(BurstPlugin):
         world = self.world
         world.calls["create"] += 1
         world.asked.append(burst.name)
+        if world.hits(world.chance.slow):
+            world.now += world.random.uniform(0, 5 * SETTLE)
         world.maybe_kill()
         if world.hits(world.chance.refuse):
             raise world.random.choice(DEFINITE)("the provider refuses")

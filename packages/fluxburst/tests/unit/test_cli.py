@@ -34,7 +34,7 @@ def test_help_imports_nothing_heavy():
     code = "import sys; from fluxburst.cli import main; main(['--help'], standalone_mode=False); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert not loaded & {"rich", "yaml", "flux", "tomllib", "resources.documents", "fluxburst.planner", "psutil"}
+    assert not loaded & {"rich", "yaml", "flux", "tomllib", "resources.documents", "fluxburst.planning", "psutil"}
 
 
 def test_the_recorded_queue(run, examples):

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from fluxburst import checking
-from fluxburst.cli import carry, common
+from fluxburst.cli import common, wishes
 from fluxburst.demand import Demand
 from fluxburst.errors import HandleError
 from fluxburst.handles.fake import FakeHandle
 from fluxburst.lead import Lead, LeadError
 from fluxburst.ledger import Ledger, Row, holder
 from fluxburst.plugins import REGISTRY
+from fluxburst.setup import check
 
 PLUGIN = '''
 """Bursts that are files in a folder."""
@@ -125,9 +125,9 @@ def world(tmp_path, monkeypatch, run):
         raise LeadError("no lead is running around this process; name the lead's folder")
 
     monkeypatch.setattr(Lead, "current", none)
-    for module in (common, carry):
+    for module in (common, wishes):
         monkeypatch.setattr(module, "connect", lambda lead: made.lead)
-    monkeypatch.setattr(checking, "problems", lambda lead, handle: [])
+    monkeypatch.setattr(check, "problems", lambda lead, handle: [])
     yield made
     REGISTRY.refresh()
 
@@ -140,7 +140,7 @@ def no_lead(world, monkeypatch):
         raise HandleError("the lead does not answer")
 
     def call() -> None:
-        monkeypatch.setattr(carry, "connect", connect)
+        monkeypatch.setattr(wishes, "connect", connect)
 
     return call
 
@@ -186,7 +186,7 @@ def test_a_failure_pauses_and_resume_goes_on(world):
 
 
 def test_problems_stop_it_before_the_first_burst(world, monkeypatch):
-    monkeypatch.setattr(checking, "problems", lambda lead, handle: ["certificate: it is missing"])
+    monkeypatch.setattr(check, "problems", lambda lead, handle: ["certificate: it is missing"])
     world.lead.submit(Demand(nodes=1, slots=1, cores=4, gpus=0))
     result = world("run", "--once")
     assert (result.exit_code, result.stdout, world.bursts()) == (1, "", [])
@@ -196,7 +196,7 @@ def test_problems_stop_it_before_the_first_burst(world, monkeypatch):
 def test_open_bursts_are_looked_after_where_problems_come_later(world, monkeypatch):
     name = world.burst()
     world.lead.submit(Demand(nodes=2, slots=1, cores=4, gpus=0))
-    monkeypatch.setattr(checking, "problems", lambda lead, handle: ["certificate: it is missing"])
+    monkeypatch.setattr(check, "problems", lambda lead, handle: ["certificate: it is missing"])
     result = world("run", "--once")
     assert "nothing new is made" in result.stderr
     assert world.bursts() == [name]
@@ -393,14 +393,14 @@ def test_help(run, command):
 
 SCRIPT = """
 import sys
-from fluxburst import checking
+from fluxburst.setup import check
 from fluxburst.cli import common, main
 from fluxburst.demand import Demand
 from fluxburst.handles.fake import FakeHandle
 lead = FakeHandle({"lead": (2, 0), **{f"file{at}": (4, 0) for at in range(4)}}, up=["lead"])
 lead.submit(Demand(nodes=2, slots=1, cores=4, gpus=0))
 common.connect = lambda _: lead
-checking.problems = lambda lead, handle: []
+check.problems = lambda lead, handle: []
 main(prog_name="flux-burst")
 """
 

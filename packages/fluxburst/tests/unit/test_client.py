@@ -181,3 +181,16 @@ def test_an_answer_of_a_plugin_that_makes_no_sense_names_it(client, monkeypatch,
     monkeypatch.setattr(Faulty, method, lambda self, *_: answer)
     made = client.run_burst()
     assert f"'faulty': {says}: TypeError" in made.trouble["faulty"]
+
+
+def test_what_is_set_after_a_run_counts_in_the_next(queue_file, info):
+    jobs = [info(1, nodes=2, cores=4)]
+    client = FluxBurst(RecordedHandle(queue_file(*jobs)))
+    client.load("mock")
+    client.set_selector(lambda job: False)
+    assert client.run_burst().created == ()
+    client.set_selector(is_burstable)
+    client.set_delay(10**10)
+    assert client.run_burst().created == ()
+    client.set_delay(0)
+    assert len(client.run_burst().created) == 1

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
-from simulation.world import SETTLE, Chance, Killed, World, settings
+from simulation.short import rows, run, world
+from simulation.world import SETTLE, Chance, Killed, World
 
-from fluxburst.errors import AuthenticationError, CapacityError, HandleError, LedgerError, UncertainError
-from fluxburst.ledger import Ledger, Row
+from fluxburst.errors import AuthenticationError, CapacityError, HandleError, UncertainError
+from fluxburst.ledger import Ledger
 from fluxburst.model import Budget, Burst, Sighting
 from fluxburst.reconcile import Reconciler
-
-
-def world(*plugins: str, chance: Chance | None = None, limits: Budget | None = None, **durations: int) -> World:
-    each = dict.fromkeys(plugins or ("one",), Budget())
-    return World(1, chance or Chance(), settings(limits or Budget(), each, **durations))
-
-
-def run(a: World, steps: int, seconds: float = 10.0) -> None:
-    for _ in range(steps):
-        a.advance(seconds)
-        a.step()
-        a.check()
-
-
-def rows(a: World) -> tuple[Row, ...]:
-    return a.controller.ledger.rows()
 
 
 def states(a: World) -> list[str]:
@@ -204,10 +186,13 @@ def test_only_our_own_drains_are_undone():
 def test_one_call_serves_all_bursts_and_a_failing_one_is_not_repeated_before_the_interval(monkeypatch):
     a = world(interval=50, cooldown=0)
     calls: list[float] = []
+    look = a.plugins["one"].status
 
-    def status(known: Sequence[Burst] = ()) -> list[Sighting]:
+    def status(known: Sequence[Burst] = ()) -> Sequence[Sighting]:
         calls.append(a.now)
-        raise UncertainError("no answer")
+        if len(known) > 1:
+            raise UncertainError("no answer")
+        return look(known)
 
     monkeypatch.setattr(a.plugins["one"], "status", status)
     for _ in range(3):
@@ -332,24 +317,6 @@ def test_wishes_of_others_are_fulfilled():
     a.controller.ledger.wish("resume", ["one"])
     run(a, 3)
     assert len(a.asked) == 2
-
-
-def test_there_is_one_controller(tmp_path):
-    path = tmp_path / "burst.sqlite"
-    with Ledger.open(path, "own"):
-        assert "another flux-burst controls this lead" in open_elsewhere(path)
-        assert Ledger.open(path, writable=False).rows() == ()
-    assert (path.stat().st_mode & 0o777) == 0o600
-    with pytest.raises(LedgerError, match="the ledger of 'own', not of 'other'"):
-        Ledger.open(path, "other")
-    with pytest.raises(LedgerError, match="nothing was ever burst"):
-        Ledger.open(tmp_path / "none", writable=False)
-
-
-def open_elsewhere(path: Path) -> str:
-    """Locks of fcntl(2) are a process's own, so it takes another one."""
-    code = "import sys, pathlib; from fluxburst.ledger import Ledger; Ledger.open(pathlib.Path(sys.argv[1]), 'own')"
-    return subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60).stderr
 
 
 def test_the_settle_time_is_waited_for():

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fluxburst import checking, initialize
 from fluxburst.lead import Lead, LeadError
+from fluxburst.setup import files
+from fluxburst.setup.check import problems
 
 KEY = "a" * 40
 CERTIFICATE = f"""metadata
@@ -127,7 +128,7 @@ def test_more_slots_are_added_and_what_the_user_wrote_is_kept(init, folder):
     assert (lead.owner, lead.slots("local")) == (owner, ("local0", "local1", "local2", "local3"))
     assert lead.config["access"] == {"allow-guest-user": True}
     assert "[limits] # mine" in (folder / "burst.toml").read_text()
-    assert not [one for one in checking.problems(lead) if one.check != "certificate"]
+    assert not [one for one in problems(lead) if one.check != "certificate"]
     before = contents(folder)
     assert "nothing to do" in init("--slots", "local:4", "--slots", "ec2:2").stdout
     assert contents(folder) == before
@@ -138,19 +139,19 @@ def test_an_addition_that_was_cut_short_is_taken_up_again(init, folder, monkeypa
     init("--slots", "local:2")
     replaced = []
 
-    def die(path, text, real=initialize._replace):
+    def die(path, text, real=files.replace):
         if len(replaced) == survivor:
             raise LeadError("the machine went down")
         replaced.append(path)
         real(path, text)
 
     with monkeypatch.context() as broken:
-        broken.setattr(initialize, "_replace", die)
+        broken.setattr(files, "replace", die)
         init("--slots", "local:4", code=1)
     init("--slots", "local:4")
     lead = Lead.open(folder)
     assert lead.hosts == ("lead", "local0", "local1", "local2", "local3")
-    assert [one.check for one in checking.problems(lead)] == []
+    assert [one.check for one in problems(lead)] == []
 
 
 def test_a_first_run_that_was_cut_short_is_taken_up_again(init, folder):
@@ -289,9 +290,9 @@ def broken(folder: Path, name: str, old: str, new: str) -> None:
 )
 def test_check_tells_what_is_wrong_and_what_to_do(init, run, folder, check, name, old, new):
     init("--slots", "local:3", "--slots", "mock:1")
-    assert checking.problems(Lead.open(folder)) == []
+    assert problems(Lead.open(folder)) == []
     broken(folder, name, old, new)
-    (found,) = checking.problems(Lead.open(folder))
+    (found,) = problems(Lead.open(folder))
     assert found.check == check
     assert found.cure
     result = run("check", "--json", str(folder))
@@ -302,7 +303,7 @@ def test_check_tells_what_is_wrong_and_what_to_do(init, run, folder, check, name
 def test_check_tells_a_certificate_that_others_read(init, folder):
     init("--slots", "local:1")
     (folder / "curve.cert").chmod(0o640)
-    (found,) = checking.problems(Lead.open(folder))
+    (found,) = problems(Lead.open(folder))
     assert "chmod 600" in found.cure
 
 
@@ -310,7 +311,7 @@ def test_a_lead_without_slots_is_told_what_to_do(init, folder):
     init("--slots", "local:1")
     text = (folder / "burst.toml").read_text()
     put(folder / "burst.toml", text[: text.index("[plugins")])
-    (found,) = checking.problems(Lead.open(folder))
+    (found,) = problems(Lead.open(folder))
     assert "flux-burst init" in found.cure
 
 
@@ -322,7 +323,7 @@ def test_a_running_lead_that_does_not_know_new_slots_is_told_of(init, folder):
             return Inventory(())
 
     init("--slots", "local:1")
-    (found,) = checking.problems(Lead.open(folder), Started())
+    (found,) = problems(Lead.open(folder), Started())
     assert "local0" in found.text
 
 

@@ -6,9 +6,9 @@ import pytest
 from resources.flux_r import from_flux_r
 from resources.strictjson import loads
 
-from fluxburst import layout
-from fluxburst.layout import Endpoint, Node, Size, Slots, SlotsError
 from fluxburst.lead import slot_hosts
+from fluxburst.setup import layout
+from fluxburst.setup.layout import Endpoint, Node, Size, Slots, SlotsError
 from fluxburst.toml import dumps
 
 USUAL = Size(2)

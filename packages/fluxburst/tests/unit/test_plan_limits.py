@@ -13,7 +13,7 @@ from resources.documents import Group, Inventory
 from fluxburst.errors import FluxBurstError, JobError
 from fluxburst.jobs import read_job
 from fluxburst.model import Budget, Burst, JobRules, NodeShape, Observed, Offer, Plan, Policy
-from fluxburst.planner import plan
+from fluxburst.planning.planner import plan
 from fluxburst.selection import is_burstable
 
 NOW = 1_000_000.0

@@ -9,7 +9,7 @@ from resources.documents import Group, Inventory
 
 from fluxburst.jobs import read_job
 from fluxburst.model import Burst, NodeShape, Observed, Offer, Plan, Policy
-from fluxburst.planner import plan
+from fluxburst.planning.planner import plan
 from fluxburst.selection import is_burstable
 
 SMALL, BIG = NodeShape("small", Cores(4)), NodeShape("big", Cores(16))

@@ -15,6 +15,7 @@ from fluxburst.errors import (
     QuotaError,
     UncertainError,
 )
+from fluxburst.texts import one_line
 
 # Amazon EC2 API Reference, "Error codes for the Amazon EC2 API": client and server error codes.
 _KINDS: dict[type[ProviderError], tuple[str, ...]] = {
@@ -84,7 +85,6 @@ _CREDENTIALS = (
 )
 # No answer, or half of one: what was asked may have been done.
 _NO_ANSWER = ("HTTPClientError", "ConnectionError", "ResponseParserError", "IncompleteReadError", "ChecksumError")
-_LONGEST = 300  # characters of a message
 MISSING = "boto3 is missing: pip install 'flux-burst[ec2]'"
 
 
@@ -117,7 +117,7 @@ def answers(what: str) -> Iterator[None]:
             kind = AuthenticationError
         elif not names.isdisjoint(_NO_ANSWER):
             kind = UncertainError
-        raise kind(f"{what}: {_short(str(error))}") from error
+        raise kind(f"{what}: {one_line(str(error))}") from error
 
 
 def code_of(error: BaseException | None) -> str:
@@ -136,9 +136,4 @@ def refused(what: str, error: Any) -> ProviderError:
         kind = UncertainError if status >= 500 or not code or code == str(status) else ConfigurationError
     # The encoded part of a refusal tells the account's policies to those who may decode it, and nothing to a reader.
     plain = message.partition("Encoded authorization failure message")[0]
-    return kind(f"{what}: {code}: {_short(plain)}" if plain.strip() else f"{what}: {code or f'HTTP {status}'}")
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+    return kind(f"{what}: {code}: {one_line(plain)}" if plain.strip() else f"{what}: {code or f'HTTP {status}'}")

@@ -6,11 +6,12 @@ import base64
 import os
 import pwd
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
-from fluxburst.errors import ConfigurationError
+from fluxburst.errors import ConfigurationError, ParameterError
 from fluxburst.lead import CERTIFICATE, Lead, LeadError
 from fluxburst.model import Burst
 
@@ -185,6 +186,25 @@ def fetched(secret: str, region: str | None = None) -> str:
         f"secret: {secret[:60]!r} is none of file:/PATH, ssm:NAME, secretsmanager:NAME (AWS), "
         "secretmanager:projects/PROJECT/secrets/NAME (Google)"
     )
+
+
+def check_parameters(params: Any, *, foreign: Mapping[str, str], access: str) -> None:
+    """What every cloud's parameters must be. Raises ParameterError.
+
+    foreign: kinds of secrets that this cloud does not have, and what to say then. access: the parameter that lets
+    machines read a secret.
+    """
+    try:
+        fetched(params.secret)
+    except ConfigurationError as error:
+        raise ParameterError(str(error)) from None
+    kind = params.secret.partition(":")[0]
+    if kind in foreign:
+        raise ParameterError(foreign[kind], "secret")
+    if kind != "file" and not getattr(params, access):
+        raise ParameterError(f"is needed for a secret of {kind}", access)
+    if params.max_nodes < 0 or (params.max_price is not None and params.max_price <= 0):
+        raise ParameterError("max_nodes is 0 or more, max_price over 0")
 
 
 # Tokens go to curl by its standard input: other users of a machine can read the arguments of a command.

@@ -15,6 +15,7 @@ from fluxburst.errors import (
     QuotaError,
     UncertainError,
 )
+from fluxburst.texts import one_line
 
 # Compute Engine, "Troubleshooting resource availability" and "API errors": codes of an operation, and the reasons of
 # an answer that says no.
@@ -35,7 +36,6 @@ _KINDS: dict[type[ProviderError], tuple[str, ...]] = {
 _KIND_OF = {code: kind for kind, codes in _KINDS.items() for code in codes}
 _BY_STATUS: dict[int, type[ProviderError]] = {401: AuthenticationError, 403: AuthenticationError, 429: UncertainError}
 EXISTS = frozenset({"RESOURCE_ALREADY_EXISTS", "alreadyExists"})
-_LONGEST = 300  # characters of a message
 MISSING = "google-cloud-compute is missing: pip install 'flux-burst[google]'"
 
 
@@ -71,9 +71,9 @@ def answers(what: str) -> Iterator[None]:
         raise refused(what, error) from error
     except auth.GoogleAuthError as error:
         kind = UncertainError if isinstance(error, auth.TransportError) else AuthenticationError
-        raise kind(f"{what}: {_short(str(error))}") from error
+        raise kind(f"{what}: {one_line(str(error))}") from error
     except (api.RetryError, http.RequestException, TimeoutError, ValueError) as error:
-        raise UncertainError(f"{what}: {_short(str(error)) or type(error).__name__}") from error
+        raise UncertainError(f"{what}: {one_line(str(error)) or type(error).__name__}") from error
 
 
 def status_of(error: BaseException | None) -> int:
@@ -103,9 +103,4 @@ def _failure(what: str, codes: list[str], status: int, message: str) -> Provider
     kind = next((_KIND_OF[code] for code in codes if code in _KIND_OF), None)
     if kind is None:
         kind = _BY_STATUS.get(status) or (ConfigurationError if 400 <= status < 500 else UncertainError)
-    return kind(": ".join([what, *codes[:1], _short(message)]))
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+    return kind(": ".join([what, *codes[:1], one_line(message)]))

@@ -1,11 +1,17 @@
-"""One burst is some machines of a cloud: what they say together, and which bursts have been missing for long."""
+"""One burst is some machines of a cloud: what they say together, which bursts have been missing for long, and what the
+plugins of clouds share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from fluxburst.burstables import _catalogue
+from fluxburst.errors import ConfigurationError
 from fluxburst.model import Burst, Seen, Sighting
+from fluxburst.plugins import BurstPlugin
 
 # A burst that the listing does not show may not show yet. Clouds promise no time for that; tens of seconds are the
 # usual, and minutes have been seen.
@@ -91,3 +97,34 @@ class Consoles:
             text = printed[-CONSOLE_SIZE:] or text
             self._printed[burst.name] = (now, text)
         return text
+
+
+class CloudBurst(BurstPlugin):
+    """A plugin whose bursts are machines of a catalogue. type_key: what the catalogue calls the type of a machine."""
+
+    settle = 120.0
+
+    def __init__(self, params: Any, type_key: str) -> None:
+        super().__init__(params)
+        self._entries = _catalogue.read(params.catalogue, type_key)
+        self._absences, self._consoles = Absences(), Consoles()
+
+    def _entry(self, burst: Burst) -> _catalogue.Entry:
+        """What the machines of a burst that is to be made are. Raises ConfigurationError."""
+        if burst.shape not in self._entries:
+            raise ConfigurationError(f"the catalogue has no shape {burst.shape!r}")
+        if burst.deadline <= self.clock():
+            raise ConfigurationError(f"{burst.name}: an instance is started with a deadline that is to come")
+        return self._entries[burst.shape]
+
+    def _sightings(self, found: Mapping[str, Sequence[Machine]], known: Iterable[Burst]) -> list[Sighting]:
+        """What the machines that were found say, by the names of their bursts."""
+        now, bursts = self.clock(), {burst.name: burst for burst in known}
+        return [
+            together(name, all_of, bursts.get(name), self._consoles.of(bursts.get(name), all_of, now, self._console))
+            for name, all_of in found.items()
+        ]
+
+    @abstractmethod
+    def _console(self, id: str) -> str:
+        """What the console of a machine shows; "" where that can't be had."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fluxburst.burstables._minicluster import GROUP, PLURAL, VERSION
-from fluxburst.burstables._refusals import LONGEST, absent, told, translate
+from fluxburst.burstables._refusals import absent, told, translate
 from fluxburst.errors import ConfigurationError, UncertainError
+from fluxburst.texts import one_line
 
 WAIT = (5.0, 20.0)  # seconds to connect, and to be answered
 PAGE = 500  # objects of one answer to a list
@@ -163,7 +164,7 @@ def connect(kubeconfig: Path | None, context: str | None, namespace: str | None)
             config.load_incluster_config(client_configuration=configuration)
             place = place or Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text().strip()
     except (ConfigException, OSError) as error:
-        raise ConfigurationError(f"no way to a cluster: {' '.join(str(error).split())[:LONGEST]}") from None
+        raise ConfigurationError(f"no way to a cluster: {one_line(str(error))}") from None
     except (YAMLError, KeyError, ValueError, TypeError, AttributeError) as error:  # may quote the file
         raise ConfigurationError(f"no way to a cluster: the kubeconfig is damaged ({type(error).__name__})") from None
     return Cluster(client_of(configuration), place or "default")

@@ -22,10 +22,10 @@ from fluxburst.errors import (
     UncertainError,
 )
 from fluxburst.model import NodeShape, amount
+from fluxburst.texts import one_line
 
 T = TypeVar("T")
 WAIT = 20.0  # seconds for an answer
-LONGEST = 400  # characters of what the service said
 OWNER = "flux-burst-owner"  # label of nodes, and of their machines (for bills); key of the taint
 POOL = "cloud.google.com/gke-nodepool"  # label that GKE gives to every node
 GOOD = ("PROVISIONING", "RUNNING", "RECONCILING", "RUNNING_WITH_ERROR")  # a pool that can still grow, or will
@@ -157,7 +157,7 @@ def trouble(pool: Any) -> str:
     if pool.status.name in ("RUNNING", "PROVISIONING", "RECONCILING") and not pool.conditions:
         return ""
     said = [pool.status_message, *(f"{one.code.name}: {one.message}" for one in pool.conditions)]
-    return " ".join(f"{pool.status.name}: {'; '.join(filter(None, said))}".split())[:LONGEST].rstrip(": ")
+    return one_line(f"{pool.status.name}: {'; '.join(filter(None, said))}").rstrip(": ")
 
 
 def translate(error: Exception, what: str) -> ProviderError:
@@ -165,7 +165,7 @@ def translate(error: Exception, what: str) -> ProviderError:
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
 
-    text = f"{what}: {' '.join(str(getattr(error, 'message', '') or type(error).__name__).split())[:LONGEST]}"
+    text = f"{what}: {one_line(str(getattr(error, 'message', '') or type(error).__name__))}"
     if isinstance(error, auth.TransportError):
         return UncertainError(f"{what}: no answer ({type(error).__name__})")
     if isinstance(error, auth.GoogleAuthError):

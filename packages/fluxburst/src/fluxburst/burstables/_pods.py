@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from fluxburst.burstables._minicluster import HOSTS, NAME
+from fluxburst.texts import one_line
 
 ENDED = ("Succeeded", "Failed")  # phases
 # Why the cluster itself ends a pod: `reason` of its status, and of its condition DisruptionTarget ("Disruptions").
@@ -22,7 +23,6 @@ DISRUPTED = frozenset(
     }
 )
 INDEXES = ("batch.kubernetes.io/job-completion-index", "job-index")  # annotations or labels of a pod
-LONGEST = 300  # characters of a reason
 
 Object = Mapping[str, Any]
 
@@ -121,5 +121,4 @@ def _containers(status: Object) -> list[Object]:
 
 
 def _line(reason: str, message: str) -> str:
-    text = " ".join(str(message).split())
-    return f"{reason}: {text}"[:LONGEST] if text else str(reason)[:LONGEST]
+    return one_line(f"{reason}: {message}" if str(message).strip() else str(reason))

@@ -17,8 +17,8 @@ from fluxburst.errors import (
     QuotaError,
     UncertainError,
 )
+from fluxburst.texts import one_line
 
-LONGEST = 400  # characters of what a server said
 OPERATOR = (
     "the cluster has no MiniClusters: install the Flux Operator (kubectl apply -f flux-operator.yaml of its release)"
 )
@@ -45,7 +45,7 @@ def _answer(error: Exception) -> tuple[int, str, Mapping[str, Any]]:
         document = {}
     message = str(document.get("message") or getattr(error, "reason", "") or type(error).__name__)
     details = document.get("details")
-    return status, " ".join(message.split())[:LONGEST], details if isinstance(details, dict) else {}
+    return status, one_line(message), details if isinstance(details, dict) else {}
 
 
 def translate(error: Exception, what: str, *, secret: bool = False) -> ProviderError:
@@ -61,7 +61,7 @@ def translate(error: Exception, what: str, *, secret: bool = False) -> ProviderE
             str(one.get("field", "")) if secret else f"{one.get('field', '')}: {one.get('message', '')}"
             for one in causes
         )
-        return ConfigurationError(f"{what}: the server refuses {fields[:LONGEST] or ('it' if secret else message)}")
+        return ConfigurationError(f"{what}: the server refuses {one_line(fields) or ('it' if secret else message)}")
     text = f"{what}: the server says {status}: {message}"
     if status == 401:
         return AuthenticationError(f"{what}: the credentials are not accepted (401): renew those of the kubeconfig")

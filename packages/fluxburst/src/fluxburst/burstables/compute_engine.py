@@ -14,12 +14,10 @@ from typing import Any
 
 from fluxburst.burstables import _catalogue, _cloud_boot
 from fluxburst.burstables._cloud_google import answers, connect, failure_of, status_of
-from fluxburst.burstables._cloud_group import Absences, Consoles, Machine, together
+from fluxburst.burstables._cloud_group import CloudBurst, Machine
 from fluxburst.burstables._google_documents import NAME, OWNER, base_of, labels, launch, machine, marks_of
-from fluxburst.errors import ConfigurationError, ParameterError, ProviderError
-from fluxburst.lead import Lead
+from fluxburst.errors import ParameterError, ProviderError
 from fluxburst.model import Burst, NodeShape, Sighting
-from fluxburst.plugins import BurstPlugin
 
 LOOKS, PAUSE = 10, 1.0  # looks at an operation, and seconds before each: a lack of capacity is told soon
 TIMEOUT = 20.0  # seconds for one answer
@@ -59,35 +57,22 @@ class BurstParameters:
     max_nodes: int = field(default=8, metadata={"help": "The most instances that may exist at once."})
 
     def __post_init__(self) -> None:
-        try:
-            _cloud_boot.fetched(self.secret)
-        except ConfigurationError as error:
-            raise ParameterError(str(error)) from None
-        kind = self.secret.partition(":")[0]
-        if kind in {"ssm", "secretsmanager"}:
-            raise ParameterError("that is Amazon's; here it is secretmanager: or file:", "secret")
-        if kind != "file" and not self.service_account:
-            raise ParameterError(f"is needed for a secret of {kind}", "service_account")
+        hint = "that is Amazon's; here it is secretmanager: or file:"
+        foreign = {"ssm": hint, "secretsmanager": hint}
+        _cloud_boot.check_parameters(self, foreign=foreign, access="service_account")
         if not re.fullmatch(r"[a-z0-9][a-z0-9.:-]*", self.project):
             raise ParameterError(f"{self.project!r} is no id of a project", "project")
-        if self.max_nodes < 0 or (self.max_price is not None and self.max_price <= 0):
-            raise ParameterError("max_nodes is 0 or more, max_price over 0")
 
 
-class ComputeEngineBurst(BurstPlugin):
+class ComputeEngineBurst(CloudBurst):
     """A burst is the instances of one bulk insert, all of them or none; Compute Engine deletes them at the deadline."""
 
-    settle = 120.0
-
     def __init__(self, params: BurstParameters) -> None:
-        super().__init__(params)
-        self._entries = _catalogue.read(params.catalogue, "machine_type")
+        super().__init__(params, "machine_type")
         for entry in self._entries.values():
             if not (entry.zone or params.zone):
                 raise ParameterError(f"shape {entry.name!r} has none, and there is no other", "zone")
         self._clients: dict[str, Any] = {}
-        self._absences = Absences()
-        self._consoles = Consoles()
 
     def shapes(self) -> Sequence[NodeShape]:
         spot, most = self.params.spot, self.params.max_price
@@ -100,14 +85,10 @@ class ComputeEngineBurst(BurstPlugin):
         ]
 
     def create(self, burst: Burst) -> None:
-        if burst.shape not in self._entries:
-            raise ConfigurationError(f"the catalogue has no shape {burst.shape!r}")
-        if burst.deadline <= self.clock():
-            raise ConfigurationError(f"{burst.name}: an instance is started with a deadline that is to come")
+        entry = self._entry(burst)
         if any(True for _ in self._instances(burst.name)):
             return
-        entry = self._entries[burst.shape]
-        project, zone, owner = self.params.project, self._zone(entry), self._lead().owner
+        project, zone, owner = self.params.project, self._zone(entry), self.need_lead().owner
         request = {
             "project": project,
             "zone": zone,
@@ -136,19 +117,14 @@ class ComputeEngineBurst(BurstPlugin):
             raise failure
 
     def status(self, known: Sequence[Burst] = ()) -> Sequence[Sighting]:
-        now, bursts = self.clock(), {burst.name: burst for burst in known}
-        found: dict[str, list[Machine]] = defaultdict(list)
+        now, found = self.clock(), defaultdict[str, list[Machine]](list)
         for zone, instance in self._instances():
             found[marks_of(instance)[NAME]].append(machine(zone, instance))
-        sightings = [
-            together(name, all_of, bursts.get(name), self._consoles.of(bursts.get(name), all_of, now, self._console))
-            for name, all_of in found.items()
-        ]
         lost = [burst for burst in known if burst.name not in found and burst.id and self._ended(burst)]
         taken = self._preempted(lost) if self.params.spot and lost else set()
         gone = [Sighting(one.name, "gone", one.id, preempted=one.name in taken) for one in lost]
         rest = [burst for burst in known if burst not in lost]
-        return sightings + gone + self._absences.long(rest, found, now, self._ended)
+        return self._sightings(found, known) + gone + self._absences.long(rest, found, now, self._ended)
 
     def destroy(self, burst: Burst) -> None:
         found = [(zone, instance.name) for zone, instance in self._instances(burst.name)]
@@ -169,7 +145,7 @@ class ComputeEngineBurst(BurstPlugin):
     def _script(self, burst: Burst) -> str:
         params = self.params
         join = _cloud_boot.join_script(
-            self._lead(),
+            self.need_lead(),
             burst,
             index=_INDEX,
             secret=_cloud_boot.fetched(params.secret),
@@ -178,11 +154,6 @@ class ComputeEngineBurst(BurstPlugin):
             setup=params.setup,
         )
         return "#!/bin/bash\n" + _cloud_boot.GOOGLE_CALL.format(metadata=_METADATA) + join
-
-    def _lead(self) -> Lead:
-        if self.lead is None:
-            raise ConfigurationError("there is no lead to join: flux-burst init writes its configuration")
-        return self.lead
 
     def _zone(self, entry: _catalogue.Entry) -> str:
         return entry.zone or self.params.zone or ""
@@ -194,7 +165,7 @@ class ComputeEngineBurst(BurstPlugin):
 
     def _instances(self, name: str = "") -> Iterator[tuple[str, Any]]:
         """(zone, instance) of every instance of this owner, or of one burst."""
-        lead = self._lead()
+        lead = self.need_lead()
         wanted = " AND ".join(f'labels.{key}="{value}"' for key, value in labels(lead.owner, name).items())
         request = {"project": self.params.project, "filter": wanted, "max_results": 500}
         client = self._client("InstancesClient")

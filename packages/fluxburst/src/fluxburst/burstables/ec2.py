@@ -11,12 +11,10 @@ from typing import Any
 
 from fluxburst.burstables import _catalogue, _cloud_boot
 from fluxburst.burstables._cloud_aws import answers, code_of, connect
-from fluxburst.burstables._cloud_group import Absences, Consoles, Machine, together
+from fluxburst.burstables._cloud_group import CloudBurst, Machine
 from fluxburst.burstables._ec2_documents import NAME, filters, launch, machine, marks, tags_of
 from fluxburst.errors import CapacityError, ConfigurationError, ParameterError, ProviderError, QuotaError
-from fluxburst.lead import Lead
 from fluxburst.model import Burst, NodeShape, Sighting
-from fluxburst.plugins import BurstPlugin
 
 BATCH = 100  # instances that one call ends
 USER_DATA_SIZE = 16384  # bytes, before base64: EC2 User Guide, "Run commands when you launch an EC2 instance"
@@ -50,33 +48,19 @@ class BurstParameters:
     max_nodes: int = field(default=8, metadata={"help": "The most instances that may exist at once."})
 
     def __post_init__(self) -> None:
-        try:
-            _cloud_boot.fetched(self.secret)
-        except ConfigurationError as error:
-            raise ParameterError(str(error)) from None
-        kind = self.secret.partition(":")[0]
-        if kind == "secretmanager":
-            raise ParameterError("that is Google's; here it is ssm:, secretsmanager: or file:", "secret")
-        if kind != "file" and not self.instance_profile:
-            raise ParameterError(f"is needed for a secret of {kind}", "instance_profile")
+        hint = "that is Google's; here it is ssm:, secretsmanager: or file:"
+        _cloud_boot.check_parameters(self, foreign={"secretmanager": hint}, access="instance_profile")
         if self.fallback and not self.spot:
             raise ParameterError("is for spot instances", "fallback")
-        if self.max_nodes < 0 or (self.max_price is not None and self.max_price <= 0):
-            raise ParameterError("max_nodes is 0 or more, max_price over 0")
 
 
-class Ec2Burst(BurstPlugin):
+class Ec2Burst(CloudBurst):
     """A burst is the instances of one RunInstances call: all of them or none."""
 
-    settle = 120.0
-
     def __init__(self, params: BurstParameters) -> None:
-        super().__init__(params)
-        self._entries = _catalogue.read(params.catalogue, "instance_type")
+        super().__init__(params, "instance_type")
         self._client: Any = None
-        self._absences = Absences()
         self._made: dict[str, list[str]] = {}  # ids of instances that the listing may not show yet
-        self._consoles = Consoles()
 
     def shapes(self) -> Sequence[NodeShape]:
         spot, fallback, most = self.params.spot, self.params.fallback, self.params.max_price
@@ -89,7 +73,7 @@ class Ec2Burst(BurstPlugin):
 
     def check(self) -> None:
         """Ask EC2 whether it would launch one instance of each shape (DryRun). Raises ProviderError."""
-        lead = self._lead()
+        lead = self.need_lead()
         for shape in self.shapes():
             hosts = (lead.slots("ec2") or lead.hosts)[-1:]
             burst = Burst(f"{lead.owner}-check", "ec2", shape.name, hosts, deadline=self.clock() + 3600)
@@ -100,31 +84,24 @@ class Ec2Burst(BurstPlugin):
                     raise
 
     def create(self, burst: Burst) -> None:
-        if burst.shape not in self._entries:
-            raise ConfigurationError(f"the catalogue has no shape {burst.shape!r}")
-        if burst.deadline <= self.clock():
-            raise ConfigurationError(f"{burst.name}: an instance is started with a deadline that is to come")
+        entry = self._entry(burst)
         if any(True for _ in self._instances(burst.name)):
             return
         try:
             self._run(burst, spot=self.params.spot)
         except (CapacityError, QuotaError):  # spot instances have quotas of their own
-            if not (self.params.fallback and self._falls_back(self._entries[burst.shape])):
+            if not (self.params.fallback and self._falls_back(entry)):
                 raise
             self._run(burst, spot=False)
 
     def status(self, known: Sequence[Burst] = ()) -> Sequence[Sighting]:
-        now, bursts = self.clock(), {burst.name: burst for burst in known}
-        found: dict[str, list[Machine]] = defaultdict(list)
+        now, found = self.clock(), defaultdict[str, list[Machine]](list)
         for instance in self._instances():
             found[tags_of(instance)[NAME]].append(machine(instance))
-        sightings = [
-            together(name, all_of, bursts.get(name), self._consoles.of(bursts.get(name), all_of, now, self._console))
-            for name, all_of in found.items()
-        ]
         for name in found:
             self._made.pop(name, None)
-        there = [one for one in sightings if one.name in bursts or one.seen != "gone"]
+        names = {burst.name for burst in known}
+        there = [one for one in self._sightings(found, known) if one.name in names or one.seen != "gone"]
         return there + self._absences.long(known, found, now, self._ended)
 
     def destroy(self, burst: Burst) -> None:
@@ -153,7 +130,7 @@ class Ec2Burst(BurstPlugin):
 
     def _run(self, burst: Burst, *, spot: bool, **more: Any) -> None:
         request = launch(
-            burst, self._entries[burst.shape], self.params, self._lead().owner, self._user_data(burst), spot
+            burst, self._entries[burst.shape], self.params, self.need_lead().owner, self._user_data(burst), spot
         )
         answer = self._call("RunInstances", "run_instances", **request, **more)
         self._made[burst.name] = [one["InstanceId"] for one in answer.get("Instances", ())]
@@ -162,7 +139,7 @@ class Ec2Burst(BurstPlugin):
         """What cloud-init runs. The end is armed at the earliest boot that it can reach, before anything is fetched."""
         params, region = self.params, self.client.meta.region_name
         script = _cloud_boot.join_script(
-            self._lead(),
+            self.need_lead(),
             burst,
             index=_INDEX,
             secret=_cloud_boot.fetched(params.secret, region),
@@ -186,11 +163,6 @@ class Ec2Burst(BurstPlugin):
             self._client = connect("ec2", params.region, params.profile, params.endpoint_url)
         return self._client
 
-    def _lead(self) -> Lead:
-        if self.lead is None:
-            raise ConfigurationError("there is no lead to join: flux-burst init writes its configuration")
-        return self.lead
-
     def _falls_back(self, entry: _catalogue.Entry) -> bool:
         most = inf if self.params.max_price is None else self.params.max_price
         return most == inf or (entry.price is not None and entry.price <= most)
@@ -202,7 +174,7 @@ class Ec2Burst(BurstPlugin):
 
     def _instances(self, name: str = "", **arguments: Any) -> Iterator[Mapping[str, Any]]:
         """Every instance of this owner, or of one burst, that EC2 still shows."""
-        ours = marks(self._lead().owner, name)
+        ours = marks(self.need_lead().owner, name)
         client = self.client
         with answers("DescribeInstances"):
             for page in client.get_paginator("describe_instances").paginate(
@@ -215,7 +187,7 @@ class Ec2Burst(BurstPlugin):
                             yield instance
 
     def _open_requests(self, name: str) -> set[str]:
-        wanted = [*filters(marks(self._lead().owner, name)), {"Name": "state", "Values": ["open", "active"]}]
+        wanted = [*filters(marks(self.need_lead().owner, name)), {"Name": "state", "Values": ["open", "active"]}]
         answer = self._call("DescribeSpotInstanceRequests", "describe_spot_instance_requests", Filters=wanted)
         return {one["SpotInstanceRequestId"] for one in answer.get("SpotInstanceRequests", ())}
 

@@ -71,10 +71,7 @@ class GkeBurst(BurstPlugin):
         return [replace(shape, place=shape.place or self.params.location) for shape in self._inner.shapes()]
 
     def create(self, burst: Burst) -> None:
-        shape = next((one for one in self._inner.shapes() if one.name == burst.shape), None)
-        if shape is None:
-            raise ConfigurationError(f"there is no shape {burst.shape!r} any more")
-        params = self.params
+        shape, params = self._inner.shape_of(burst), self.params
         machine = Machine(
             params.spot,
             params.accelerator or "",
@@ -112,9 +109,7 @@ class GkeBurst(BurstPlugin):
         return self._inner
 
     def _pools(self) -> NodePools:
-        if self.lead is None:
-            raise ConfigurationError("there is no lead to join: name the folder that `flux-burst init` has written")
-        return NodePools(self._manager(), self.params.path, self.lead.owner)
+        return NodePools(self._manager(), self.params.path, self.need_lead().owner)
 
     def _select(self, shape: str) -> Mapping[str, str]:
         return {POOL: self._pools().name(shape)}

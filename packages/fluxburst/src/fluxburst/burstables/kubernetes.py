@@ -17,7 +17,7 @@ from fluxburst.model import Burst, NodeShape, Seen, Sighting
 from fluxburst.plugins import BurstPlugin
 
 if TYPE_CHECKING:
-    from fluxburst.lead import Lead
+    pass
 
 LOGS = 3  # pods of which one look reads the log; a kubelet that is away costs a time limit each
 NEEDS = {"module kubernetes": "pip install 'flux-burst[kubernetes]'"}
@@ -113,10 +113,8 @@ class KubernetesBurst(BurstPlugin):
         return self._shapes
 
     def create(self, burst: Burst) -> None:
-        lead = self._lead()
-        shape = next((one for one in self._shapes if one.name == burst.shape), None)
-        if shape is None:
-            raise ConfigurationError(f"there is no shape {burst.shape!r} any more")
+        lead = self.need_lead()
+        shape = self.shape_of(burst)
         with self._asking() as cluster:
             namespace = objects.namespace(burst.namespace or cluster.namespace)
             if namespace not in (allowed := self._namespaces()) and "*" not in allowed:
@@ -146,11 +144,11 @@ class KubernetesBurst(BurstPlugin):
                 cluster.delete(found)
             else:
                 # What it owned goes by itself, unless somebody deleted it and left that ("orphan").
-                mark = objects.labels(self._lead().owner, burst.name)
+                mark = objects.labels(self.need_lead().owner, burst.name)
                 cluster.sweep(namespace, ",".join(f"{key}={value}" for key, value in mark.items()))
 
     def _look(self, cluster: Cluster, known: Sequence[Burst]) -> list[Sighting]:
-        selector = f"{objects.OWNER}={self._lead().owner}"
+        selector = f"{objects.OWNER}={self.need_lead().owner}"
         places = {burst.name: self._place(burst) for burst in known}
         where = list(dict.fromkeys([*self._namespaces(), *(place for place, _ in places.values())]))
         theirs: dict[str, list[dict[str, Any]]] = {}
@@ -188,11 +186,6 @@ class KubernetesBurst(BurstPlugin):
             self._cluster = None
             raise
 
-    def _lead(self) -> Lead:
-        if self.lead is None:
-            raise ConfigurationError("there is no lead to join: name the folder that `flux-burst init` has written")
-        return self.lead
-
     def _namespaces(self) -> list[str]:
         return list(dict.fromkeys([self.cluster.namespace, *self.params.namespaces]))
 
@@ -207,7 +200,7 @@ class KubernetesBurst(BurstPlugin):
         """The MiniCluster of a burst. Raises ConfigurationError where that of its name is somebody else's."""
         name = self._place(burst)[1]
         found = cluster.find(name, namespace)
-        mark = objects.labels(self._lead().owner, burst.name)
+        mark = objects.labels(self.need_lead().owner, burst.name)
         if found is not None and not mark.items() <= (found["metadata"].get("labels") or {}).items():
             raise ConfigurationError(f"MiniCluster {namespace}/{name} is there and not of this lead; nothing was done")
         return found

@@ -1,7 +1,7 @@
 """Brokers as processes of this machine: to try bursting out, or to use cores that the lead leaves free.
 
-Each host of a burst is a tree of processes in a session of its own, detached from the controller: a keeper (see
-`fluxburst.keeper`), `timeout` of coreutils, armed before the broker runs, and the broker. Their environment bears the
+Each host of a burst is a tree of processes in a session of its own, detached from the controller: a supervisor (see
+`_local_supervisor`), `timeout` of coreutils, armed before the broker runs, and the broker. Their environment bears the
 burst's name and owner, so a look at /proc shows every one, whoever started it and however that ended. What else is
 to be remembered lies in the lead's folder, `local/NAME/`: the order, the output, and how each broker ended.
 """
@@ -23,12 +23,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fluxburst import keeper, keepsake, processes
+from fluxburst.burstables import _local_processes as processes
+from fluxburst.burstables import _local_supervisor as supervisor
+from fluxburst.burstables import _private_files as files
+from fluxburst.burstables._local_processes import Process
 from fluxburst.errors import ConfigurationError, ParameterError, UncertainError
-from fluxburst.lead import Lead, LeadError, environment
+from fluxburst.lead import LeadError, environment
 from fluxburst.model import Burst, NodeShape, Seen, Sighting
 from fluxburst.plugins import BurstPlugin
-from fluxburst.processes import Process
 
 NAME, OWNER, HOST, URI = "FLUX_BURST_NAME", "FLUX_BURST_OWNER", "FLUX_BURST_HOST", "FLUX_URI"
 ORDER, ENDING = "order.json", "ending.json"
@@ -65,10 +67,12 @@ class LocalBurst(BurstPlugin):
         self._shapes = [NodeShape.from_text(text) for text in params.shape]
 
     def shapes(self) -> Sequence[NodeShape]:
-        return self._shapes or [NodeShape.from_text(f"local: cores={_cores()}")]
+        from resources.machine import usable_cores
+
+        return self._shapes or [NodeShape.from_text(f"local: cores={len(usable_cores())}")]
 
     def create(self, burst: Burst) -> None:
-        owner, folder = self._lead().owner, self._folder(burst.name)
+        owner, folder = self.need_lead().owner, self._folder(burst.name)
         if self.clock() >= burst.deadline > 0:
             return  # it has ended before it began
         self._refuse_elsewhere(burst.name)
@@ -80,10 +84,10 @@ class LocalBurst(BurstPlugin):
             if not missing or (folder / ENDING).exists():
                 return
             order = {"machine": processes.machine(), "programs": self._programs(burst, folder)}
-            keepsake.write(keepsake.private(folder) / ORDER, order)
+            files.write(files.private(folder) / ORDER, order)
             # Its environment marks it from its first moment on, and everything that it starts.
             marks = {NAME: burst.name, OWNER: owner}
-            command = [sys.executable, "-I", "-S", keeper.__file__, str(folder / ORDER), str(lock), *missing]
+            command = [sys.executable, "-I", "-S", supervisor.__file__, str(folder / ORDER), str(lock), *missing]
             base = {name: value for name, value in environment().items() if not name.startswith(FOREIGN)}
             try:
                 done = subprocess.run(
@@ -114,7 +118,7 @@ class LocalBurst(BurstPlugin):
                     shutil.rmtree(rundir, ignore_errors=True)
                 self._lock(burst.name).unlink(missing_ok=True)
                 return
-            asked = keepsake.read(folder / ENDING).get("time")
+            asked = files.read(folder / ENDING).get("time")
             if lock < 0 or not _hosts(mine) or (asked and self.clock() - asked > KILL_AFTER + PATIENCE):
                 for _ in range(10):  # what was born meanwhile is seen in the next round
                     for one in mine:
@@ -128,11 +132,11 @@ class LocalBurst(BurstPlugin):
                     above = pids.get(one.parent)
                     if HOST in one.environ and (above is None or HOST not in above.environ):
                         one.signal(signal.SIGTERM)  # `timeout` hands it on, and kills after KILL_AFTER by itself
-                keepsake.write(keepsake.private(folder) / ENDING, {"time": self.clock()})
+                files.write(files.private(folder) / ENDING, {"time": self.clock()})
 
     def _alive(self, name: str, found: Sequence[Process]) -> Sighting:
         folder = self._folder(name)
-        alive, ordered = _hosts(found), tuple(keepsake.read(folder / ORDER).get("programs", {}))
+        alive, ordered = _hosts(found), tuple(files.read(folder / ORDER).get("programs", {}))
         since, ended = min(one.since for one in found), self._ended(name)
         seen: Seen = "running"
         why = "; ".join(ended.values())
@@ -165,14 +169,14 @@ class LocalBurst(BurstPlugin):
             return lock < 0
 
     def _programs(self, burst: Burst, folder: Path) -> dict[str, Any]:
-        """The keeper's order: each broker under `timeout`, which ends it at the deadline."""
+        """The supervisor's order: each broker under `timeout`, which ends it at the deadline."""
         seconds = burst.left(self.clock()) if burst.deadline else 0  # 0 is no limit (timeout(1))
         # In the foreground it signals the broker alone, not what the broker runs in order to leave (timeout(1)).
         armed = [_found("timeout", "coreutils"), "--foreground", f"--kill-after={KILL_AFTER}", str(seconds)]
         flux, rundir = _found("flux", "flux-core"), self._base() / self._digest(burst.name)
         try:
             brokers = {
-                host: self._lead().broker(host, rundir=f"{rundir}-{at}", flux=flux)
+                host: self.need_lead().broker(host, rundir=f"{rundir}-{at}", flux=flux)
                 for at, host in enumerate(burst.hosts)
             }
         except LeadError as error:
@@ -189,8 +193,8 @@ class LocalBurst(BurstPlugin):
 
     def _look(self, names: Iterable[str] = ()) -> dict[str, list[Process]]:
         """The processes of every burst of this owner, by its name; names: of bursts that are looked for besides."""
-        owner, base = self._lead().owner, f"local://{self._base()}/"
-        local = self._lead().folder / "local"
+        owner, base = self.need_lead().owner, f"local://{self._base()}/"
+        local = self.need_lead().folder / "local"
         remembered = {one.name for one in local.iterdir()} if local.is_dir() else set()
         digests = {self._digest(name): name for name in remembered.union(names)}
 
@@ -211,7 +215,7 @@ class LocalBurst(BurstPlugin):
         """How each broker that has ended did so, by host."""
         ended = {}
         for path in sorted(self._folder(name).glob("*.exit")):
-            status = keepsake.read(path).get("status")
+            status = files.read(path).get("status")
             how = "its time was over" if status == 124 else f"exit {status}"
             if isinstance(status, int) and status < 0:
                 how = f"killed by signal {-status}"
@@ -220,41 +224,36 @@ class LocalBurst(BurstPlugin):
 
     def _output(self, name: str, hosts: Collection[str]) -> str:
         share = OUTPUT // max(1, len(hosts))
-        tails = {host: keepsake.tail(self._folder(name) / f"{host}.log", share) for host in hosts}
+        tails = {host: files.tail(self._folder(name) / f"{host}.log", share) for host in hosts}
         return "".join(f"{host}: {line}\n" for host, text in tails.items() for line in text.splitlines())
 
     def _refuse_elsewhere(self, name: str) -> None:
         if self._elsewhere(name):
-            node = keepsake.read(self._folder(name) / ORDER)["machine"]["node"]
+            node = files.read(self._folder(name) / ORDER)["machine"]["node"]
             raise ConfigurationError(f"the processes of {name} are on {node}, not here: run this there")
 
     def _elsewhere(self, name: str) -> bool:
         """Whether it was started where its processes can't be seen from here: on another machine, in a container."""
-        made, here = keepsake.read(self._folder(name) / ORDER).get("machine"), processes.machine()
+        made, here = files.read(self._folder(name) / ORDER).get("machine"), processes.machine()
         if not made or made == here:
             return False
         # Had this very machine started anew, everything on it would have ended.
         return bool(made["node"] != here["node"] or made["boot"] == here["boot"])
 
-    def _lead(self) -> Lead:
-        if self.lead is None:
-            raise ConfigurationError("there is no lead for brokers to join: 'flux-burst init' writes its folder")
-        return self.lead
-
     def _folder(self, name: str) -> Path:
         if not WORD.fullmatch(name):
             raise ConfigurationError(f"{name!r} is no name of a burst")
-        return self._lead().folder / "local" / name
+        return self.need_lead().folder / "local" / name
 
     def _base(self) -> Path:
         """Where sockets and locks are: their paths must be short, and not on a network file system."""
-        return keepsake.private(Path(tempfile.gettempdir()) / f"flux-burst-{os.geteuid()}")
+        return files.private(Path(tempfile.gettempdir()) / f"flux-burst-{os.geteuid()}")
 
     def _digest(self, name: str) -> str:
-        return hashlib.sha256(f"{self._lead().owner}/{name}".encode()).hexdigest()[:12]
+        return hashlib.sha256(f"{self.need_lead().owner}/{name}".encode()).hexdigest()[:12]
 
     def _locked(self, name: str, patience: float = PATIENCE) -> AbstractContextManager[int]:
-        return keepsake.locked(self._lock(name), patience)
+        return files.locked(self._lock(name), patience)
 
     def _lock(self, name: str) -> Path:
         return self._base() / f"{self._digest(name)}.lock"
@@ -274,19 +273,6 @@ def _found(command: str, package: str) -> str:
 
 def _node() -> str:
     return os.uname().nodename
-
-
-def _cores() -> int:
-    """The cores that this process may use; two threads of one core are one core."""
-    threads = os.sched_getaffinity(0)
-    cores = set()
-    for thread in threads:
-        place = Path(f"/sys/devices/system/cpu/cpu{thread}/topology")
-        try:
-            cores.add((place / "physical_package_id").read_text() + (place / "core_id").read_text())
-        except OSError:
-            return len(threads)
-    return len(cores)
 
 
 def init(params: BurstParameters) -> LocalBurst:

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from fluxburst import keepsake, slurm_says
+from fluxburst.burstables import _private_files as files
+from fluxburst.burstables import _slurm_output as slurm_output
 from fluxburst.commands import Said, call
 from fluxburst.errors import ConfigurationError, ParameterError, UncertainError
-from fluxburst.lead import Lead, LeadError
+from fluxburst.lead import LeadError
 from fluxburst.model import Burst, NodeShape, Sighting, amount
 from fluxburst.plugins import BurstPlugin
 
@@ -99,7 +100,7 @@ class BurstParameters:
             name, _, value = text.partition("=")
             if not re.fullmatch(r"[a-z][a-z-]+", name) or (value and not _VALUE.fullmatch(value)):
                 raise ParameterError(f"an option is written 'NAME' or 'NAME=VALUE', not {text[:60]!r}", "option")
-            if any(own.startswith(name) for own in slurm_says.OWN):  # sbatch takes abbreviations
+            if any(own.startswith(name) for own in slurm_output.OWN):  # sbatch takes abbreviations
                 raise ParameterError(f"--{name} is set by flux-burst", "option")
         if self.folder is not None and not self.folder.is_absolute():
             raise ParameterError("it must begin with '/'", "folder")
@@ -130,33 +131,31 @@ class SlurmBurst(BurstPlugin):
 
     def shapes(self) -> Sequence[NodeShape]:
         if not self._shapes:
-            self._shapes = slurm_says.sizes(self._call("sinfo", *slurm_says.SINFO), self.params.partition)
+            self._shapes = slurm_output.sizes(self._call("sinfo", *slurm_output.SINFO), self.params.partition)
         return self._shapes
 
     def create(self, burst: Burst) -> None:
-        lead, made = self._lead(), self._file(burst.name, "job")
+        lead, made = self.need_lead(), self._file(burst.name, "job")
         if self.clock() >= burst.deadline > 0:
             return  # it has ended before it began
-        shape = next((one for one in self.shapes() if one.name == burst.shape), None)
-        if shape is None:
-            raise ConfigurationError(f"there is no shape {burst.shape!r} any more ('shape')")
-        if any(job.name == burst.name for job in self._jobs()) or "id" in keepsake.read(made):
+        shape = self.shape_of(burst)
+        if any(job.name == burst.name for job in self._jobs()) or "id" in files.read(made):
             return
         if self._file(burst.name, "out").exists():
             return  # it ran, and Slurm has forgotten it
-        keepsake.private(made.parent)
-        keepsake.write(made, {"asked": self.clock()})
+        files.private(made.parent)
+        files.write(made, {"asked": self.clock()})
         said = self._run("sbatch", *self._options(burst, shape), stdin=self._script(burst))
         id = said.output.strip().partition(";")[0]
         if not id.isdecimal():
             raise UncertainError(f"sbatch says nothing of a job: {said.output.strip()[:200]!r}")
-        keepsake.write(made, {"asked": self.clock(), "id": id, "owner": lead.owner})
+        files.write(made, {"asked": self.clock(), "id": id, "owner": lead.owner})
 
     def status(self, known: Sequence[Burst] = ()) -> Sequence[Sighting]:
         names = {burst.name for burst in known}
         jobs: dict[str, Job] = {}
         for job in self._jobs():
-            over = slurm_says.STATES.get(job.state) == "gone"
+            over = slurm_output.STATES.get(job.state) == "gone"
             if job.name in names or (not over and self._ours(job)):
                 jobs[job.name] = jobs.get(job.name, job) if over else job
         there = [self._sighting(job) for job in jobs.values()]
@@ -177,9 +176,9 @@ class SlurmBurst(BurstPlugin):
         self._call("scancel", f"--name={burst.name}", f"--user={os.geteuid()}")
 
     def _sighting(self, job: Job) -> Sighting:
-        seen = slurm_says.STATES.get(job.state, "running")
+        seen = slurm_output.STATES.get(job.state, "running")
         since = float(job.submitted) if job.submitted.isdecimal() else 0.0
-        why, hosts = slurm_says.reason(job.state, job.reason), None
+        why, hosts = slurm_output.reason(job.state, job.reason), None
         if seen == "running":
             hosts, why = self._living(job, why)
         if job.state == "FAILED" and not self._file(job.name, "out").exists():
@@ -191,7 +190,7 @@ class SlurmBurst(BurstPlugin):
         """Which of a job's hosts live: those whose node it still has, and whose broker has not ended."""
         from resources.hostlist import expand
 
-        text = keepsake.head(self._file(job.name, "out"), READ)
+        text = files.head(self._file(job.name, "out"), READ)
         ended, places, nodes = {}, {}, set(expand(job.nodes))
         for _, host, node, status in sorted(_NOTE.findall(text), key=lambda note: int(note[0])):
             if node:
@@ -233,7 +232,7 @@ class SlurmBurst(BurstPlugin):
 
     def _script(self, burst: Burst) -> str:
         try:
-            words, *_ = (self._lead().broker(host, folder=self._far()) for host in burst.hosts)
+            words, *_ = (self.need_lead().broker(host, folder=self._far()) for host in burst.hosts)
         except LeadError as error:
             raise ConfigurationError(str(error)) from error
         name = f"-Shostname={burst.hosts[0]}"
@@ -252,11 +251,11 @@ class SlurmBurst(BurstPlugin):
 
     def _ours(self, job: Job) -> bool:
         # Some sites keep no comments; a burst's name begins with its owner, too.
-        bare = job.comment in {"", "(null)"} and job.name.startswith(f"{self._lead().owner}-")
+        bare = job.comment in {"", "(null)"} and job.name.startswith(f"{self.need_lead().owner}-")
         return bool(_WORD.fullmatch(job.name)) and (job.comment == self._comment() or bare)
 
     def _comment(self) -> str:
-        return f"flux-burst:{self._lead().owner}"
+        return f"flux-burst:{self.need_lead().owner}"
 
     def _call(self, *argv: str) -> str:
         return self._run(*argv).output
@@ -271,25 +270,20 @@ class SlurmBurst(BurstPlugin):
             word = " ".join(said.error.split())[-200:] or "is slurmctld there?"
             raise UncertainError(f"{argv[0]} has not answered within {self.patience:g} s: {word}")
         if said.status:
-            raise slurm_says.error(argv[0], said.error or said.output)
+            raise slurm_output.error(argv[0], said.error or said.output)
         return said
-
-    def _lead(self) -> Lead:
-        if self.lead is None:
-            raise ConfigurationError("there is no lead for brokers to join: 'flux-burst init' writes its folder")
-        return self.lead
 
     def _far(self) -> Path:
         """The lead's folder as the nodes see it."""
-        return self.params.folder or self._lead().folder
+        return self.params.folder or self.need_lead().folder
 
     def _file(self, name: str, kind: str) -> Path:
         if not _WORD.fullmatch(name):
             raise ConfigurationError(f"{name!r} is no name of a burst")
-        return self._lead().folder / "slurm" / f"{name}.{kind}"
+        return self.need_lead().folder / "slurm" / f"{name}.{kind}"
 
     def _tail(self, name: str) -> str:
-        return keepsake.tail(self._file(name, "out"), OUTPUT)
+        return files.tail(self._file(name, "out"), OUTPUT)
 
 
 def init(params: BurstParameters) -> SlurmBurst:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fluxburst.cli.common import clean, clock, number, span
+from fluxburst.texts import clean, clock, number_cell, span_cell
 
 HEADER = ("BURST", "WHAT", "STATE", "JOINED", "JOBS", "AGE", "COST", "LEFT", "NOTE")
 _COST = HEADER.index("COST")
@@ -31,11 +31,16 @@ def row(burst: Mapping[str, Any]) -> tuple[str, ...]:
         burst["state"],
         f"{joined}/{burst['nodes']}",
         str(len(burst["jobs"])),
-        span(burst["age"]),
-        number(burst["cost"]),
-        span(burst["left"]),
+        span_cell(burst["age"]),
+        number_cell(burst["cost"]),
+        span_cell(burst["left"]),
         clean(burst["reason"]),
     )
+
+
+def target(one: Mapping[str, Any]) -> str:
+    """What a pause is of: a plugin, or a shape of it."""
+    return "/".join(part for part in (one["plugin"], one["shape"]) if part)
 
 
 def strays(report: Mapping[str, Any]) -> Iterator[str]:
@@ -48,8 +53,8 @@ def strays(report: Mapping[str, Any]) -> Iterator[str]:
 def limits(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """What is used of each limit, and of what is used at all, as (plugin, what, used, held, limit)."""
     return [
-        (one["plugin"] or "all", one["what"].replace("_", "-"), number(one["used"]), number(one["held"]),
-         "none" if one["limit"] is None else number(one["limit"]))
+        (one["plugin"] or "all", one["what"].replace("_", "-"), number_cell(one["used"]), number_cell(one["held"]),
+         "none" if one["limit"] is None else number_cell(one["limit"]))
         for one in report["limits"]
         if one["limit"] is not None or (one["held"] and one["plugin"] is None)
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import click
 from resources.clikit import echo_json, json_option
 
 if TYPE_CHECKING:
-    from fluxburst.findings import Finding
+    from fluxburst.setup.findings import Finding
 
 
 @click.command()
@@ -40,9 +40,9 @@ def check(folder: Path | None, host: str | None, as_json: bool) -> None:
 
 
 def _lead(folder: Path | None) -> list[Finding]:
-    from fluxburst.checking import lead_findings, no_lead
-    from fluxburst.findings import running
     from fluxburst.lead import Lead, is_lead
+    from fluxburst.setup.check import lead_findings, no_lead
+    from fluxburst.setup.findings import running
 
     if folder is not None:
         lead = Lead.open(folder)
@@ -55,6 +55,6 @@ def _lead(folder: Path | None) -> list[Finding]:
 
 
 def _join(folder: Path | None, host: str) -> list[Finding]:
-    from fluxburst.checking import join_findings
+    from fluxburst.setup.check import join_findings
 
     return join_findings((folder or Path("/etc/flux-burst")).absolute(), host)

@@ -1,12 +1,10 @@
-"""What the commands share: where a lead and its ledger are, plugins with their options, and texts for people."""
+"""What the commands share: where a lead and its ledger are, and plugins with their options."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ import click
 from resources.clikit import table
 
 from fluxburst.errors import FluxBurstError, HandleError, LoadError, ParameterError
+from fluxburst.texts import hint
 
 if TYPE_CHECKING:
     from fluxburst.client import FluxBurst
@@ -93,6 +92,18 @@ def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="DIR",
         type=click.Path(path_type=Path),
         help="The lead's folder, or another one that holds its ledger. Default: the folder of the lead around.",
+    )(command)
+
+
+def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--wait` option of the commands that end bursts."""
+    return click.option(
+        "--wait",
+        metavar="SECONDS",
+        type=click.FloatRange(0),
+        default=120.0,
+        show_default=True,
+        help="How long the end may take until it counts as not done.",
     )(command)
 
 
@@ -176,26 +187,23 @@ def _lead(state: Path | None) -> Lead | None:
 
 def told_by_controller(path: Path) -> dict[str, Any]:
     """What the last controller told of itself in a ledger; nothing where there is none."""
-    import json
-
     from fluxburst.errors import LedgerError
     from fluxburst.ledger import Ledger
-    from fluxburst.report import CONTROLLER
+    from fluxburst.report import controller
 
     if not path.exists():
         return {}
     try:
         with Ledger.open(path, writable=False) as ledger:
-            told: dict[str, Any] = json.loads(ledger.meta().get(CONTROLLER, "{}"))
+            return controller(ledger)
     except LedgerError:
         return {}  # said by whoever opens it in earnest
-    return told
 
 
 def connect(lead: Lead | None) -> Handle:
     """A handle on a lead that runs: by the socket in its folder, or FLUX_URI. Raises HandleError."""
     from fluxburst.handles.flux import FluxHandle
-    from fluxburst.lead import SOCKET
+    from fluxburst.lead import SOCKET, is_of
 
     if lead is None:
         try:
@@ -209,34 +217,9 @@ def connect(lead: Lead | None) -> Handle:
         handle = FluxHandle(f"local://{path}" if path.is_socket() else "")
     except HandleError as error:
         raise HandleError(f"the lead of {lead.folder} does not answer: {error}") from None
-    told = handle.attribute("config.path")
-    places = [Path(told).resolve(), Path(told).resolve().parent] if told else []
-    if lead.folder.resolve() not in places:
+    if not is_of(handle.attribute("config.path") or "", lead.folder):
         raise HandleError(f"FLUX_URI names another Flux instance than the lead of {lead.folder}")
     return handle
-
-
-def hint(name: str, known: Collection[str]) -> str:
-    """What may have been meant by an unknown name."""
-    import difflib
-
-    near = difflib.get_close_matches(name, known, 1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"there are: {', '.join(known)}" if known else "there are none"
-
-
-def machine() -> str:
-    return socket.gethostname()
-
-
-# Texts for people
-
-
-def clean(text: str) -> str:
-    """Foreign text as one line that any stdout can take, without characters that a terminal would obey."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return "".join(char if char.isprintable() else "?" for char in text).encode(encoding, "replace").decode(encoding)
 
 
 def width() -> int | None:
@@ -282,34 +265,6 @@ def grid(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
 
 def _widest(text: str) -> int:
     return max(map(len, text.splitlines()))
-
-
-def clock(seconds: float) -> str:
-    """A time of day, with the date where it is not today."""
-    then, now = time.localtime(seconds), time.localtime()
-    return time.strftime("%H:%M:%S" if then[:3] == now[:3] else "%Y-%m-%d %H:%M", then)
-
-
-def span(seconds: float | None) -> str:
-    """A length of time in two units, such as 2h05m."""
-    if seconds is None:
-        return "-"
-    whole = int(seconds)
-    for unit, size, part, fine in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
-        if whole >= size:
-            return f"{whole // size}{unit}{whole % size // fine:02}{part}"
-    return f"{whole}s"
-
-
-def number(value: float | None) -> str:
-    """A number with the digits that matter, "-" where there is none."""
-    if value is None:
-        return "-"
-    return f"{value:.2f}".rstrip("0").rstrip(".") if value >= 0.01 or not value else f"{value:.1g}"
-
-
-def count(value: int, what: str) -> str:
-    return f"{value} {what}{'' if value == 1 else 's'}"
 
 
 def unknown_plugins(names: Iterable[str], known: Collection[str]) -> None:

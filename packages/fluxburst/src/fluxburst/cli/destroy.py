@@ -8,23 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from resources.clikit import echo_json, json_option
 
-from fluxburst.cli.common import PluginCommand, state_option
+from fluxburst.cli.common import PluginCommand, state_option, wait_option
 
 if TYPE_CHECKING:
-    from fluxburst.cli.carry import Carrier
+    from fluxburst.cli.wishes import Carrier
 
 
 @click.command(cls=PluginCommand)
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Stop the plugins, and end every burst.")
-@click.option(
-    "--wait",
-    metavar="SECONDS",
-    type=click.FloatRange(0),
-    default=120.0,
-    show_default=True,
-    help="How long the end may take until it counts as not done.",
-)
+@wait_option
 @click.option("--plugin", "plugins", metavar="NAME", multiple=True, help="A plugin whose options are given here.")
 @state_option
 @json_option
@@ -46,8 +39,8 @@ def destroy(
     """
     if bool(names) == every:
         raise click.UsageError("name bursts, or give --all")
-    from fluxburst.cli.carry import Carrier, check_names, who
     from fluxburst.cli.common import find
+    from fluxburst.cli.wishes import Carrier, check_names, who
 
     with Carrier(find(state), plugins, values) as carrier:
         if every:

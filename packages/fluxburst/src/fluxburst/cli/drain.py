@@ -24,8 +24,8 @@ def drain(names: tuple[str, ...], wait: float, state: Path | None, as_json: bool
 
     Exit code: 0 done, 1 it can't be done, or with --wait they are not gone in time, 2 usage.
     """
-    from fluxburst.cli.carry import Carrier, check_names, who
     from fluxburst.cli.common import find
+    from fluxburst.cli.wishes import Carrier, check_names, who
 
     with Carrier(find(state)) as carrier:
         check_names(carrier, names)

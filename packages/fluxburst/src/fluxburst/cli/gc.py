@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from resources.clikit import echo_json, json_option
 
-from fluxburst.cli.common import PluginCommand, state_option
+from fluxburst.cli.common import PluginCommand, state_option, wait_option
 
 if TYPE_CHECKING:
-    from fluxburst.cli.carry import Carrier
+    from fluxburst.cli.wishes import Carrier
 
 
 _Found = dict[str, Any]
@@ -19,14 +19,7 @@ _Found = dict[str, Any]
 
 @click.command(cls=PluginCommand)
 @click.option("--dry-run", is_flag=True, help="Only say what there is; end nothing.")
-@click.option(
-    "--wait",
-    metavar="SECONDS",
-    type=click.FloatRange(0),
-    default=120.0,
-    show_default=True,
-    help="How long the end may take until it counts as not done.",
-)
+@wait_option
 @click.option("--plugin", "plugins", metavar="NAME", multiple=True, help="A plugin to ask besides; can be repeated.")
 @state_option
 @json_option
@@ -38,8 +31,9 @@ def gc(dry_run: bool, wait: float, plugins: tuple[str, ...], state: Path | None,
 
     Exit code: 0 nothing is left, 1 something is, and is listed, 2 usage.
     """
-    from fluxburst.cli.carry import Carrier
-    from fluxburst.cli.common import find, span
+    from fluxburst.cli.common import find
+    from fluxburst.cli.wishes import Carrier
+    from fluxburst.texts import span_cell
 
     with Carrier(find(state), plugins, values, new=True) as carrier:
         grace = carrier.place.settings.grace
@@ -50,11 +44,11 @@ def gc(dry_run: bool, wait: float, plugins: tuple[str, ...], state: Path | None,
         echo_json({"found": found, "ended": ended, "left": left, "trouble": trouble, "grace": grace})
     else:
         for one in found:
-            click.echo(f"found: {one['plugin']} shows {one['name']}, {span(one['age'])} old")
+            click.echo(f"found: {one['plugin']} shows {one['name']}, {span_cell(one['age'])} old")
         for name in ended:
             click.echo(f"{name} is gone")
         for one in left:
-            why = f"younger than the grace ({span(grace)})" if one["age"] <= grace else "not ended yet"
+            why = f"younger than the grace ({span_cell(grace)})" if one["age"] <= grace else "not ended yet"
             why = why if by_us or dry_run else f"{why}; the controller ends it"
             click.echo(f"left: {one['name']}: {'a dry run' if dry_run and one['age'] > grace else why}")
         for why in trouble.values():

@@ -33,9 +33,10 @@ def history(limit: int, name: str | None, state: Path | None, as_json: bool) -> 
     """
     import time
 
-    from fluxburst.cli.common import find, hint
+    from fluxburst.cli.common import find
     from fluxburst.ledger import Ledger
     from fluxburst.report import burst
+    from fluxburst.texts import hint
 
     with Ledger.open(find(state).ledger, writable=False) as ledger:
         if name is not None:
@@ -55,7 +56,8 @@ def history(limit: int, name: str | None, state: Path | None, as_json: bool) -> 
 
 
 def _events(events: list[tuple[float, str, str, str]], as_json: bool) -> None:
-    from fluxburst.cli.common import clean, clock, grid
+    from fluxburst.cli.common import grid
+    from fluxburst.texts import clean, clock
 
     if as_json:
         echo_json({"events": [{"time": at, "burst": who, "state": state, "note": note}
@@ -66,11 +68,13 @@ def _events(events: list[tuple[float, str, str, str]], as_json: bool) -> None:
 
 
 def _table(ended: list[dict[str, Any]]) -> None:
-    from fluxburst.cli.common import clean, clock, count, grid, number, span
+    from fluxburst.cli.common import grid
+    from fluxburst.texts import clean, clock, count, number_cell, span_cell
 
     rows: list[tuple[str, ...]] = [
         (clean(one["name"]), clean(f"{one['plugin']}/{one['shape']}"), one["state"], str(one["nodes"]),
-         clock(one["planned"]), span(one["age"]), number(one["node_hours"]), number(one["cost"]), clean(one["reason"]))
+         clock(one["planned"]), span_cell(one["age"]), number_cell(one["node_hours"]), number_cell(one["cost"]),
+         clean(one["reason"]))
         for one in ended
     ]  # fmt: skip
     hours, cost = (sum(one[key] for one in ended) for key in ("node_hours", "cost"))
@@ -79,5 +83,5 @@ def _table(ended: list[dict[str, Any]]) -> None:
     if not cost:  # nothing had a price
         header, rows = header[:at] + header[at + 1 :], [row[:at] + row[at + 1 :] for row in rows]
     click.echo(grid(rows, header))
-    total = f", cost {number(cost)}" if cost else ""
-    click.echo(f"{count(len(ended), 'burst')}: {number(hours)} node-hours{total}")
+    total = f", cost {number_cell(cost)}" if cost else ""
+    click.echo(f"{count(len(ended), 'burst')}: {number_cell(hours)} node-hours{total}")

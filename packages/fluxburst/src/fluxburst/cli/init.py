@@ -10,7 +10,7 @@ import click
 from resources.clikit import echo_json, json_option
 
 if TYPE_CHECKING:
-    from fluxburst.initialize import Made
+    from fluxburst.setup.initialize import Made
 
 
 @click.command()
@@ -54,12 +54,12 @@ def init(
     """
     from resources import machine
 
-    from fluxburst.initialize import Wish, initialize
-    from fluxburst.layout import Slots
+    from fluxburst.setup.initialize import Options, initialize
+    from fluxburst.setup.layout import Slots
 
     slots = tuple(Slots.from_text(text) for text in asked)
     host = machine.hostname() if lead is None else lead
-    made = initialize(Wish(folder, host, slots, port, bind, connect, lead_cores, lead_gpus))
+    made = initialize(Options(folder, host, slots, port, bind, connect, lead_cores, lead_gpus))
     notes = [*made.notes, *_unknown({one.plugin for one in slots})]
     if as_json:
         echo_json(_document(made, notes))
@@ -71,8 +71,8 @@ def init(
 
 def _unknown(plugins: set[str]) -> list[str]:
     """Plugins that are not installed here: a word may be misspelt, or the plugin may come later."""
-    from fluxburst.cli.common import hint
     from fluxburst.plugins import REGISTRY
+    from fluxburst.texts import hint
 
     known = REGISTRY.names()
     return [

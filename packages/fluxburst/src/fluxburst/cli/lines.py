@@ -9,7 +9,8 @@ from typing import Any, Self
 import click
 from resources.clikit import echo_json
 
-from fluxburst.cli.common import clean, clock, count, span
+from fluxburst.cli.bursts import target
+from fluxburst.texts import clean, clock, count, span_cell
 
 
 def lines(message: Mapping[str, Any]) -> Iterator[str]:
@@ -41,9 +42,8 @@ def _event(message: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _pause(message: Mapping[str, Any]) -> Iterator[str]:
-    where = "/".join(part for part in (message["plugin"], message["shape"]) if part)
     place = f" in {message['place']}" if message["place"] else ""
-    yield f"{where}{place}: {message['text']}"
+    yield f"{target(message)}{place}: {message['text']}"
 
 
 def _trouble(message: Mapping[str, Any]) -> Iterator[str]:
@@ -52,7 +52,7 @@ def _trouble(message: Mapping[str, Any]) -> Iterator[str]:
 
 def _lead(message: Mapping[str, Any]) -> Iterator[str]:
     if message["reason"]:
-        yield f"{message['reason']}; trying again, at first in {span(message['again'])}"
+        yield f"{message['reason']}; trying again, at first in {span_cell(message['again'])}"
     else:
         yield "the lead answers again"
 

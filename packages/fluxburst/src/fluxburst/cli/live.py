@@ -12,9 +12,10 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
-from fluxburst.cli.bursts import cells, priced, strays
-from fluxburst.cli.common import clean, clock, count, grid, number
+from fluxburst.cli.bursts import cells, priced, strays, target
+from fluxburst.cli.common import grid
 from fluxburst.cli.lines import Lines, lines, queue
+from fluxburst.texts import clean, clock, count, number_cell
 
 EVENTS = 8  # lines
 LEAST_NOTE = 20  # columns for notes beside the others; where there are fewer they stand below
@@ -61,7 +62,7 @@ class Live(Lines):
             yield Text("the ledger can't be read at the moment", style="red")
             return
         nodes = count(sum(one["nodes"] for one in state["bursts"]), "node")
-        cost = f", cost so far {number(sum(one['cost'] for one in state['bursts']))}" if priced(state) else ""
+        cost = f", cost so far {number_cell(sum(one['cost'] for one in state['bursts']))}" if priced(state) else ""
         yield Text(
             f"flux-burst {clock(state['at'])}  lead {state['owner']}  {count(len(state['bursts']), 'burst')},"
             f" {nodes}{cost}",
@@ -80,8 +81,7 @@ class Live(Lines):
         for reason in state["trouble"].values():
             yield Text(clean(reason), style="red")
         for one in state["pauses"]:
-            where = "/".join(part for part in (one["plugin"], one["shape"]) if part)
-            yield Text(clean(f"{where}: {one['text']}"), style="yellow")
+            yield Text(clean(f"{target(one)}: {one['text']}"), style="yellow")
         for line in strays(state):
             yield Text(clean(line), style="yellow")
         for line in self._events:

@@ -56,7 +56,7 @@ def plan(
     can't be read, 2 usage.
     """
     one_stdin(queue, inventory, config)
-    from fluxburst.planner import plan as make_plan
+    from fluxburst.planning.planner import plan as make_plan
     from fluxburst.plugins import REGISTRY
 
     client = _recorded(queue, inventory, config) if queue is not None else _live(inventory, config)
@@ -76,7 +76,7 @@ def plan(
     if as_json:
         echo_json(_document(made, observed, policy.offers))
     else:
-        from fluxburst.cli.show import show
+        from fluxburst.cli.plan_text import show
 
         show(made, policy.offers, observed.now)
     totals = made.totals()
@@ -137,7 +137,7 @@ def _clock(recorded: Inventory | None) -> Callable[[], float]:
 
 def _document(made: Plan, observed: Observed, offers: tuple[Offer, ...]) -> dict[str, Any]:
     """The plan as JSON, with what its bursts cost."""
-    from fluxburst.cli.show import price
+    from fluxburst.cli.plan_text import price
 
     document = made.as_dict()
     for burst, entry in zip(made.bursts, document["bursts"], strict=True):

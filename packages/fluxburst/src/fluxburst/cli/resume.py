@@ -22,17 +22,15 @@ def resume(plugins: tuple[str, ...], every: bool, state: Path | None, as_json: b
     """
     if bool(plugins) == every:
         raise click.UsageError("name plugins, or give --all")
-    import json
-
     from fluxburst.cli.common import find, unknown_plugins
     from fluxburst.errors import HeldError
     from fluxburst.ledger import Ledger
     from fluxburst.plugins import REGISTRY
-    from fluxburst.report import CONTROLLER
+    from fluxburst.report import controller
 
     place = find(state)
     with Ledger.open(place.ledger, writable=False) as ledger:
-        told = json.loads(ledger.meta().get(CONTROLLER, "{}")).get("plugins", ())
+        told = controller(ledger).get("plugins", ())
         paused = [one.plugin for one in ledger.pauses()]
         stopping = [name for _, wish, name in ledger.wishes() if wish == "stop"]
         unknown_plugins(plugins, sorted({*REGISTRY.names(), *told, *paused}))

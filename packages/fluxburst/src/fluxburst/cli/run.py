@@ -86,16 +86,15 @@ def _remember(
     client: FluxBurst, place: Place, names: tuple[str, ...], values: dict[str, Any], config: str | None
 ) -> None:
     """Take the ledger, leave in it who controls with what, and see to what would keep brokers from joining."""
-    import json
     import os
 
-    from fluxburst.cli.common import given, load, machine
+    from fluxburst.cli.common import given, load
     from fluxburst.plugins import guarded
-    from fluxburst.report import CONTROLLER, limits
+    from fluxburst.report import controller, limits, remember
 
     ledger = client.controller.ledger
     chosen = tuple(client.plugins)
-    before = json.loads(ledger.meta().get(CONTROLLER, "{}")).get("options", {})
+    before = controller(ledger).get("options", {})
     open_ = {row.plugin for row in ledger.rows()} - set(chosen)
     for name in sorted(open_):
         try:
@@ -107,7 +106,7 @@ def _remember(
     most = {name: guarded(name, "max_nodes", lambda name=name: client.plugins[name].max_nodes) for name in chosen}  # type: ignore[misc]
     told = {
         "pid": os.getpid(),
-        "host": machine(),
+        "host": os.uname().nodename,
         "since": client.controller.clock(),
         "plugins": list(chosen),
         "options": {**before, **options},
@@ -115,7 +114,7 @@ def _remember(
         "config": None if config is None else str(Path(config).absolute()),
         "limits": limits(place.settings, most),
     }
-    ledger.remember(CONTROLLER, json.dumps(told))
+    remember(ledger, told)
     if problems := _problems(client, place):
         for one in problems:
             click.echo(f"problem: {one}", err=True)
@@ -139,7 +138,7 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 def _problems(client: FluxBurst, place: Place) -> list[str]:
     if place.lead is None:
         return []
-    from fluxburst.checking import problems
+    from fluxburst.setup.check import problems
 
     return [str(one) for one in problems(place.lead, client.controller.handle)]
 

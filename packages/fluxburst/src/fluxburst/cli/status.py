@@ -52,7 +52,7 @@ def status(folder: Path | None, state: Path | None, name: str | None, as_json: b
 
 
 def _output(ledger: Any, name: str) -> None:
-    from fluxburst.cli.common import clean, hint
+    from fluxburst.texts import clean, hint
 
     row = ledger.row(name)
     if row is None:
@@ -64,9 +64,10 @@ def _output(ledger: Any, name: str) -> None:
 
 
 def _lines(document: dict[str, Any], option: str) -> Iterator[str]:
-    from fluxburst.cli.bursts import cells, limits, strays
-    from fluxburst.cli.common import clean, clock, count, grid
+    from fluxburst.cli.bursts import cells, limits, strays, target
+    from fluxburst.cli.common import grid
     from fluxburst.cli.lines import queue
+    from fluxburst.texts import clean, clock, count
 
     controller = document["controller"]
     yield f"lead {document['owner']}, ledger in {clean(document['folder'])}"
@@ -82,8 +83,7 @@ def _lines(document: dict[str, Any], option: str) -> Iterator[str]:
         yield ""
         yield from map(clean, queue(document["plan"]))
     for one in document["pauses"]:
-        where = "/".join(part for part in (one["plugin"], one["shape"]) if part)
-        yield clean(f"{where}: {one['text']}")
+        yield clean(f"{target(one)}: {one['text']}")
     for one in document["boot_failures"]:
         yield clean(f"{clock(one['at'])} {one['name']}: {one['reason']}")
         if one["output"]:

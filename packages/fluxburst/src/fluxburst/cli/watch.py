@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from fluxburst.cli.common import Place, count
+from fluxburst.cli.common import Place
 from fluxburst.cli.lines import JsonLines, Lines
 from fluxburst.client import FluxBurst
+from fluxburst.texts import count
 
 MOMENT = 0.6  # seconds that a pass gets to finish
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fluxburst.capacity import Ask, Free, holds
 from fluxburst.demand import Demand
 from fluxburst.errors import FluxBurstError
+from fluxburst.planning.capacity import Ask, Free, holds
 
 if TYPE_CHECKING:
     from resources import Resource

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import stat
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,10 +14,12 @@ from typing import Any
 
 from resources import hostlist
 
+from fluxburst.commands import flux
 from fluxburst.errors import FluxBurstError
-from fluxburst.findings import Finding, Running, ok, problem
-from fluxburst.initialize import r_of
 from fluxburst.lead import CERTIFICATE, CONFIG, RESOURCES, SETTINGS, Lead, LeadError, read
+from fluxburst.setup.extend import r_of
+from fluxburst.setup.findings import Finding, Running, ok, problem
+from fluxburst.texts import count
 
 CURE_SLOTS = "flux-burst init --lead HOST --slots PLUGIN:COUNT DIR, then start the lead from there"
 _KEY = re.compile(r'^\s*([A-Za-z.-]+) = "(.*)"\s*$', re.MULTILINE)
@@ -29,9 +30,8 @@ _DAY = 86400
 def version(other: str, whose: str) -> Iterator[Finding]:
     """Flux is here, in the version of the other side: major and minor number must be the same (overlay.hello)."""
     try:
-        done = subprocess.run(["flux", "version"], capture_output=True, text=True, timeout=60, check=False)
-        match = re.search(r"^commands:\s*(\S+)", done.stdout, re.MULTILINE)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+        match = re.search(r"^commands:\s*(\S+)", flux("version", uri=""), re.MULTILINE)
+    except FluxBurstError:
         match = None
     if not match:
         yield problem("flux", "there is no command 'flux' here", "install flux-core, or set PATH to it")
@@ -143,7 +143,7 @@ def slots(lead: Lead) -> Iterator[Finding]:
     if not unknown and not double:
         yield ok(
             "slots",
-            f"{len(given)} {'slot' if len(given) == 1 else 'slots'}: " + ", ".join(map(_some, lead.plugins.values())),
+            f"{count(len(given), 'slot')}: " + ", ".join(map(_some, lead.plugins.values())),
         )
 
 

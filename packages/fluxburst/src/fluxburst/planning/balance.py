@@ -5,13 +5,14 @@ from __future__ import annotations
 from math import inf
 
 from fluxburst.model import Budget
-from fluxburst.reasons import money, of_nodes
+from fluxburst.planning.reasons import of_nodes
+from fluxburst.texts import money
 
 _HOUR = 3600
 _SLACK = 1e-9  # of what adding up many floats may be wrong by
 
 
-class Purse:
+class Balance:
     """whose: how a reason names it, "its" or "the common"."""
 
     def __init__(self, budget: Budget, whose: str) -> None:

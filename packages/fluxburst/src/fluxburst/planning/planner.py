@@ -3,7 +3,7 @@
 Jobs are taken as the lead's scheduler takes them. What the lead can run now it keeps, and what that uses is
 gone for the jobs after it, whether they may burst or not. A burstable job that the lead can't hold goes onto
 burst nodes that exist or are planned already, else onto new nodes of the first shape, in the plugin's order, of
-the first plugin that holds it within its limits; the lead runs what it has room for of the job in either case.
+the first plugin that holds it within its limits; the lead runs what it has room for of the job in either jobs.
 Nodes on their way are kept for the jobs that they are made for until those had their turn: so what is planned
 once is not planned again while it comes.
 
@@ -20,17 +20,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from math import inf
 
-from fluxburst.capacity import Free, Move, Nodes, usable
-from fluxburst.case import Case
 from fluxburst.demand import Demand
+from fluxburst.job_options import against
 from fluxburst.jobs import Job
 from fluxburst.model import Burst, Decision, Explanation, Observed, Plan, Policy, amount
-from fluxburst.pools import Held, Pool, Size, Space
-from fluxburst.purse import Purse
-from fluxburst.reasons import lead_reason, refusal
+from fluxburst.planning.balance import Balance
+from fluxburst.planning.capacity import Free, Move, Nodes, usable
+from fluxburst.planning.job_class import JobClass
+from fluxburst.planning.pools import Held, Pool, Size, Space
+from fluxburst.planning.reasons import lead_reason, refusal
+from fluxburst.planning.supply import COMING, Common, Supply
 from fluxburst.selection import not_waiting, too_young
-from fluxburst.site import COMING, Common, Site
-from fluxburst.wishes import against
 
 _UNMARKED = "it is not marked as burstable"
 _TIED = "it may run on certain hosts only (constraints)"
@@ -43,8 +43,8 @@ def plan(observed: Observed, policy: Policy) -> Plan:
     planner = _Planner(observed, policy)
     decisions = {job.id: planner.decide(job) for job in sorted(observed.jobs, key=lambda job: job.order)}
     bursts: list[Burst] = []
-    for site in planner.sites:
-        bursts += site.bursts(policy, len(bursts))
+    for supply in planner.supplies:
+        bursts += supply.bursts(policy, len(bursts))
     return Plan(
         tuple(decisions[job.id] for job in observed.jobs),
         tuple(bursts),
@@ -64,18 +64,18 @@ class _Planner:
         borrowed = {host for burst in observed.bursts for host in burst.hosts}
         borrowed.update(host for offer in policy.offers for host in offer.slots or ())
         sizes = self._sizes(borrowed)
-        common = Common(Purse(policy.budget, "the common"), sizes, observed.now)
-        self.sites: list[Site] = []
+        common = Common(Balance(policy.budget, "the common"), sizes, observed.now)
+        self.supplies: list[Supply] = []
         first = 0
         for at, offer in enumerate(policy.offers):
             existing = [burst for burst in observed.bursts if burst.plugin == offer.plugin]
-            self.sites.append(Site(offer, at, first, existing, common))
+            self.supplies.append(Supply(offer, at, first, existing, common))
             first += len(offer.shapes)
         self.free, self.total = self._lead(borrowed)
-        leases = [site.lease for site in self.sites]
-        leases += [burst.left(self.now) for site in self.sites for burst in site.existing if burst.deadline]
+        leases = [supply.lease for supply in self.supplies]
+        leases += [burst.left(self.now) for supply in self.supplies for burst in supply.existing if burst.deadline]
         self.shortest = usable(min(leases, default=inf))  # seconds; every job that runs no longer is alike
-        self.cases: dict[tuple[Demand, float], Case] = {}
+        self.classes: dict[tuple[Demand, float], JobClass] = {}
         self.explanations: dict[tuple[object, ...], Explanation] = {}
         self.spaces: dict[str, Space] = {}
         self.held: dict[str, list[Held]] = {}
@@ -121,17 +121,17 @@ class _Planner:
     def _coming(self, observed: Observed, sizes: dict[str, Size]) -> None:
         """Nodes on their way: held for the jobs that they are made for, as far as those wait; else open to all."""
         made = [
-            (site, burst)
-            for site in self.sites
-            for burst in site.existing
-            if burst.state in COMING and burst.shape in site.by_name
+            (supply, burst)
+            for supply in self.supplies
+            for burst in supply.existing
+            if burst.state in COMING and burst.shape in supply.by_name
         ]
         wanted = {job for _, burst in made for job in burst.jobs}
         waiting = {job.id: job for job in observed.jobs if job.id in wanted and not not_waiting(job)} if wanted else {}
         up = self._up(host for _, burst in made for host in burst.hosts) if made else set()
-        for site, burst in made:
-            kind, space = site.by_name[burst.shape], self._space(burst.namespace)
-            pool = site.pool(kind, space)
+        for supply, burst in made:
+            kind, space = supply.by_name[burst.shape], self._space(burst.namespace)
+            pool = supply.pool(kind, space)
             left = float(burst.left(self.now)) if burst.deadline else inf
             nodes = [Free(*sizes.get(host, kind.size), True, left) for host in burst.hosts if host not in up]
             held = Held(space, pool, [])
@@ -141,7 +141,7 @@ class _Planner:
                 if demand:
                     held.pending += 1
                     self.held.setdefault(id, []).append(held)
-                    need += -(-demand.units // max(1, kind.best(Case(demand, space).on_lead)))
+                    need += -(-demand.units // max(1, kind.best(JobClass(demand, space).on_lead)))
             held.nodes = nodes[:need]
             if held.nodes:
                 self.kept.append(held)
@@ -169,32 +169,32 @@ class _Planner:
             return self._left_out(job, waits_not)
         if self.stopped and (queue := job.info.get("queue") or "") in self.stopped:
             return self._left_out(job, _stopped(queue, self.stopped[queue]))
-        selected, case = self.policy.selector(job.info), self._case(job)
-        if case and not case.outgrown:
-            moves, left_over = self.free.fill(case.on_lead, case.demand.units)
+        selected, jobs = self.policy.selector(job.info), self._class(job)
+        if jobs and not jobs.outgrown:
+            moves, left_over = self.free.fill(jobs.on_lead, jobs.demand.units)
             if left_over:
-                case.outgrown = True
+                jobs.outgrown = True
             else:
-                nodes = self.free.take(case.on_lead, moves)
+                nodes = self.free.take(jobs.on_lead, moves)
                 if selected:
-                    key = ("lead", case.demand)
-                    return Decision(job, self._once(key, lambda: _kept(case.demand)), lead_nodes=nodes)
+                    key = ("lead", jobs.demand)
+                    return Decision(job, self._once(key, lambda: _kept(jobs.demand)), lead_nodes=nodes)
         if not selected:
             return self._left_out(job, _UNMARKED)
-        if not case:
+        if not jobs:
             problem = f"its jobspec can't be read: {job.problem}"
             return Decision(job, self._once((problem,), lambda: Explanation("refused", "UNKNOWN", problem)))
-        if case.refused and case.problem:
-            return Decision(job, case.refused)
+        if jobs.refused and jobs.problem:
+            return Decision(job, jobs.refused)
         if young := too_young(job, self.policy.delay, self.now):
             self.due = min(self.due, job.waits_since + self.policy.delay)
             return self._left_out(job, young)
-        return self._burst(job, case)
+        return self._burst(job, jobs)
 
     def _left_out(self, job: Job, why: str) -> Decision:
         return Decision(job, self._once((why,), lambda: Explanation("not selected", None, why)))
 
-    def _case(self, job: Job) -> Case | None:
+    def _class(self, job: Job) -> JobClass | None:
         """What is known of the demand of a job."""
         demand, duration = job.demand, job.duration
         if not demand:
@@ -203,65 +203,65 @@ class _Planner:
             deadline = demand.wishes.deadline
             if not deadline or duration <= usable(deadline):
                 duration = 0.0
-        case = self.cases.get((demand, duration))
-        if not case:
-            case = self.cases[demand, duration] = self._new_case(demand, duration)
-        return case
+        jobs = self.classes.get((demand, duration))
+        if not jobs:
+            jobs = self.classes[demand, duration] = self._new_class(demand, duration)
+        return jobs
 
-    def _new_case(self, demand: Demand, duration: float) -> Case:
+    def _new_class(self, demand: Demand, duration: float) -> JobClass:
         wishes = demand.wishes
-        case = Case(demand, self._space(wishes.namespace), duration)
+        jobs = JobClass(demand, self._space(wishes.namespace), duration)
         if wishes.problem:
-            case.problem = wishes.problem
+            jobs.problem = wishes.problem
         elif problem := against(wishes, self.policy.rules):
-            case.problem, case.verdict = problem, "INCOMPATIBLE"
+            jobs.problem, jobs.verdict = problem, "INCOMPATIBLE"
         elif demand.constrained:
             hosts = _expanded(demand.hosts)
             if not hosts:
-                case.problem = _PROPERTIES
+                jobs.problem = _PROPERTIES
             elif self._up(hosts):
-                case.problem = _ON_LEAD
-            case.hosts = hosts
+                jobs.problem = _ON_LEAD
+            jobs.hosts = hosts
         if demand.constrained:
-            case.outgrown = case.dry = True
-        if case.problem:
-            case.refused = Explanation("refused", case.verdict, case.problem, demand)
-        return case
+            jobs.outgrown = jobs.dry = True
+        if jobs.problem:
+            jobs.refused = Explanation("refused", jobs.verdict, jobs.problem, demand)
+        return jobs
 
-    def _burst(self, job: Job, case: Case) -> Decision:
-        if case.refused:
-            return Decision(job, case.refused)
+    def _burst(self, job: Job, jobs: JobClass) -> Decision:
+        if jobs.refused:
+            return Decision(job, jobs.refused)
         moves: list[Move] = []
-        units = case.demand.units
-        if not case.dry:
-            moves, units = self.free.fill(case.on_lead, units)
-            case.dry = not moves
-        found = (self._reserved(job, case, units) if self.held else None) or self._open(case, units)
+        units = jobs.demand.units
+        if not jobs.dry:
+            moves, units = self.free.fill(jobs.on_lead, units)
+            jobs.dry = not moves
+        found = (self._reserved(job, jobs, units) if self.held else None) or self._open(jobs, units)
         new = 0
         if found:
             pool, onto = found
         else:
-            made = self._new(job, case, units)
+            made = self._new(job, jobs, units)
             if not made:
-                case.refused = self._refuse(case, units)
-                return Decision(job, case.refused)
+                jobs.refused = self._refuse(jobs, units)
+                return Decision(job, jobs.refused)
             pool, new, onto = made
-        why = case.told.get((pool.order, new > 0))
+        why = jobs.told.get((pool.order, new > 0))
         if not why:
-            why = case.told[pool.order, new > 0] = self._explain(case, units, pool, new)
-        lead_nodes = self.free.take(case.on_lead, moves) if moves else 0
-        used = pool.nodes.take(case.ask, onto)
+            why = jobs.told[pool.order, new > 0] = self._explain(jobs, units, pool, new)
+        lead_nodes = self.free.take(jobs.on_lead, moves) if moves else 0
+        used = pool.nodes.take(jobs.ask, onto)
         if not new:
-            pool.site.shares(pool, case.space, onto, job.id)
+            pool.supply.shares(pool, jobs.space, onto, job.id)
         if new and pool.nodes.size:
-            case.space.has_grown(pool)
-        return Decision(job, why, pool.site.plugin, pool.kind.name, lead_nodes, used - new, new)
+            jobs.space.has_grown(pool)
+        return Decision(job, why, pool.supply.plugin, pool.kind.name, lead_nodes, used - new, new)
 
-    def _reserved(self, job: Job, case: Case, units: int) -> tuple[Pool, list[Move]] | None:
+    def _reserved(self, job: Job, jobs: JobClass, units: int) -> tuple[Pool, list[Move]] | None:
         """The nodes on their way that are made for this job, and what is open beside them, if they still hold it."""
         for held in self.held.get(job.id, ()):
             pool = held.pool
-            anyhow = case.ask._replace(least=0.0, most=inf)  # its nodes were made for it: they have grown older since
+            anyhow = jobs.ask._replace(least=0.0, most=inf)  # its nodes were made for it: they have grown older since
             rest = pool.nodes.fill(anyhow, units)[1]
             if rest:
                 _grow(held.space, pool, held.release(anyhow, rest))
@@ -270,85 +270,85 @@ class _Planner:
                 return pool, moves
         return None
 
-    def _open(self, case: Case, units: int) -> tuple[Pool, list[Move]] | None:
+    def _open(self, jobs: JobClass, units: int) -> tuple[Pool, list[Move]] | None:
         """The first pool of open nodes that holds it; those that were found full are gone until they grow."""
-        space, ask, first = case.space, case.ask, case.space.first
-        if space.grown > case.seen:
-            for order in space.since(case.seen, ask):
-                if order not in case.open:
-                    insort(case.open, order)
-            case.seen = space.grown
+        space, ask, first = jobs.space, jobs.ask, jobs.space.first
+        if space.grown > jobs.seen:
+            for order in space.since(jobs.seen, ask):
+                if order not in jobs.open:
+                    insort(jobs.open, order)
+            jobs.seen = space.grown
         passed = 0
         found = None
-        while passed < len(case.open) or case.first < len(first):
-            later = case.first < len(first) and (passed == len(case.open) or first[case.first] <= case.open[passed])
-            pool = space.pools[first[case.first] if later else case.open[passed]]
-            if self._may(case, pool, units):
+        while passed < len(jobs.open) or jobs.first < len(first):
+            later = jobs.first < len(first) and (passed == len(jobs.open) or first[jobs.first] <= jobs.open[passed])
+            pool = space.pools[first[jobs.first] if later else jobs.open[passed]]
+            if self._may(jobs, pool, units):
                 moves, rest = pool.nodes.fill(ask, units)
                 if not rest:
                     found = pool, moves
                     break
                 pool.nodes.lower_reach()
             if later:
-                case.first += 1
+                jobs.first += 1
             else:
                 passed += 1
-        del case.open[:passed]
+        del jobs.open[:passed]
         return found
 
-    def _may(self, case: Case, pool: Pool, units: int) -> bool:
+    def _may(self, jobs: JobClass, pool: Pool, units: int) -> bool:
         """Whether there may be room, and what a job says lets it use the nodes of a pool."""
-        wishes, site, ask = case.demand.wishes, pool.site, case.ask
+        wishes, supply, ask = jobs.demand.wishes, pool.supply, jobs.ask
         reach = pool.nodes.reach
         return (
             pool.nodes.size >= (units if ask.whole else 1)
             and reach[1] >= ask.cores
             and reach[0] >= ask.gpus
-            and wishes.plugin in {"", site.plugin}
+            and wishes.plugin in {"", supply.plugin}
             and wishes.shape in {"", pool.kind.name}
-            and (case.hosts is None or site.within(case.hosts))
-            and not site.dear(case, pool.kind, units)
+            and (jobs.hosts is None or supply.within(jobs.hosts))
+            and not supply.dear(jobs, pool.kind, units)
         )
 
-    def _new(self, job: Job, case: Case, units: int) -> tuple[Pool, int, list[Move]] | None:
+    def _new(self, job: Job, jobs: JobClass, units: int) -> tuple[Pool, int, list[Move]] | None:
         """New nodes of the first plugin that makes them; those before it are not asked again for this demand."""
-        while case.site < len(self.sites):
-            site = self.sites[case.site]
-            why = "" if case.welcome else site.bars(case)[0]
-            case.welcome = not why
-            pick = None if why else site.choose(case, units)
+        while jobs.supply < len(self.supplies):
+            supply = self.supplies[jobs.supply]
+            why = "" if jobs.welcome else supply.bars(jobs)[0]
+            jobs.welcome = not why
+            pick = None if why else supply.choose(jobs, units)
             if pick:
-                pool = site.open(pick, job.id, case.space)
-                return pool, pick.nodes, pool.nodes.fill(case.ask, units)[0]
-            case.reasons.append((site.plugin, why or case.nearest[1]))
-            case.site, case.kind, case.welcome, case.nearest = case.site + 1, 0, False, (inf, "")
+                pool = supply.open(pick, job.id, jobs.space)
+                return pool, pick.nodes, pool.nodes.fill(jobs.ask, units)[0]
+            jobs.reasons.append((supply.plugin, why or jobs.nearest[1]))
+            jobs.supply, jobs.kind, jobs.welcome, jobs.nearest = jobs.supply + 1, 0, False, (inf, "")
         return None
 
-    def _explain(self, case: Case, units: int, pool: Pool, new: int) -> Explanation:
-        where = f"{pool.site.plugin}/{pool.kind.name}"
+    def _explain(self, jobs: JobClass, units: int, pool: Pool, new: int) -> Explanation:
+        where = f"{pool.supply.plugin}/{pool.kind.name}"
         text = (
             f"new nodes of {where} hold what the lead can't" if new else f"it fits on nodes of {where} that come anyway"
         )
-        at = pool.site.at
+        at = pool.supply.at
         rest = self.not_asked[new > 0][at]
-        others = (*case.reasons[:at], *rest[at:]) if new else rest
-        lead = ("lead", lead_reason(case.demand, units, self.known))
-        return Explanation("burst", "READY", text, case.demand, (lead, *others))
+        others = (*jobs.reasons[:at], *rest[at:]) if new else rest
+        lead = ("lead", lead_reason(jobs.demand, units, self.known))
+        return Explanation("burst", "READY", text, jobs.demand, (lead, *others))
 
     def _not_asked(self, why: str) -> list[tuple[tuple[str, str], ...]]:
         """For every plugin: the others, and that they were not asked because of it."""
-        names = [site.plugin for site in self.sites]
+        names = [supply.plugin for supply in self.supplies]
         return [
             tuple((other, f"not asked: {name} {why}") for n, other in enumerate(names) if n != at)
             for at, name in enumerate(names)
         ]
 
-    def _refuse(self, case: Case, units: int) -> Explanation:
-        demand = case.demand
-        never_placed = demand.units if demand.constrained else self.total.fill(case.on_lead, demand.units)[1]
-        never = never_placed > 0 and not any(site.ever(case, never_placed) for site in self.sites)
-        text = refusal(case.reasons, never=never, lead_could=not never_placed)
-        others = (("lead", lead_reason(demand, units, self.known)), *case.reasons)
+    def _refuse(self, jobs: JobClass, units: int) -> Explanation:
+        demand = jobs.demand
+        never_placed = demand.units if demand.constrained else self.total.fill(jobs.on_lead, demand.units)[1]
+        never = never_placed > 0 and not any(supply.ever(jobs, never_placed) for supply in self.supplies)
+        text = refusal(jobs.reasons, never=never, lead_could=not never_placed)
+        others = (("lead", lead_reason(demand, units, self.known)), *jobs.reasons)
         return Explanation("refused", "INCOMPATIBLE" if never else "BUSY", text, demand, others)
 
     def _once(self, key: tuple[object, ...], make: Callable[[], Explanation]) -> Explanation:
@@ -361,9 +361,9 @@ class _Planner:
         """Nodes that are on their way and that no job needs."""
         counts: Counter[tuple[str, str]] = Counter()
         for pool in (pool for space in self.spaces.values() for pool in space.pools.values()):
-            counts[pool.site.plugin, pool.kind.name] += pool.nodes.idle
+            counts[pool.supply.plugin, pool.kind.name] += pool.nodes.idle
         for held in self.kept:
-            counts[held.pool.site.plugin, held.pool.kind.name] += len(held.nodes)
+            counts[held.pool.supply.plugin, held.pool.kind.name] += len(held.nodes)
         return {key: count for key, count in counts.items() if count}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from fluxburst.errors import FluxBurstError, HeldError
 from fluxburst.handles.absent import AbsentHandle
 from fluxburst.ledger import Ledger, Row, Wish, holder
 from fluxburst.reconcile import Reconciler
-from fluxburst.report import CONTROLLER
+from fluxburst.report import controller
 
 STEP = 0.5  # seconds between two looks; providers are asked by the settings' interval
 
@@ -32,7 +31,7 @@ class Carrier:
         if new:
             place.make_ledger()
         self.ledger = Ledger.open(place.ledger, writable=False)
-        told = json.loads(self.ledger.meta().get(CONTROLLER, "{}"))
+        told = controller(self.ledger)
         rows = {row.plugin: None for row in self.ledger.rows()}
         self.plugins = tuple(dict.fromkeys((*names, *place.settings.plugins, *told.get("plugins", ()), *rows)))
         self._options: dict[str, Any] = {**told.get("options", {})}
@@ -84,6 +83,8 @@ class Carrier:
                 passes += 1
             if passes >= least or not self.by_us:
                 if done():
+                    if self._client is not None:
+                        step(self._client.controller)  # what has gone may have left its drain
                     return True
                 if time.monotonic() >= end:
                     return False
@@ -128,7 +129,7 @@ def who(carrier: Carrier) -> str:
 
 def check_names(carrier: Carrier, names: Iterable[str]) -> list[Row]:
     """The open bursts of these names. Raises FluxBurstError for one that is unknown or has ended."""
-    from fluxburst.cli.common import hint
+    from fluxburst.texts import hint
 
     open_ = {row.name: row for row in carrier.rows()}
     for name in names:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-from fluxburst import reasons
-from fluxburst.capacity import Ask, Free, Move, in_time, parts
-from fluxburst.case import Case
 from fluxburst.model import Burst, Offer, Policy, amount
-from fluxburst.pools import Group, Kind, Pool, Run, Size, Space, front, runs
-from fluxburst.purse import Purse
+from fluxburst.planning import reasons
+from fluxburst.planning.balance import Balance
+from fluxburst.planning.capacity import Ask, Free, Move, in_time, parts
+from fluxburst.planning.job_class import JobClass
+from fluxburst.planning.pools import Group, Kind, Pool, Run, Size, Space, front, runs
 
 COMING = {"planned", "creating", "joining", "ready"}  # states of bursts whose hosts are there or on their way
 
@@ -32,12 +32,12 @@ class Pick(NamedTuple):
 class Common:
     """What all plugins share: the budget, and what the lead says of its hosts."""
 
-    purse: Purse
+    balance: Balance
     sizes: Mapping[str, Size]
     now: float
 
 
-class Site:
+class Supply:
     """One offer, with the bursts that exist of it.
 
     at: its place in the order of trying. first: how many shapes the plugins before it have.
@@ -60,7 +60,7 @@ class Site:
         ]
         self.by_name = {kind.name: kind for kind in self.kinds}
         self.groups: dict[tuple[int, str, float], Group] = {}
-        self._common, self._purse = common, Purse(offer.budget, "its")
+        self._common, self._balance = common, Balance(offer.budget, "its")
         self._front = front((gpus, cores, kind) for kind in self.kinds for _, gpus, cores in kind.places)
         self._own = front((*kind.size, kind) for kind in self.kinds)
         self._hosts = frozenset(offer.slots or ()) | {host for burst in self.existing for host in burst.hosts}
@@ -73,52 +73,52 @@ class Site:
             space.pools[order] = Pool(order, self, kind)
         return space.pools[order]
 
-    def bars(self, case: Case) -> tuple[str, bool]:
+    def bars(self, jobs: JobClass) -> tuple[str, bool]:
         """Why it makes nothing at all for a demand, "" where it may; and whether that stays so."""
-        wishes = case.demand.wishes
+        wishes = jobs.demand.wishes
         if wishes.plugin and wishes.plugin != self.plugin:
             return f"the job asks for plugin {wishes.plugin}", True
         if wishes.shape and wishes.shape not in self.by_name:
             return f"it has no shape {wishes.shape}, which the job asks for", True
-        if case.hosts is not None and not self.within(case.hosts):
+        if jobs.hosts is not None and not self.within(jobs.hosts):
             return "not all of its hosts are among those that the job is tied to", True
-        kinds = self._allowed(case)
-        if not any(kind.takes(case.ask) for kind in (k for *_, k in self._front)) or (
-            wishes.shape and not kinds[0].takes(case.ask)
+        kinds = self._allowed(jobs)
+        if not any(kind.takes(jobs.ask) for kind in (k for *_, k in self._front)) or (
+            wishes.shape and not kinds[0].takes(jobs.ask)
         ):
-            return self._too_small(case, kinds), True
-        if not in_time(self._lease(case), case.ask):
-            return reasons.too_long(case.duration, self.plugin, self.lease, wishes.deadline or inf), True
+            return self._too_small(jobs, kinds), True
+        if not in_time(self._lease(jobs), jobs.ask):
+            return reasons.too_long(jobs.duration, self.plugin, self.lease, wishes.deadline or inf), True
         return f"it makes nothing now: {self.paused}" if self.paused else "", False
 
-    def choose(self, case: Case, units: int) -> Pick | None:
-        """The first shape from `case.kind` on that it can make enough of; that place moves on, and reasons stay."""
-        kinds, lease, ask = self._allowed(case), self._lease(case), case.ask
-        room = min(self.left, self.spare, self._purse.nodes, self._common.purse.nodes)
+    def choose(self, jobs: JobClass, units: int) -> Pick | None:
+        """The first shape from `jobs.kind` on that it can make enough of; that place moves on, and reasons stay."""
+        kinds, lease, ask = self._allowed(jobs), self._lease(jobs), jobs.ask
+        room = min(self.left, self.spare, self._balance.nodes, self._common.balance.nodes)
         fewest = units if ask.whole else -(-units // max(parts(gpus, cores, ask) for gpus, cores, _ in self._front))
-        cap = case.demand.wishes.max_cost
+        cap = jobs.demand.wishes.max_cost
         few = fewest > room  # then only nodes that are open can make up for it
         if few:
-            largest = kinds[0] if len(kinds) == 1 else self._largest(case)
+            largest = kinds[0] if len(kinds) == 1 else self._largest(jobs)
             if room < 1:
-                self._weigh(case, units, largest, lease)
+                self._weigh(jobs, units, largest, lease)
                 return None
-        pools = case.space.pools
-        while case.kind < len(kinds):
-            kind = kinds[case.kind]
+        pools = jobs.space.pools
+        while jobs.kind < len(kinds):
+            kind = kinds[jobs.kind]
             if not kind.takes(ask):
                 pass
-            elif cap != inf and kind.price and self._cost(case, kind, units, lease)[1] > cap:
-                needs, cost = self._cost(case, kind, units, lease)
-                if needs < case.nearest[0]:
-                    case.nearest = needs, reasons.too_dear(needs, kind.name, cost, lease, cap)
+            elif cap != inf and kind.price and self._cost(jobs, kind, units, lease)[1] > cap:
+                needs, cost = self._cost(jobs, kind, units, lease)
+                if needs < jobs.nearest[0]:
+                    jobs.nearest = needs, reasons.too_dear(needs, kind.name, cost, lease, cap)
             else:
                 pool = pools.get(self._first + kind.at)
                 if not few or kind is largest or (pool and pool.nodes.size + room >= fewest):
-                    pick = self._weigh(case, units, kind, lease)
+                    pick = self._weigh(jobs, units, kind, lease)
                     if pick:
                         return pick
-            case.kind += 1
+            jobs.kind += 1
         return None
 
     def open(self, pick: Pick, job: str, space: Space) -> Pool:
@@ -134,8 +134,8 @@ class Site:
             pool.nodes.add(Free(gpus, cores, True, pick.lease), count)
         self.left -= pick.nodes
         self.spare -= pick.nodes
-        for purse in (self._purse, self._common.purse):
-            purse.spend(pick.nodes, pick.kind.price, pick.lease, bursts)
+        for balance in (self._balance, self._common.balance):
+            balance.spend(pick.nodes, pick.kind.price, pick.lease, bursts)
         return pool
 
     def shares(self, pool: Pool, space: Space, moves: Sequence[Move], job: str) -> None:
@@ -150,36 +150,36 @@ class Site:
         """Whether every host that a node of it may be is one of these."""
         return self.declared is not None and bool(self._hosts) and self._hosts <= hosts
 
-    def dear(self, case: Case, kind: Kind, units: int) -> bool:
+    def dear(self, jobs: JobClass, kind: Kind, units: int) -> bool:
         """Whether a job's own limit keeps it from the nodes of a shape, new and open ones alike.
 
         It is for what the nodes that it needs would cost if they were made for it alone.
         """
-        cap = case.demand.wishes.max_cost
-        return cap != inf and kind.price > 0 and self._cost(case, kind, units, self._lease(case))[1] > cap
+        cap = jobs.demand.wishes.max_cost
+        return cap != inf and kind.price > 0 and self._cost(jobs, kind, units, self._lease(jobs))[1] > cap
 
-    def _cost(self, case: Case, kind: Kind, units: int, lease: float) -> tuple[int, float]:
+    def _cost(self, jobs: JobClass, kind: Kind, units: int, lease: float) -> tuple[int, float]:
         """How many nodes of a shape a job would need if they were made for it alone, and what they would cost."""
-        needs = units if case.ask.whole else -(-units // max(1, kind.best(case.ask)))
+        needs = units if jobs.ask.whole else -(-units // max(1, kind.best(jobs.ask)))
         return needs, round(needs * kind.price * lease / 3600, 9)
 
-    def ever(self, case: Case, units: int) -> bool:
+    def ever(self, jobs: JobClass, units: int) -> bool:
         """Whether it could take so many units if none of its nodes existed yet, and nothing were spent."""
-        if self.bars(case)[1]:
+        if self.bars(jobs)[1]:
             return False
-        if case.demand.wishes.max_cost < inf or case.demand.wishes.shape or self._ever is not None:
-            kinds = [kind for kind in self._allowed(case) if not self.dear(case, kind, units)]
+        if jobs.demand.wishes.max_cost < inf or jobs.demand.wishes.shape or self._ever is not None:
+            kinds = [kind for kind in self._allowed(jobs) if not self.dear(jobs, kind, units)]
         else:
             kinds = [kind for *_, kind in self._front]
         seen = set()
-        lease = self._lease(case)
+        lease = self._lease(jobs)
         for kind in kinds:
-            if any(purse.endless(kind.price, lease) for purse in (self._purse, self._common.purse)):
+            if any(balance.endless(kind.price, lease) for balance in (self._balance, self._common.balance)):
                 continue
             sizes = tuple(sorted({(gpus, cores) for _, gpus, cores in kind.places}))
             if sizes not in seen:
                 seen.add(sizes)
-                if self._enough(case.ask, units, kind):
+                if self._enough(jobs.ask, units, kind):
                     return True
         return False
 
@@ -209,22 +209,22 @@ class Site:
                 namespace=group.namespace,
             )
 
-    def _lease(self, case: Case) -> float:
+    def _lease(self, jobs: JobClass) -> float:
         """Seconds that nodes made for a demand last; inf without end."""
-        return min(self.lease, case.demand.wishes.deadline or inf)
+        return min(self.lease, jobs.demand.wishes.deadline or inf)
 
-    def _allowed(self, case: Case) -> list[Kind]:
-        return [self.by_name[case.demand.wishes.shape]] if case.demand.wishes.shape else self.kinds
+    def _allowed(self, jobs: JobClass) -> list[Kind]:
+        return [self.by_name[jobs.demand.wishes.shape]] if jobs.demand.wishes.shape else self.kinds
 
-    def _largest(self, case: Case) -> Kind:
+    def _largest(self, jobs: JobClass) -> Kind:
         """The shape that needs the fewest nodes: the first one where each unit takes a node."""
-        if case.ask.whole:
-            return next(kind for kind in self.kinds if kind.takes(case.ask))
-        return max(self._front, key=lambda size: parts(size[0], size[1], case.ask))[2]
+        if jobs.ask.whole:
+            return next(kind for kind in self.kinds if kind.takes(jobs.ask))
+        return max(self._front, key=lambda size: parts(size[0], size[1], jobs.ask))[2]
 
-    def _weigh(self, case: Case, units: int, kind: Kind, lease: float) -> Pick | None:
-        """What would be made of a shape; None where that is too much, and `case.nearest` remembers the closest."""
-        ask, pool = case.ask, case.space.pools.get(self._first + kind.at)
+    def _weigh(self, jobs: JobClass, units: int, kind: Kind, lease: float) -> Pick | None:
+        """What would be made of a shape; None where that is too much, and `jobs.nearest` remembers the closest."""
+        ask, pool = jobs.ask, jobs.space.pools.get(self._first + kind.at)
         rest = pool.nodes.fill(ask, units)[1] if pool and pool.nodes.size else units
         new, needs, each = [], 0, 0
         for run, gpus, cores in kind.places:
@@ -236,38 +236,38 @@ class Site:
                     rest -= count * each
         missing = -(-rest // each) if rest > 0 else 0
         needs += missing
-        bursts = int((kind.at, case.space.name, lease) not in self.groups)
+        bursts = int((kind.at, jobs.space.name, lease) not in self.groups)
         if (
-            not (missing or kind.cooling or needs > self.left or self.dear(case, kind, units))
-            and self._purse.pays(needs, kind.price, lease, bursts)
-            and self._common.purse.pays(needs, kind.price, lease, bursts)
+            not (missing or kind.cooling or needs > self.left or self.dear(jobs, kind, units))
+            and self._balance.pays(needs, kind.price, lease, bursts)
+            and self._common.balance.pays(needs, kind.price, lease, bursts)
         ):
             return Pick(kind, lease, new, needs)
-        if needs < case.nearest[0]:
-            case.nearest = needs, self._why(case, units, kind, lease, needs, missing, bursts)
+        if needs < jobs.nearest[0]:
+            jobs.nearest = needs, self._why(jobs, units, kind, lease, needs, missing, bursts)
         return None
 
-    def _why(self, case: Case, units: int, kind: Kind, lease: float, needs: int, missing: int, bursts: int) -> str:
+    def _why(self, jobs: JobClass, units: int, kind: Kind, lease: float, needs: int, missing: int, bursts: int) -> str:
         """Why it does not make so many nodes of a shape."""
-        if self.dear(case, kind, units):
-            count, cost = self._cost(case, kind, units, lease)
-            return reasons.too_dear(count, kind.name, cost, lease, case.demand.wishes.max_cost)
+        if self.dear(jobs, kind, units):
+            count, cost = self._cost(jobs, kind, units, lease)
+            return reasons.too_dear(count, kind.name, cost, lease, jobs.demand.wishes.max_cost)
         if kind.cooling:
             return f"no {kind.name} now: {kind.cooling}"
         if missing:
             return reasons.no_slots(self.plugin, kind.name, needs, int(self.spare), self.declared or 0)
         if needs > self.left:
             return reasons.over_limit(needs, kind.name, self.left, self.limit)
-        own = self._purse.pays(needs, kind.price, lease, bursts)
-        return (self._common.purse if own else self._purse).short(needs, kind.name, kind.price, lease, bursts)
+        own = self._balance.pays(needs, kind.price, lease, bursts)
+        return (self._common.balance if own else self._balance).short(needs, kind.name, kind.price, lease, bursts)
 
-    def _too_small(self, case: Case, kinds: Sequence[Kind]) -> str:
+    def _too_small(self, jobs: JobClass, kinds: Sequence[Kind]) -> str:
         """Why none of the shapes holds a unit."""
-        ask = case.ask
+        ask = jobs.ask
         own = self._own if kinds is self.kinds else [(*kind.size, kind) for kind in kinds]
         fitting = next((kind for gpus, cores, kind in own if parts(gpus, cores, ask)), None)
         if not fitting:
-            return reasons.too_small(case.demand, self._closest(ask, kinds, own))
+            return reasons.too_small(jobs.demand, self._closest(ask, kinds, own))
         if not self.declared:
             return reasons.no_slots(self.plugin, fitting.name, 0, 0, 0)
         for run in self.runs:
@@ -275,7 +275,7 @@ class Site:
             if run.hosts and parts(size[0], size[1], ask):
                 return reasons.smaller_than_slot(run.hosts[0], size, fitting.name, fitting.size)
         slots = [(run.hosts[0], *run.size) for run in self.runs if run.hosts and run.size]
-        return f"{reasons.too_small(case.demand, slots)}, as the lead has declared it"
+        return f"{reasons.too_small(jobs.demand, slots)}, as the lead has declared it"
 
     def _closest(
         self, ask: Ask, kinds: Sequence[Kind], own: Sequence[tuple[int, int, Kind]]

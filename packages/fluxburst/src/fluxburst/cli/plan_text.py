@@ -12,9 +12,8 @@ from textwrap import fill
 import click
 from resources.clikit import table
 
-from fluxburst.cli.common import clean, count
 from fluxburst.model import Burst, Decision, Offer, Outcome, Plan
-from fluxburst.reasons import money, span
+from fluxburst.texts import clean, count, money, span
 
 MOST_ROWS = 200  # nobody reads more; --json has all of them
 MOST_REFUSALS = 20

@@ -7,8 +7,9 @@ from math import inf
 
 from resources.answer import Shortage
 
-from fluxburst.capacity import usable
 from fluxburst.demand import Demand
+from fluxburst.planning.capacity import usable
+from fluxburst.texts import count, money, span
 
 _NAMED = 3  # plugins that a one-line refusal names; all of them are in `others`
 
@@ -46,7 +47,7 @@ def no_slots(plugin: str, shape: str, needs: int, spare: int, declared: int) -> 
     """Why the lead has no place for new nodes. spare: of the free slots that it has declared, those left."""
     if not declared:
         return f"the lead has no spare hosts declared for {plugin}: flux-burst init --slots"
-    hosts = f"{spare or 'no'} spare {'host' if spare == 1 else 'hosts'}{' left' if spare < declared else ''}"
+    hosts = f"{count(spare, 'spare host') if spare else 'no spare hosts'}{' left' if spare < declared else ''}"
     return f"needs {of_nodes(needs, shape)}, the lead has {hosts} for {plugin}: flux-burst init --slots"
 
 
@@ -82,21 +83,5 @@ def refusal(plugins: Sequence[tuple[str, str]], *, never: bool, lead_could: bool
     return f"{text}; the lead itself holds it once it is free" if lead_could else text
 
 
-def of_nodes(count: int, shape: str) -> str:
-    return f"{count} new {'node' if count == 1 else 'nodes'} of {shape}"
-
-
-def money(amount: float) -> str:
-    """An amount in the currency of the prices; small ones keep two digits."""
-    return f"{amount:.2f}" if amount >= 0.01 or not amount else f"{amount:.2g}"
-
-
-def span(seconds: float) -> str:
-    """A time as people say it: `45 s`, `90 min`, `4 h`, `1.5 h`."""
-    if seconds == inf:
-        return "no end"
-    if seconds < 120:
-        return f"{round(seconds, 1):g} s"
-    if seconds < 7200 and seconds % 3600:
-        return f"{round(seconds / 60, 1):g} min"
-    return f"{round(seconds / 3600, 1):g} h"
+def of_nodes(nodes: int, shape: str) -> str:
+    return f"{count(nodes, 'new node')} of {shape}"

@@ -1,10 +1,10 @@
 """Starts programs that outlive whoever asked for them, and sees to it that nothing of them is left when they end.
 
-Run as a file, with Python's standard library only: `python -I -S keeper.py ORDER LOCK NAME...`. ORDER is a JSON file,
+Run as a file, with Python's standard library only: `python -I -S THIS ORDER LOCK NAME...`. ORDER is a JSON file,
 `{"programs": {NAME: {"argv": [...], "environ": {...}, "output": PATH, "exit": PATH}}}`, LOCK the number of an open
-file that stays locked until every program has started. Each gets a session of its own and a keeper, which adopts what
-loses its parent (PR_SET_CHILD_SUBREAPER, prctl(2)): once the program has ended, what is left of its children is killed,
-and how it ended is written to `exit`. A signal that ends a program is passed on to it.
+file that stays locked until every program has started. Each gets a session of its own and a supervisor, which adopts
+what loses its parent (PR_SET_CHILD_SUBREAPER, prctl(2)): once the program has ended, what is left of its children is
+killed, and how it ended is written to `exit`. A signal that ends a program is passed on to it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(arguments: list[str]) -> int:
-    """Fork a keeper for each of the names, and return at once."""
+    """Fork a supervisor for each of the names, and return at once."""
     programs, lock, names = json.loads(Path(arguments[0]).read_bytes())["programs"], int(arguments[1]), arguments[2:]
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for one in ENDING:
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
 
 
 def keep(order: dict[str, Any], lock: int) -> int:
-    """Start one program and wait for its end; for its keeper alone."""
+    """Start one program and wait for its end; for its supervisor alone."""
     os.setsid()
     os.chdir("/")
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -44,7 +44,7 @@ def keep(order: dict[str, Any], lock: int) -> int:
     for standard in (1, 2):
         os.dup2(output, standard)
     try:
-        # In a group of its own: what is sent to the keeper is passed on once, by it.
+        # In a group of its own: what is sent to the supervisor is passed on once, by it.
         program = subprocess.Popen(order["argv"], env={**os.environ, **order["environ"]}, process_group=0)
     except OSError as error:
         os.write(output, f"{order['argv'][0]}: {error.strerror}\n".encode())

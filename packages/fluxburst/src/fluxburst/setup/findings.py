@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from resources import hostlist
 
-from fluxburst.lead import SOCKET
+from fluxburst.commands import flux
+from fluxburst.errors import FluxBurstError
+from fluxburst.lead import SOCKET, is_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +55,17 @@ def running(folder: Path | None = None) -> Running | None:
 
     One around this process that is another's does not count where a folder is given.
     """
-    environment = dict(os.environ)
+    uri = os.environ.get("FLUX_URI", "")
     if folder is not None and (folder / SOCKET).is_socket():
-        environment["FLUX_URI"] = f"local://{folder / SOCKET}"
-    elif "FLUX_URI" not in environment:
+        uri = f"local://{folder / SOCKET}"
+    if not uri:
         return None
     try:
-        done = subprocess.run(
-            ["flux", "lsattr", "-v"], capture_output=True, text=True, timeout=60, check=False, env=environment
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+        said = flux("lsattr", "-v", uri=uri)
+    except FluxBurstError:
         return None
-    if done.returncode:
-        return None
-    pairs = (line.split(None, 1) for line in done.stdout.splitlines())
+    pairs = (line.split(None, 1) for line in said.splitlines())
     made = Running({pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2})
-    if folder is not None and folder not in _places(made.attributes.get("config.path", "")):
+    if folder is not None and not is_of(made.attributes.get("config.path", ""), folder):
         return None
     return made
-
-
-def _places(path: str) -> Iterable[Path]:
-    return (Path(path).absolute(), Path(path).absolute().parent) if path else ()

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
-from fluxburst.capacity import Ask, Free, Nodes, parts
+from fluxburst.planning.capacity import Ask, Free, Nodes, parts
 
 if TYPE_CHECKING:
-    from fluxburst.site import Site
+    from fluxburst.planning.supply import Supply
 
 Size = tuple[int, int]  # GPUs and cores
 
@@ -82,7 +82,7 @@ class Pool:
     """
 
     order: int
-    site: Site
+    supply: Supply
     kind: Kind
     nodes: Nodes = field(default_factory=Nodes)
     grown: int = 0

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fluxburst import checks, reach
-from fluxburst.findings import Finding, Running, problem
 from fluxburst.lead import CERTIFICATE, CONFIG, Lead, LeadError, bootstrap, read_config
+from fluxburst.setup import file_checks, network_checks
+from fluxburst.setup.findings import Finding, Running, problem
 
 if TYPE_CHECKING:
     from fluxburst.handles import Handle
@@ -24,7 +24,7 @@ def problems(lead: Lead, handle: Handle | None = None) -> list[Finding]:
     found = _files(lead)
     inventory = None if handle is None else handle.inventory()
     if inventory is not None:
-        found += checks.known(lead, {host for group in inventory.groups for host in group.hosts})
+        found += file_checks.known(lead, {host for group in inventory.groups for host in group.hosts})
     return [one for one in found if one.state == "problem"]
 
 
@@ -32,13 +32,13 @@ def lead_findings(lead: Lead, running: Running | None) -> list[Finding]:
     """Every check of a lead on its own machine; running: what it says of itself, None while it does not run."""
     version = running.attributes.get("version", "") if running else ""
     return [
-        *checks.version(version, "the lead"),
-        *checks.bindings(version),
-        *checks.private(lead.folder),
+        *file_checks.version(version, "the lead"),
+        *file_checks.bindings(version),
+        *file_checks.private(lead.folder),
         *_files(lead),
-        *(checks.known(lead, set(running.hosts)) if running else ()),
-        *checks.user(running),
-        *reach.listening(lead, running),
+        *(file_checks.known(lead, set(running.hosts)) if running else ()),
+        *file_checks.user(running),
+        *network_checks.listening(lead, running),
     ]
 
 
@@ -49,17 +49,17 @@ def join_findings(folder: Path, host: str) -> list[Finding]:
         hosts, uri = bootstrap(config, folder / CONFIG)
     except LeadError as error:
         cure = f"put the lead's {CONFIG} and {CERTIFICATE} into {folder}"
-        return [*checks.version("", ""), problem("configuration", str(error), cure)]
+        return [*file_checks.version("", ""), problem("configuration", str(error), cure)]
     path = folder / str(config["bootstrap"].get("curve_cert", CERTIFICATE))
-    said = checks.metadata(path)
+    said = file_checks.metadata(path)
     return [
-        *checks.version(said.get("keygen.flux-core-version", ""), "the lead's certificate"),
-        *checks.certificate(path),
-        *checks.declared(hosts, host),
-        *checks.joining(config, folder),
-        *checks.made_by(said),
-        *checks.clock(said),
-        *reach.reachable(uri, said),
+        *file_checks.version(said.get("keygen.flux-core-version", ""), "the lead's certificate"),
+        *file_checks.certificate(path),
+        *file_checks.declared(hosts, host),
+        *file_checks.joining(config, folder),
+        *file_checks.made_by(said),
+        *file_checks.clock(said),
+        *network_checks.reachable(uri, said),
     ]
 
 
@@ -67,13 +67,13 @@ def no_lead(around: Running) -> list[Finding]:
     """The one finding of a Flux instance that was not started from a lead's folder."""
     size = around.attributes.get("size", "?")
     text = f"this instance has {size} brokers and no folder of flux-burst: no host can join that was not declared"
-    return [problem("slots", text, checks.CURE_SLOTS)]
+    return [problem("slots", text, file_checks.CURE_SLOTS)]
 
 
 def _files(lead: Lead) -> list[Finding]:
     return [
-        *checks.certificate(lead.certificate),
-        *checks.slots(lead),
-        *checks.topology(lead),
-        *checks.resources(lead),
+        *file_checks.certificate(lead.certificate),
+        *file_checks.slots(lead),
+        *file_checks.topology(lead),
+        *file_checks.resources(lead),
     ]

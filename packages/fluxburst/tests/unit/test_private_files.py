@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from fluxburst import keepsake, processes
+from fluxburst.burstables import _local_processes as processes
+from fluxburst.burstables import _private_files as files
 from fluxburst.commands import call
 from fluxburst.errors import ConfigurationError
 
 
 def test_a_file_is_replaced_as_a_whole_and_is_its_owners_alone(tmp_path):
     path = tmp_path / "one.json"
-    keepsake.write(path, {"a": 1})
-    keepsake.write(path, {"a": 2})
-    assert keepsake.read(path) == {"a": 2}
+    files.write(path, {"a": 1})
+    files.write(path, {"a": 2})
+    assert files.read(path) == {"a": 2}
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
 
@@ -24,38 +25,38 @@ def test_a_file_is_replaced_as_a_whole_and_is_its_owners_alone(tmp_path):
 @pytest.mark.parametrize("text", ["", "[1]", "{", '{"a": \x00}'])
 def test_a_damaged_file_says_nothing(tmp_path, text):
     (tmp_path / "one.json").write_text(text)
-    assert keepsake.read(tmp_path / "one.json") == {}
-    assert keepsake.read(tmp_path / "none.json") == {}
+    assert files.read(tmp_path / "one.json") == {}
+    assert files.read(tmp_path / "none.json") == {}
 
 
 def test_what_can_t_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"can't write .*file"):
-        keepsake.private(tmp_path / "file" / "folder")
+        files.private(tmp_path / "file" / "folder")
     with pytest.raises(ConfigurationError, match="can't write"):
-        keepsake.write(tmp_path / "none" / "one.json", {})
+        files.write(tmp_path / "none" / "one.json", {})
 
 
 def test_a_folder_of_others_is_refused(tmp_path):
     (tmp_path / "open").mkdir(mode=0o755)
-    (tmp_path / "link").symlink_to(keepsake.private(tmp_path / "mine"))
+    (tmp_path / "link").symlink_to(files.private(tmp_path / "mine"))
     for name in ("open", "link"):
         with pytest.raises(ConfigurationError, match="must be a folder that only this user can use"):
-            keepsake.private(tmp_path / name)
+            files.private(tmp_path / name)
 
 
 def test_the_end_of_a_text_begins_with_a_line(tmp_path):
     path = tmp_path / "log"
     path.write_text("first line\nsecond\nthird\n")
-    assert keepsake.tail(path, 100) == "first line\nsecond\nthird\n"
-    assert keepsake.tail(path, 15) == "second\nthird\n"
-    assert keepsake.tail(tmp_path / "none", 15) == ""
+    assert files.tail(path, 100) == "first line\nsecond\nthird\n"
+    assert files.tail(path, 15) == "second\nthird\n"
+    assert files.tail(tmp_path / "none", 15) == ""
 
 
 def test_a_lock_is_held_by_whoever_inherits_it(tmp_path):
     path = tmp_path / "lock"
     ready, release = os.pipe(), os.pipe()
-    with keepsake.locked(path, 0) as lock:
+    with files.locked(path, 0) as lock:
         child = os.fork()
         if not child:
             os.write(ready[1], b"x")
@@ -63,11 +64,11 @@ def test_a_lock_is_held_by_whoever_inherits_it(tmp_path):
             os._exit(0)
         assert lock >= 0
         os.read(ready[0], 1)
-    with keepsake.locked(path, 0) as other:
+    with files.locked(path, 0) as other:
         assert other == -1
     os.write(release[1], b"x")
     os.waitpid(child, 0)
-    with keepsake.locked(path, 0) as other:
+    with files.locked(path, 0) as other:
         assert other >= 0
     for end in (*ready, *release):
         os.close(end)

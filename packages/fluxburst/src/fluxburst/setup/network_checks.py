@@ -6,11 +6,11 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from fluxburst.checks import metadata
-from fluxburst.findings import Finding, Running, ok, problem
-from fluxburst.handshake import shake
-from fluxburst.initialize import addresses, is_loopback
 from fluxburst.lead import CERTIFICATE, CONFIG, Lead
+from fluxburst.setup.addresses import addresses, is_loopback
+from fluxburst.setup.curve import shake
+from fluxburst.setup.file_checks import metadata
+from fluxburst.setup.findings import Finding, Running, ok, problem
 
 
 def listening(lead: Lead, around: Running | None) -> Iterator[Finding]:

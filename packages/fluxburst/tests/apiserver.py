@@ -18,9 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-CRD = Path(__file__).parents[1] / "data" / "minicluster-crd.yaml"
+CRD = Path(__file__).parent / "data" / "minicluster-crd.yaml"
 NEEDED = ("etcd", "kube-apiserver", "openssl")
 TOKENS = {"tester": "system:masters", "quiet": ""}  # users, whose tokens are their names, and groups
 MINICLUSTERS = ("flux-framework.org", "v1alpha2")
@@ -96,6 +94,7 @@ class Server:
 
     def install(self) -> None:
         """Make MiniClusters known, and wait until they are served."""
+        import yaml
         from kubernetes import client
 
         definitions = client.ApiextensionsV1Api(self.api())
@@ -150,6 +149,8 @@ class Server:
 
     def kubeconfig(self, user: str = "tester", *, server: str = "", token: str = "") -> Path:
         """A file for one of the users."""
+        import yaml
+
         certificate = self.folder / "certs" / "apiserver.crt"
         cluster = {"server": server or f"https://127.0.0.1:{self.port}", "certificate-authority": str(certificate)}
         config = {

@@ -7,18 +7,18 @@ from math import inf
 
 from resources.answer import Verdict
 
-from fluxburst.capacity import Ask
 from fluxburst.demand import Demand
 from fluxburst.model import Explanation
-from fluxburst.pools import Space
+from fluxburst.planning.capacity import Ask
+from fluxburst.planning.pools import Space
 
 
 @dataclass(slots=True)
-class Case:
+class JobClass:
     """duration: seconds, 0 where it is not known or every lease is long enough. hosts: those that it is tied to.
 
     Capacity only shrinks, so what failed once is not tried again: `outgrown`: the lead can't hold it any more, `dry`:
-    not even a part of it; `site`, `kind`: the plugins and shapes before these can't make what it needs, and `reasons`
+    not even a part of it; `supply`, `kind`: the plugins and shapes before these can't make what it needs, and `reasons`
     says why; `first`: of the pools that were there from the start, those before have no room; `open`: those that may
     have since (another one may once it has grown after `seen`).
     """
@@ -32,7 +32,7 @@ class Case:
     outgrown: bool = False
     dry: bool = False
     refused: Explanation | None = None
-    site: int = 0
+    supply: int = 0
     kind: int = 0
     welcome: bool = False  # whether that plugin bars it not
     nearest: tuple[float, str] = (inf, "")

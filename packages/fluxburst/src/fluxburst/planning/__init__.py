@@ -1,0 +1,1 @@
+"""Planning, which is pure: what was observed and a policy give a plan."""
