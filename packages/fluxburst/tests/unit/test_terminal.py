@@ -7,11 +7,11 @@ import pytest
 from fluxburst.cli import common
 from fluxburst.cli.bursts import HEADER, cells
 
-ROWS = [("a" * 20, "ready", "a note of some length"), ("b", "ready", "")]
+ROWS = [("a" * 20, "ready", "a note that is longer than all of the others are here"), ("b", "ready", "")]
 NAMES = ("BURST", "STATE", "NOTE")
 
 
-@pytest.mark.parametrize("columns", [None, 200, 45, 40, 24])
+@pytest.mark.parametrize("columns", [None, 200, 65, 45, 40, 24])
 def test_a_list_fits_and_loses_nothing(monkeypatch, columns):
     monkeypatch.setattr(common, "width", lambda: columns)
     lines = common.grid(ROWS, NAMES).splitlines()

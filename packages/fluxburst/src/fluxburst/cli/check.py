@@ -27,12 +27,14 @@ def check(folder: Path | None, host: str | None, as_json: bool) -> None:
     Exit code: 0 nothing would, 1 something would, 2 usage.
     """
     found = _lead(folder) if host is None else _join(folder, host)
+    from fluxburst.cli.common import wrapped
+
     bad = any(one.state == "problem" for one in found)
     if as_json:
         echo_json({"ok": not bad, "checks": [one.as_dict() for one in found]})
     else:
         for one in found:
-            click.echo(f"{one.state:<8} {one}")
+            click.echo(wrapped(f"{one.state:<8} {one}", 9))
     if bad:
         raise click.exceptions.Exit(1)
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from textwrap import fill
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fluxburst.settings import Settings
 
 _OPTIONS = "fluxburst.plugin-options"
+_ROOM = 30  # columns, the least that a text is folded into beside others
 
 
 class PluginCommand(click.Command):
@@ -226,28 +227,40 @@ def width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def wrapped(text: str) -> str:
-    """A line of text, folded between words on a terminal."""
+def wrapped(text: str, indent: int = 2) -> str:
+    """A line of text, on a terminal folded between words; indent: of all lines but the first."""
     columns = width()
     if columns is None or len(text) <= columns:
         return text
-    return fill(text, max(40, columns - 1), subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+    return "\n".join(_folded(text, max(40, columns - 1), " " * indent))
+
+
+def _folded(text: str, columns: int, indent: str = "") -> list[str]:
+    return wrap(text, columns, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
 def grid(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
-    """A table; on a terminal that is too narrow for it its last column stands below each row, then all others do."""
+    """A table; on a terminal that is too narrow for it its last column is folded or stands below, else all others."""
     columns, made = width(), table(rows, header)
     if columns is None or _widest(made) <= columns:
         return made
-    first = table([row[:-1] for row in rows], header[:-1]).splitlines()
-    if max(map(len, first)) <= columns:
-        below = ["", *(wrapped(f"  {row[-1]}") if row[-1] else "" for row in rows)]
-        return "\n".join(part for pair in zip(first, below, strict=True) for part in pair if part)
-    parts = [header[0]]
-    for row in rows:
-        named = (f"{name.lower()} {cell}" for name, cell in zip(header[1:], row[1:], strict=True) if cell)
-        parts += [row[0], wrapped(f"  {', '.join(named)}")]
-    return "\n".join(parts)
+    first = table([row[:-1] for row in rows], header[:-1])
+    at = _widest(first) + 2
+    title, *left = first.splitlines()
+    if columns - at >= _ROOM:
+        lines = [f"{title:<{at}}{header[-1]}"]
+        for start, row in zip(left, rows, strict=True):
+            head, *more = _folded(row[-1], columns - at - 1) or [""]
+            lines += [f"{start:<{at}}{head}".rstrip(), *(" " * at + part for part in more)]
+    elif at - 2 <= columns:
+        below = (wrapped(f"  {row[-1]}") if row[-1] else "" for row in rows)
+        lines = [title, *(part for pair in zip(left, below, strict=True) for part in pair if part)]
+    else:
+        lines = [header[0]]
+        for row in rows:
+            named = (f"{name.lower()} {cell}" for name, cell in zip(header[1:], row[1:], strict=True) if cell)
+            lines += [row[0], wrapped(f"  {', '.join(named)}")]
+    return "\n".join(lines)
 
 
 def _widest(text: str) -> int:

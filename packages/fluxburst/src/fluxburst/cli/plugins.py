@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import click
-from resources.clikit import echo_json, json_option, table
+from resources.clikit import echo_json, json_option
 
+from fluxburst.cli.common import grid, wrapped
 from fluxburst.plugins import REGISTRY
 
 
@@ -37,8 +38,8 @@ def plugins(as_json: bool) -> None:
     for one in listing:
         origin = f"{one.found.origin} (instead of the built-in one)" if one.found.replaces else one.found.origin
         rows.append((one.name, origin, one.plugin.about if one.plugin else f"not usable: {one.reason}"))
-    click.echo(table(rows, ("NAME", "FROM", "WHAT")))
+    click.echo(grid(rows, ("NAME", "FROM", "WHAT")))
     for one in listing:
         for what in one.plugin.missing() if one.plugin else ():
-            click.echo(f"{one.name}: {what}")
+            click.echo(wrapped(f"{one.name}: {what}"))
     click.echo("Options of a plugin: flux-burst plan --plugin NAME --help", err=True)
