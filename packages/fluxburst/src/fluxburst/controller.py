@@ -11,7 +11,8 @@ from typing import Any
 from fluxburst.errors import HandleError, LedgerError
 from fluxburst.ledger import Pause
 from fluxburst.model import Decision, Plan
-from fluxburst.reconcile import Pass, Reconciler, pause_text
+from fluxburst.planning.offers import pause_text
+from fluxburst.reconcile import Pass, Reconciler
 from fluxburst.report import pauses, report
 
 TICK = 1.0  # seconds between two looks at the lead; providers are asked by their own interval

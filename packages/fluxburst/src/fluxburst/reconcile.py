@@ -21,11 +21,9 @@ from fluxburst.decide import COMING, DRAIN_MARK, IDLE, Change, Destroy, Drain, L
 from fluxburst.errors import CapacityError, FluxBurstError, HandleError, ProviderError, UncertainError
 from fluxburst.handles import Handle
 from fluxburst.jobs import Job
-from fluxburst.lead import slot_hosts
 from fluxburst.ledger import Ledger, Pause, Row, Stray
 from fluxburst.model import (
     NO_LIMIT,
-    Budget,
     Burst,
     NodeShape,
     Observed,
@@ -36,10 +34,12 @@ from fluxburst.model import (
     Sighting,
     amount,
 )
+from fluxburst.planning.offers import Books, left, narrowed
 from fluxburst.planning.planner import plan
 from fluxburst.plugins import BurstPlugin, bounded, offer, sightings
 from fluxburst.selection import in_order, is_burstable
 from fluxburst.settings import Settings
+from fluxburst.texts import count
 
 Ordering = Callable[[Mapping[str, BurstPlugin]], Iterable[tuple[str, BurstPlugin]]]
 
@@ -262,10 +262,7 @@ class Reconciler:
         if plugin is None:
             self.ledger.note(now, row.name, f"plugin {row.plugin} is not loaded, so nobody ends it")
             return
-        try:
-            bounded(row.plugin, plugin, "destroy", lambda: plugin.destroy(row.burst))
-        except FluxBurstError as error:
-            self.ledger.note(now, row.name, f"its end could not be asked for, and will be again: {error}")
+        self._ask_end(row.burst, plugin, now)
 
     def _joined(self, row: Row) -> None:
         """Failures are forgotten, and nodes that turn out smaller than promised are remembered so."""
@@ -307,11 +304,13 @@ class Reconciler:
     def _remove(self, stray: Stray, sighting: Sighting, now: float) -> None:
         if sighting.seen != "ending":
             self.ledger.note(now, stray.name, f"it is in no ledger of ours, and bears our mark: {stray.plugin} ends it")
-        burst, plugin = Burst(stray.name, stray.plugin, "", (), id=sighting.id), self.plugins[stray.plugin]
+        self._ask_end(Burst(stray.name, stray.plugin, "", (), id=sighting.id), self.plugins[stray.plugin], now)
+
+    def _ask_end(self, burst: Burst, plugin: BurstPlugin, now: float) -> None:
         try:
-            bounded(stray.plugin, plugin, "destroy", lambda: plugin.destroy(burst))
+            bounded(burst.plugin, plugin, "destroy", lambda: plugin.destroy(burst))
         except FluxBurstError as error:
-            self.ledger.note(now, stray.name, f"its end could not be asked for, and will be again: {error}")
+            self.ledger.note(now, burst.name, f"its end could not be asked for, and will be again: {error}")
 
     def _fulfil(self) -> None:
         """Do what others have asked for by the ledger."""
@@ -371,19 +370,43 @@ class Reconciler:
 
     def situation(self, now: float, jobs: Sequence[Job], inventory: Inventory | None) -> tuple[Observed, Policy]:
         """What a plan is made from at this moment."""
-        pauses = [one for one in self.ledger.pauses() if one.until > now]
-        offers = self._offers(now, inventory, pauses)
-        rules = self.settings.rules
+        declared = {name: group.state for _, name, group in inventory.hosts()} if inventory is not None else {}
+        books = Books(
+            now,
+            self.ledger.rows(),
+            self.ledger.spent(),
+            self.ledger.learnt(),
+            tuple(one for one in self.ledger.pauses() if one.until > now),
+            self._blind(),
+            declared,
+            hasattr(self.handle, "drain"),
+        )
+        offers = [
+            narrowed(self._offer(name, plugin, now), self.settings.of(name), books)
+            for name, plugin in self.ordering(self.plugins)
+        ]
         first = self.ledger.next_number
         policy = Policy(
             self.selector,
             tuple(offers),
             self.settings.delay,
-            self._left(self.settings.limits, self.ledger.rows(), self.ledger.spent().values(), now),
-            rules,
+            left(self.settings.limits, books.rows, books.spent.values(), now),
+            self.settings.rules,
             lambda _, at: self.ledger.name(first + at),
         )
         return Observed(tuple(jobs), inventory, self._all_coming(), now, self._stopped()), policy
+
+    def _offer(self, name: str, plugin: BurstPlugin, now: float) -> Offer:
+        """What a plugin offers by itself, asked anew from time to time."""
+        asked = self._asked[name]
+        if now - asked.offered > OFFERS_LAST or asked.offer is None:
+            asked.offered = now
+            try:
+                asked.offer = offer(name, plugin)
+            except FluxBurstError as error:
+                asked.trouble = str(error)
+                asked.offer = Offer(name, (), 0, paused=f"can't be asked what it has: {error}")
+        return asked.offer
 
     def _stopped(self) -> Mapping[str, str]:
         """Queues of the lead that start no jobs: nodes would not help them."""
@@ -401,35 +424,6 @@ class Reconciler:
             return row.burst
         return replace(row.burst, hosts=tuple(host for host in row.hosts if host in sighting.hosts))
 
-    def _offers(self, now: float, inventory: Inventory | None, pauses: Iterable[Pause]) -> Iterator[Offer]:
-        spent, rows, learnt = self.ledger.spent(), self.ledger.rows(), self.ledger.learnt()
-        slots, blind = self._slots(inventory), self._blind()
-        for name, plugin in self.ordering(self.plugins):
-            asked = self._asked[name]
-            if now - asked.offered > OFFERS_LAST or asked.offer is None:
-                asked.offered = now
-                try:
-                    asked.offer = offer(name, plugin)
-                except FluxBurstError as error:
-                    asked.trouble = str(error)
-                    asked.offer = Offer(name, (), 0, paused=f"can't be asked what it has: {error}")
-            limits, base = self.settings.of(name), asked.offer
-            mine = [row for row in rows if row.plugin == name]
-            budget = self._left(limits.limits, mine, [spent.get(name, (0.0, 0.0))], now)
-            left = max(0, base.max_nodes - sum(len(row.hosts) for row in mine))
-            shapes = tuple(_learnt(shape, learnt.get((name, shape.name))) for shape in base.shapes)
-            paused, cooling = _paused(name, shapes, pauses)
-            yield Offer(
-                name,
-                shapes,
-                base.max_nodes,
-                slots(name),
-                replace(budget, nodes=min(budget.nodes, left)),
-                limits.lease,
-                base.paused or blind.get(name, "") or paused,
-                cooling,
-            )
-
     def _blind(self) -> dict[str, str]:
         """Plugins that make nothing, for it is not known what there is, and why: it could come to be too much."""
         found = {
@@ -443,39 +437,9 @@ class Reconciler:
                 found.setdefault(name, why)
         return found
 
-    def _left(self, limits: Budget, rows: Iterable[Row], spent: Iterable[tuple[float, float]], now: float) -> Budget:
-        """What is left of limits: each open burst, unknown ones too, counts with all that its lease can come to."""
-        rows, spent = list(rows), list(spent)
-        hours = [(row.node_hours(max(row.deadline, now)), row.price) for row in rows]
-        return Budget(
-            limits.nodes - sum(len(row.hosts) for row in rows),
-            limits.bursts - len(rows),
-            limits.node_hours - sum(one for one, _ in hours) - sum(one for one, _ in spent),
-            limits.cost - sum(one * price for one, price in hours) - sum(cost for _, cost in spent),
-        )
-
-    def _slots(self, inventory: Inventory | None) -> Callable[[str], tuple[str, ...] | None]:
-        """The free slots of a plugin: declared for it in the lead, not up, and no burst has them.
-
-        None where they are not known: a recorded lead that declares none, which is planned for as if it had any.
-        """
-        declared = {name: group.state for _, name, group in inventory.hosts()} if inventory is not None else {}
-        used = {host for row in self.ledger.rows() for host in row.hosts}
-
-        def of(plugin: str) -> tuple[str, ...] | None:
-            named = self.settings.of(plugin).hosts
-            hosts = slot_hosts(plugin, declared) if named is None else [host for host in named if host in declared]
-            if not hosts and not hasattr(self.handle, "drain"):
-                return None
-            return tuple(host for host in hosts if declared[host] == "down" and host not in used)
-
-        return of
-
     def _row(self, burst: Burst, now: float) -> Row:
         shape = self._shape(burst)
-        nodes, jobs = (f"{n} {what}{'s' * (n != 1)}" for n, what in ((burst.nodes, "node"), (len(burst.jobs), "job")))
-        reason = f"{nodes} of {burst.plugin}/{burst.shape} for {jobs}"
-        number = int(burst.name.rpartition("-")[2])
+        what = f"{count(burst.nodes, 'node')} of {burst.plugin}/{burst.shape}"
         return Row(
             burst.name,
             burst.plugin,
@@ -487,8 +451,8 @@ class Reconciler:
             namespace=burst.namespace,
             planned=now,
             deadline=burst.deadline,
-            reason=reason,
-            number=number,
+            reason=f"{what} for {count(len(burst.jobs), 'job')}",
+            number=int(burst.name.rpartition("-")[2]),
         )
 
     def _shape(self, burst: Burst) -> NodeShape:
@@ -554,34 +518,3 @@ def steady_clock() -> Callable[[], float]:
     """Seconds since the epoch as they are now, from here on by a clock that nobody sets."""
     ahead = time.time() - time.clock_gettime(BOOT)
     return lambda: ahead + time.clock_gettime(BOOT)
-
-
-def _learnt(shape: NodeShape, found: tuple[int, int] | None) -> NodeShape:
-    """A shape with no more cores and GPUs than its nodes turned out to have."""
-    if found is None:
-        return shape
-    from resources import Cores, Gpus
-
-    holds = Cores(min(found[0], amount(shape.holds, "cores")))
-    gpus = min(found[1], amount(shape.holds, "gpus"))
-    return replace(shape, holds=holds & Gpus(gpus) if gpus else holds)
-
-
-def _paused(plugin: str, shapes: Iterable[NodeShape], pauses: Iterable[Pause]) -> tuple[str, dict[str, str]]:
-    """Why a plugin makes nothing now, and why some shapes of it are not made."""
-    whole, some = "", {}
-    for one in pauses:
-        if one.plugin != plugin:
-            continue
-        if not one.shape:
-            whole = pause_text(one)
-        for shape in shapes:
-            if (shape.name, shape.place) == (one.shape, one.place):
-                some[shape.name] = pause_text(one)
-    return whole, some
-
-
-def pause_text(one: Pause) -> str:
-    """Why something is paused, until when, and how to go on."""
-    until = "" if one.until == inf else f" until {time.strftime('%H:%M:%S', time.localtime(one.until))}"
-    return f"paused{until} ({one.kind}: {one.reason}); to go on now: flux-burst resume {one.plugin}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from fluxburst.ledger import Ledger, Pause, Row
 from fluxburst.model import Budget
-from fluxburst.reconcile import pause_text
+from fluxburst.planning.offers import pause_text
 from fluxburst.settings import LIMITS, Settings
 
 MOST_FAILURES = 5  # boot failures that are shown
