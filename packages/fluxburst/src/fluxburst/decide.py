@@ -161,7 +161,8 @@ class _Life:
             failure = "" if row.state in {"ready", "draining"} or sighting.preempted else "it ended before it was ready"
             yield Destroy(row, sighting.reason or "its provider ends it", failure, sighting.output)
         else:
-            yield from getattr(self, f"_{row.state}")()
+            follow = {"creating": self._creating, "joining": self._joining, "ready": self._ready}
+            yield from follow.get(row.state, self._draining)()
 
     def close(self, reason: str, **values: Any) -> Change:
         failure = values.get("failure", self.row.failure)
@@ -182,7 +183,7 @@ class _Life:
             what = "it never came to be" if never else "boot failed: it ended before its brokers joined"
             failure = f"{what}: {sighting.reason}" if sighting.reason else what
             yield self.close(failure, failure=failure, output=sighting.output or row.output)
-            yield pause(self.look.pauses, self.settings, self.now, row.plugin, "failed", failure)
+            yield self._pause("failed", failure)
             return
         if row.state in {"ready", "draining"}:
             yield self.close(
@@ -265,7 +266,7 @@ class _Life:
             waiting = not look.pending.isdisjoint(row.jobs)  # if none does, they were too short to be seen
             if self.up and not row.used and waiting:
                 why = "its nodes joined and nothing ran on them: `flux jobs -a` shows what the jobs wait for"
-                yield pause(look.pauses, self.settings, self.now, row.plugin, "unused", why)
+                yield self._pause("unused", why)
             elif self.settings.cooldown:
                 until = look.now + self.settings.cooldown
                 yield Pause(row.plugin, row.shape, row.place, until, "cooldown", "an idle burst has just ended", 0)
@@ -290,4 +291,7 @@ class _Life:
 
     def _fail(self, failure: str, output: str) -> Iterator[Step]:
         yield from self._drain(failure, failure=failure, output=output or self.row.output)
-        yield pause(self.look.pauses, self.settings, self.now, self.row.plugin, "failed", failure)
+        yield self._pause("failed", failure)
+
+    def _pause(self, kind: str, reason: str) -> Pause:
+        return pause(self.look.pauses, self.settings, self.now, self.row.plugin, kind, reason)
