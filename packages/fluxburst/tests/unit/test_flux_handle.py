@@ -42,7 +42,7 @@ def test_the_queue_and_the_free_nodes_of_a_real_instance(tmp_path):
     jobs = {job["name"]: job for job in plan["jobs"]}
     why = {name: plan["explanations"][job["explanation"]] for name, job in jobs.items()}
     assert (jobs["wide"]["outcome"], why["wide"]["verdict"]) == ("refused", "BUSY")
-    assert "no spare hosts declared for mock: flux-burst init --slots" in why["wide"]["reason"]
+    assert "no hosts to spare for mock: flux-burst init --slots declares more" in why["wide"]["reason"]
     assert why["gpu"]["verdict"] == "INCOMPATIBLE"
     assert why["plain"]["reason"] == "it is not marked as burstable"
     assert why["held"]["reason"] == "it is held"

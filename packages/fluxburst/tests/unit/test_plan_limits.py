@@ -80,7 +80,7 @@ def test_a_slot_counts_for_what_the_lead_says_of_it(info):
 def test_no_slots_and_how_to_get_some(info):
     verdict, text = why(make(info(nodes=1), lead=declared(), offer={"slots": ()}))
     assert verdict == "INCOMPATIBLE"
-    assert "the lead has no spare hosts declared for slurm: flux-burst init --slots" in text
+    assert "the lead has no hosts to spare for slurm: flux-burst init --slots declares more" in text
     verdict, text = why(make(info(nodes=5), lead=declared(8, 8, 8, 8), offer={"slots": SLOTS}))
     assert verdict == "INCOMPATIBLE"
     assert "needs 5 new nodes of standard, the lead has 4 spare hosts for slurm: flux-burst init --slots" in text

@@ -46,7 +46,7 @@ def smaller_than_slot(slot: str, slot_has: tuple[int, int], shape: str, shape_ha
 def no_slots(plugin: str, shape: str, needs: int, spare: int, declared: int) -> str:
     """Why the lead has no place for new nodes. spare: of the free slots that it has declared, those left."""
     if not declared:
-        return f"the lead has no spare hosts declared for {plugin}: flux-burst init --slots"
+        return f"the lead has no hosts to spare for {plugin}: flux-burst init --slots declares more"
     hosts = f"{count(spare, 'spare host') if spare else 'no spare hosts'}{' left' if spare < declared else ''}"
     return f"needs {of_nodes(needs, shape)}, the lead has {hosts} for {plugin}: flux-burst init --slots"
 
