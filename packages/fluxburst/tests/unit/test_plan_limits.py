@@ -289,3 +289,12 @@ def test_jobs_of_a_stopped_queue_make_no_nodes_and_take_none(info):
     )
     assert [decision.outcome for decision in made.decisions] == ["not selected", "burst"]
     assert made.decisions[0].why.text == "its queue debug is stopped: down for an hour"
+
+
+def test_what_a_job_may_cost_counts_the_nodes_that_are_made_not_the_largest_slots(info):
+    job = info(1, slots=2, cores=2, system={"burst": {"max_cost": 1.0}})
+    shape = NodeShape("s", Cores(4), 0.5)
+    slots = {"offers": (Offer("slurm", (shape,), 8, ("slurm0", "slurm1"), lease=7200),)}
+    assert not make(job, lead=declared(2, 4), **slots).bursts
+    assert "its max_cost is 1" in why(make(job, lead=declared(2, 4), **slots))[1]
+    assert make(job, lead=declared(4, 2), **slots).bursts[0].hosts == ("slurm0",)

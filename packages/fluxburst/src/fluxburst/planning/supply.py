@@ -150,17 +150,19 @@ class Supply:
         """Whether every host that a node of it may be is one of these."""
         return self.declared is not None and bool(self._hosts) and self._hosts <= hosts
 
-    def dear(self, jobs: JobClass, kind: Kind, units: int) -> bool:
+    def dear(self, jobs: JobClass, kind: Kind, units: int, needs: int = 0) -> bool:
         """Whether a job's own limit keeps it from the nodes of a shape, new and open ones alike.
 
-        It is for what the nodes that it needs would cost if they were made for it alone.
+        It is for what the nodes that it needs would cost if they were made for it alone, on the largest of its slots,
+        and for what is made of it: needs, if more.
         """
         cap = jobs.demand.options.max_cost
-        return cap != inf and kind.price > 0 and self._cost(jobs, kind, units, self._lease(jobs))[1] > cap
+        return cap != inf and kind.price > 0 and self._cost(jobs, kind, units, self._lease(jobs), needs)[1] > cap
 
-    def _cost(self, jobs: JobClass, kind: Kind, units: int, lease: float) -> tuple[int, float]:
+    def _cost(self, jobs: JobClass, kind: Kind, units: int, lease: float, needs: int = 0) -> tuple[int, float]:
         """How many nodes of a shape a job would need if they were made for it alone, and what they would cost."""
-        needs = units if jobs.ask.whole else -(-units // max(1, kind.best(jobs.ask)))
+        alone = units if jobs.ask.whole else -(-units // max(1, kind.best(jobs.ask)))
+        needs = max(alone, needs)
         return needs, round(needs * kind.price * lease / 3600, 9)
 
     def ever(self, jobs: JobClass, units: int) -> bool:
@@ -238,7 +240,7 @@ class Supply:
         needs += missing
         bursts = int((kind.at, jobs.space.name, lease) not in self.groups)
         if (
-            not (missing or kind.cooling or needs > self.left or self.dear(jobs, kind, units))
+            not (missing or kind.cooling or needs > self.left or self.dear(jobs, kind, units, needs))
             and self._balance.pays(needs, kind.price, lease, bursts)
             and self._common.balance.pays(needs, kind.price, lease, bursts)
         ):
@@ -249,8 +251,8 @@ class Supply:
 
     def _why(self, jobs: JobClass, units: int, kind: Kind, lease: float, needs: int, missing: int, bursts: int) -> str:
         """Why it does not make so many nodes of a shape."""
-        if self.dear(jobs, kind, units):
-            count, cost = self._cost(jobs, kind, units, lease)
+        if self.dear(jobs, kind, units, needs):
+            count, cost = self._cost(jobs, kind, units, lease, needs)
             return reasons.too_dear(count, kind.name, cost, lease, jobs.demand.options.max_cost)
         if kind.cooling:
             return f"no {kind.name} now: {kind.cooling}"
