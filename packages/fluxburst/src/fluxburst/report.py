@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from math import inf, isfinite
 from typing import Any
 
 from fluxburst.ledger import Ledger, Pause, Row
 from fluxburst.model import Budget
-from fluxburst.planning.offers import pause_text
+from fluxburst.planning.offers import pause_text, taken
 from fluxburst.settings import LIMITS, Settings
 
 MOST_FAILURES = 5  # boot failures that are shown
@@ -119,27 +119,17 @@ def _limits(
     for plugin in ["", *sorted({*found, *spent, *(row.plugin for row in rows)} - {""})]:
         mine = [row for row in rows if plugin in ("", row.plugin)]
         past = [amounts for name, amounts in spent.items() if plugin in ("", name)]
-        used, held = (_use(mine, past, lambda row, end=end: end or max(row.deadline, now)) for end in (now, 0.0))
+        used = taken(mine, past, lambda row: now)
+        held = taken(mine, past, lambda row: max(row.deadline, now))
         for what in LIMITS:
             limit = found.get(plugin, {}).get(what)
             yield {
                 "plugin": plugin or None,
                 "what": what,
                 "limit": limit,
-                "used": used[what],
-                "held": held[what],
+                "used": getattr(used, what),
+                "held": getattr(held, what),
             }
-
-
-def _use(rows: Collection[Row], past: Iterable[tuple[float, float]], until: Any) -> dict[str, float]:
-    hours = [(row.node_hours(until(row)), row.price) for row in rows]
-    past = list(past)
-    return {
-        "nodes": sum(len(row.hosts) for row in rows),
-        "bursts": len(rows),
-        "node_hours": sum(one for one, _ in hours) + sum(one for one, _ in past),
-        "cost": sum(one * price for one, price in hours) + sum(cost for _, cost in past),
-    }
 
 
 def _failures(ledger: Ledger) -> list[Row]:

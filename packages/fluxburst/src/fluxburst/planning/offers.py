@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -54,13 +54,24 @@ def narrowed(base: Offer, settings: PluginSettings, books: Books) -> Offer:
 
 def left(limits: Budget, rows: Iterable[Row], spent: Iterable[tuple[float, float]], now: float) -> Budget:
     """What is left of limits: each open burst, unknown ones too, counts with all that its lease can come to."""
-    rows, spent = list(rows), list(spent)
-    hours = [(row.node_hours(max(row.deadline, now)), row.price) for row in rows]
+    held = taken(rows, spent, lambda row: max(row.deadline, now))
     return Budget(
-        limits.nodes - sum(len(row.hosts) for row in rows),
-        limits.bursts - len(rows),
-        limits.node_hours - sum(one for one, _ in hours) - sum(one for one, _ in spent),
-        limits.cost - sum(one * price for one, price in hours) - sum(cost for _, cost in spent),
+        limits.nodes - held.nodes,
+        limits.bursts - held.bursts,
+        limits.node_hours - held.node_hours,
+        limits.cost - held.cost,
+    )
+
+
+def taken(rows: Iterable[Row], spent: Iterable[tuple[float, float]], until: Callable[[Row], float]) -> Budget:
+    """What open bursts take if each lasts `until` then, with what those that have ended have spent."""
+    rows, spent = list(rows), list(spent)
+    hours = [(row.node_hours(until(row)), row.price) for row in rows]
+    return Budget(
+        sum(len(row.hosts) for row in rows),
+        len(rows),
+        sum(one for one, _ in hours) + sum(one for one, _ in spent),
+        sum(one * price for one, price in hours) + sum(cost for _, cost in spent),
     )
 
 
