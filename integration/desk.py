@@ -2,7 +2,8 @@
 left of them at the end.
 
 Every command gets `DESK` and `HOME` in its environment and works below the desk's folder, and batch systems hand at
-least one of these on to their jobs: so a process that was started from here is known by the folder's name.
+least one of these on to their jobs: so a process that was started from here is known by the folder's name. Where root
+runs the tests each desk has a group id of its own too, which jobs take over as well: whatever file bears it is ours.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -32,7 +33,8 @@ PLACES = {
 }
 # What our commands and the engines under them call what they make where nobody has said where.
 OURS = re.compile(r"\.?(flux|jobspec|ensemble|burst|resource|secretary|hq|hyperqueue|job|slurm|init|proto)[-_.]")
-SHARED = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path.home(), Path.home() / ".cache")
+SHARED = [Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path("/run"), Path.home()]
+SHARED += [Path.home() / name for name in (".cache", ".config", ".local/share", ".local/state")]
 
 
 class Desk:
@@ -41,8 +43,8 @@ class Desk:
     environ: what else they find in their environment, such as what leads them to an engine.
     """
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        self.folder, self.work = folder, folder / "work"
+    def __init__(self, folder: Path, environ: Mapping[str, str], keeps: Sequence[str] = ()) -> None:
+        self.folder, self.work, self.keeps = folder, folder / "work", keeps
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         places = {name: str(folder / place) for name, place in PLACES.items()}
         for place in (*PLACES.values(), "work"):
@@ -50,13 +52,20 @@ class Desk:
         path = f"{Path(sys.executable).parent}{os.pathsep}{PATH}"
         user = {"USER": USER, "LOGNAME": USER, "LANG": "C.UTF-8", "SHELL": "/bin/sh"}
         self.environ = {**kept, **user, **places, **environ, "PATH": path, "DESK": str(folder)}
-        self._before = _shared()
+        self.group = _own_group()
+        self._before = self._shared()
 
     def start(self, *argv: str, log: str) -> subprocess.Popen[bytes]:
         """Start a command in the background; what it says goes to the file `log` in the folder for work."""
         with (self.work / log).open("ab") as file:
             return subprocess.Popen(
-                argv, cwd=self.work, env=self.environ, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+                argv,
+                cwd=self.work,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                group=self.group,
             )
 
     def ask(self, *argv: str, stdin: str = "", timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
@@ -70,6 +79,7 @@ class Desk:
             text=True,
             timeout=timeout,
             check=False,
+            group=self.group,
         )
 
     def __call__(self, *argv: str, stdin: str = "", code: int = 0) -> str:
@@ -91,17 +101,32 @@ class Desk:
             with suppress(OSError):  # it has ended, or is somebody else's
                 words = (process / "cmdline").read_bytes()
                 where = os.fsencode((process / "cwd").readlink())
-                if mark in words or mark in where or mark in (process / "environ").read_bytes():
+                mine = mark in words or mark in where or mark in (process / "environ").read_bytes()
+                if mine or process.stat().st_gid == self.group:
                     found[int(process.name)] = words.replace(b"\0", b" ").decode(errors="replace").strip()
         return found
 
     def strays(self) -> list[str]:
         """Files that nobody has asked for: in the user's own places, and where everybody writes."""
-        own = [found for place in PLACES.values() for found in (self.folder / place).rglob("*") if not found.is_dir()]
-        own += [found for found in self.folder.iterdir() if found.name not in (*PLACES.values(), "work")]
-        used = Path("/proc/net/unix").read_text().split()
-        new = [path for path in _shared() - self._before if not any(word.startswith(f"{path}/") for word in used)]
-        return sorted(map(str, [*own, *new]))
+        own = []
+        for path in self.folder.rglob("*"):
+            name = str(path.relative_to(self.folder))
+            if name not in PLACES.values() and not any(name.startswith(kept) for kept in ("work", *self.keeps)):
+                own.append(path)
+        return sorted(map(str, [*own, *(self._shared() - self._before)]))
+
+    def _shared(self) -> set[Path]:
+        """What is in places of everybody and may be ours: by its group, else by its user and its name."""
+        found = set()
+        for folder in SHARED:
+            with suppress(OSError):
+                for entry in folder.iterdir():
+                    with suppress(OSError):
+                        seen = entry.lstat()
+                        named = self.group is None and seen.st_uid == os.geteuid() and OURS.match(entry.name)
+                        if named or seen.st_gid == self.group:
+                            found.add(entry)
+        return found
 
     def end(self) -> None:
         """End what is still running; for a test that has failed already."""
@@ -110,15 +135,14 @@ class Desk:
                 os.kill(process, signal.SIGKILL)
 
 
-def _shared() -> set[Path]:
-    found = set()
-    for folder in SHARED:
-        with suppress(OSError):
-            for entry in folder.iterdir():
-                with suppress(OSError):
-                    if OURS.match(entry.name) and entry.lstat().st_uid == os.geteuid():
-                        found.add(entry)
-    return found
+def _own_group() -> int | None:
+    """A group id that nobody else has; None for those who may not take one."""
+    group = 50_000 + os.getpid() % 10_000
+    try:
+        subprocess.run(["true"], group=group, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return group
 
 
 def until(true: Callable[[], object], what: Callable[[], object] | str, seconds: float = PATIENCE) -> None:
@@ -130,12 +154,13 @@ def until(true: Callable[[], object], what: Callable[[], object] | str, seconds:
 
 
 @contextmanager
-def desk(folder: Path, environ: Mapping[str, str]) -> Iterator[Desk]:
+def desk(folder: Path, environ: Mapping[str, str], keeps: Sequence[str] = ()) -> Iterator[Desk]:
     """A desk for as long as a `with` lasts; at the end nothing of it may be left but what is in its folder for work.
 
-    Raises AssertionError with the processes and the files that are.
+    keeps: what may stay besides, by the beginnings of its names, such as `cache/resource-secretary`. Raises
+    AssertionError with the processes and the files that are left.
     """
-    made = Desk(folder, environ)
+    made = Desk(folder, environ, keeps)
     try:
         yield made
         until(lambda: not made.processes(), lambda: f"processes are left: {made.processes()}", 30)

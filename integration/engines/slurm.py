@@ -84,6 +84,11 @@ class Cluster:
     folder: Path
     daemons: dict[str, subprocess.Popen[bytes]]
 
+    @property
+    def reach(self) -> dict[str, str]:
+        """What leads to it in an environment."""
+        return {"SLURM_CONF": self.environ["SLURM_CONF"]}
+
     def say(self, *argv: str) -> str:
         """What a command of it prints. Raises CalledProcessError."""
         return subprocess.check_output(argv, env=self.environ, text=True, timeout=30)
