@@ -15,8 +15,6 @@ NOT_YET = (
     "CONTRIBUTING.md",
     "docs/agents.md",
     "docs/bursting*.md",
-    "docs/ensemble.md",
-    "docs/service.md",
     "examples/*",
     "packages/*/README.md",
 )
