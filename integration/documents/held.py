@@ -15,7 +15,6 @@ NOT_YET = (
     "CONTRIBUTING.md",
     "docs/agents.md",
     "docs/bursting*.md",
-    "examples/*",
     "packages/*/README.md",
 )
 
