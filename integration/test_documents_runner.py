@@ -164,6 +164,7 @@ BAD = {
     "exit codes": ("<!-- exit: 1 0 -->\n```console\n$ true\n```", "2 exit codes for 1 commands"),
     "link": ("[a](nowhere.md)", "leads nowhere"),
     "server that ends": ("<!-- stays: a server -->\n```console\n$ echo up\nup\n```", "exit code 0, it should stay"),
+    "server that is not shown": ("<!-- stays: a server -->\n```console\n$ sleep 9\n```", "shows what it prints"),
     "background that says another": ("```console\n$ echo down &\nup\n```", "-up"),
 }
 
