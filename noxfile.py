@@ -48,7 +48,7 @@ JUDGES = {
     ),
 }
 # Those whose tests wait for brokers and engines most of the time, in so many processes; a file stays in one.
-SIDE_BY_SIDE = {"fluxburst": 3}
+SIDE_BY_SIDE = {"ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
