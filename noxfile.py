@@ -47,6 +47,8 @@ JUDGES = {
         *("kubernetes", "google-cloud-container>=2.30", "google-cloud-compute>=1.19"),
     ),
 }
+# What `integration` installs beside the wheels: the extras that its tests use.
+TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}")
 # In so many processes tests run; a file stays in one. More where they wait for brokers and engines most of the time.
 SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.
@@ -75,12 +77,36 @@ def provide(session: nox.Session, *requirements: str, packages: tuple[str, ...] 
     session.install("hatchling", "editables", *requirements)
     editable = [argument for folder in folders for argument in ("-e", f"packages/{folder.name}")]
     session.install("--no-build-isolation", *editable)
+    bindings(session, flux)
+    stamp.write_text(state.hexdigest())
+
+
+def provide_wheels(session: nox.Session, *requirements: str) -> None:
+    """Install requirements and the wheels of dist/, in the place of what was there; skipped where nothing has changed.
+
+    The same sources give the same wheels, byte for byte.
+    """
+    wheels = [next(DIST.glob(f"{name.replace('-', '_')}-*.whl")) for name in PACKAGES.values()]
+    flux = flux_version()
+    state = hashlib.sha256(repr((requirements, flux)).encode())
+    for wheel in wheels:
+        state.update(wheel.read_bytes())
+    stamp = Path(session.virtualenv.location) / "provided"
+    if stamp.is_file() and stamp.read_text() == state.hexdigest():
+        return
+    session.install(*requirements, *map(str, wheels))
+    session.install("--force-reinstall", "--no-deps", *map(str, wheels))  # their version is often that of the last ones
+    bindings(session, flux)
+    stamp.write_text(state.hexdigest())
+
+
+def bindings(session: nox.Session, flux: str) -> None:
+    """Install the Python bindings of this version of Flux ("" for none) where there are some for this Python."""
     if flux:
         try:
             session.install("--only-binary=flux-python", f"flux-python=={flux}", "ply")
         except nox.command.CommandFailed:
             session.log(f"no Python bindings of Flux {flux} for this Python: its command line is used instead")
-    stamp.write_text(state.hexdigest())
 
 
 def flux_version() -> str:
@@ -160,11 +186,14 @@ def alone(session: nox.Session, package: str) -> None:
             session.run(sys.executable, "integration/alone.py", PACKAGES[package], kind, str(DIST), folder)
 
 
-@nox.session
+@nox.session(requires=["build"])
 def integration(session: nox.Session) -> None:
-    """The five together, on the engines that are there."""
-    provide(session, *TESTING, MCP, NVML)
-    session.run("pytest", "integration", "--timeout=300", *session.posargs)
+    """The five together, from their wheels, on throwaway engines; INTEGRATION_MUST_HAVE=slurm,... fails without."""
+    provide_wheels(session, *TESTING, "pytest-xdist", *TOGETHER)
+    apart = ("-n", "3", "--dist", "loadfile")
+    session.run(
+        "pytest", "integration", "--wheels", "--timeout=300", *apart, *session.posargs, env={"PYTHONPATH": None}
+    )
 
 
 @nox.session
