@@ -18,7 +18,6 @@ NOT_YET = (
     "docs/ensemble.md",
     "docs/service.md",
     "examples/*",
-    "packages/*/README.md",
 )
 
 
