@@ -1,4 +1,4 @@
-"""The READMEs of the packages, as PyPI shows them: alike, complete in themselves, and with the tested plugin in them."""
+"""The READMEs of the packages, as PyPI shows them: alike, complete, and with the tested plugin in them."""
 
 from __future__ import annotations
 
