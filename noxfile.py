@@ -52,6 +52,7 @@ SIDE_BY_SIDE = {"fluxburst": 3}
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
+SERVICE = ("grpcio>=1.76.0", "protobuf>=6.31.1")  # as in the extra `service`
 # What makes the service's code. That needs grpcio and protobuf of these versions or later: the extra `service`.
 PROTOC = ("grpcio-tools==1.76.0", "grpcio==1.76.0", "protobuf==6.31.1")
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
@@ -166,8 +167,15 @@ def alone(session: nox.Session, package: str) -> None:
 @nox.session
 def integration(session: nox.Session) -> None:
     """The five together, on the engines that are there."""
-    provide(session, *TESTING, MCP, NVML)
+    provide(session, *TESTING, MCP, NVML, *SERVICE)
     session.run("pytest", "integration", "--timeout=300", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site of docs/ into build/site, where every warning is an error; `nox -s docs -- serve` shows it."""
+    session.install("mkdocs-material>=9.8,<9.9")
+    session.run("mkdocs", *(session.posargs or ("build", "--clean")), env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "packages/secretary/tests"))  # the package `engines`
+sys.path.insert(0, str(ROOT / "integration"))  # what tests hold pages against
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
