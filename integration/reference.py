@@ -28,7 +28,7 @@ COMMANDS = {
     "ensemble-members-flux": ("python -m ensemble.members.flux", "ensemble.cli.journal:main", "ensemble"),
     "flux-burst": ("flux-burst", "fluxburst.cli:main", "fluxburst"),
 }
-MADE = "<!-- Made by integration/reference.py from the commands; its --write makes it anew. -->"
+MADE = "<!-- note: made by integration/reference.py from the commands; its --write makes it anew. -->"
 
 
 def pages() -> dict[str, str]:
