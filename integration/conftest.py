@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "packages/secretary/tests"), str(ROOT / "integration")]  # `engines`; `documents`, `reference`
+# For `engines`; for `documents` and `reference`.
+sys.path[:0] = [str(ROOT / "packages/secretary/tests"), str(ROOT / "integration")]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -107,7 +107,8 @@ def parse(path: Path, name: str) -> Page:
             except OSError as error:
                 text = token.content
                 page.mistakes.append((line, f"{error.filename} is included and is not there"))
-            page.blocks.append(Block(line, language if token.type == "fence" else "indented", text, page.steer + waiting))
+            language = language if token.type == "fence" else "indented"
+            page.blocks.append(Block(line, language, text, page.steer + waiting))
         elif waiting.keys() and token.type == "table_open" and waiting.command:
             command = waiting.command
         elif waiting.keys() and not token.type.endswith("_close") and waiting.keys() != ["note"]:
