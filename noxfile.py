@@ -34,25 +34,28 @@ PACKAGES = {  # folder below packages/ -> distribution
     "ensemble": "ensemble-python",
     "fluxburst": "flux-burst",
 }
-TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
+TESTING = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "jsonschema")
 # What the tests of a package ask besides; those with binary wheels only where they have some.
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 MCP, NVML = "mcp>=2.3,<3", "nvidia-ml-py>=12"  # as in the extras of the secretary
+SERVICE = ("grpcio>=1.76.0", "protobuf>=6.31.1")  # as in that of ensemble-python
 JUDGES = {
     "secretary": (MCP, NVML, "pyyaml"),
     "jobspec": ("kubernetes-validate", f"hyperqueue; {BINARY}", f"htcondor==23.10.29; {BINARY}"),
-    "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1"),
+    "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}", *SERVICE),
     "fluxburst": (
         *("boto3>=1.34", "moto[server]>=5"),
         *("kubernetes", "google-cloud-container>=2.30", "google-cloud-compute>=1.19"),
     ),
 }
-# Those whose tests wait for brokers and engines most of the time, in so many processes; a file stays in one.
-SIDE_BY_SIDE = {"fluxburst": 3}
+# What `integration` installs beside the wheels: the extras that its tests use,
+# and what the pages of README and docs/ use.
+TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, "hatchling")
+# In so many processes tests run; a file stays in one. More where they wait for brokers and engines most of the time.
+SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
-SERVICE = ("grpcio>=1.76.0", "protobuf>=6.31.1")  # as in the extra `service`
 # What makes the service's code. That needs grpcio and protobuf of these versions or later: the extra `service`.
 PROTOC = ("grpcio-tools==1.76.0", "grpcio==1.76.0", "protobuf==6.31.1")
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
@@ -76,12 +79,36 @@ def provide(session: nox.Session, *requirements: str, packages: tuple[str, ...] 
     session.install("hatchling", "editables", *requirements)
     editable = [argument for folder in folders for argument in ("-e", f"packages/{folder.name}")]
     session.install("--no-build-isolation", *editable)
+    bindings(session, flux)
+    stamp.write_text(state.hexdigest())
+
+
+def provide_wheels(session: nox.Session, *requirements: str) -> None:
+    """Install requirements and the wheels of dist/, in the place of what was there; skipped where nothing has changed.
+
+    The same sources give the same wheels, byte for byte.
+    """
+    wheels = [next(DIST.glob(f"{name.replace('-', '_')}-*.whl")) for name in PACKAGES.values()]
+    flux = flux_version()
+    state = hashlib.sha256(repr((requirements, flux)).encode())
+    for wheel in wheels:
+        state.update(wheel.read_bytes())
+    stamp = Path(session.virtualenv.location) / "provided"
+    if stamp.is_file() and stamp.read_text() == state.hexdigest():
+        return
+    session.install(*requirements, *map(str, wheels))
+    session.install("--force-reinstall", "--no-deps", *map(str, wheels))  # their version is often that of the last ones
+    bindings(session, flux)
+    stamp.write_text(state.hexdigest())
+
+
+def bindings(session: nox.Session, flux: str) -> None:
+    """Install the Python bindings of this version of Flux ("" for none) where there are some for this Python."""
     if flux:
         try:
             session.install("--only-binary=flux-python", f"flux-python=={flux}", "ply")
         except nox.command.CommandFailed:
             session.log(f"no Python bindings of Flux {flux} for this Python: its command line is used instead")
-    stamp.write_text(state.hexdigest())
 
 
 def flux_version() -> str:
@@ -104,11 +131,8 @@ def demo(session: nox.Session) -> None:
 @each_package
 def tests(session: nox.Session, package: str) -> None:
     """The tests of each package, with nothing but itself and hpc-resources installed."""
-    judges = JUDGES.get(package, ())
-    processes = SIDE_BY_SIDE.get(package)
-    apart = ("-n", str(processes), "--dist", "loadfile") if processes else ()
-    more = ("pytest-xdist",) if processes else ()
-    provide(session, *TESTING, *more, *judges, packages=tuple(dict.fromkeys(("resources", package))))
+    provide(session, *TESTING, *JUDGES.get(package, ()), packages=tuple(dict.fromkeys(("resources", package))))
+    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadfile")
     session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
 
 
@@ -164,11 +188,14 @@ def alone(session: nox.Session, package: str) -> None:
             session.run(sys.executable, "integration/alone.py", PACKAGES[package], kind, str(DIST), folder)
 
 
-@nox.session
+@nox.session(requires=["build"])
 def integration(session: nox.Session) -> None:
-    """The five together, on the engines that are there."""
-    provide(session, *TESTING, MCP, NVML, *SERVICE)
-    session.run("pytest", "integration", "--timeout=300", *session.posargs)
+    """The five together, from their wheels, on throwaway engines; INTEGRATION_MUST_HAVE=slurm,... fails without."""
+    provide_wheels(session, *TESTING, "pytest-xdist", *TOGETHER)
+    apart = ("-n", "3", "--dist", "loadfile")
+    session.run(
+        "pytest", "integration", "--wheels", "--timeout=300", *apart, *session.posargs, env={"PYTHONPATH": None}
+    )
 
 
 @nox.session

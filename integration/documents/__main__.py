@@ -13,7 +13,7 @@ from pathlib import Path
 def main() -> int:
     integration = Path(__file__).resolve().parents[1]
     # Not this folder, which Python puts there: its modules are those of a package.
-    sys.path[:1] = [str(integration), str(integration.parent / "packages/secretary/tests")]
+    sys.path[:1] = [str(integration)]
     from documents.cli import main
 
     return main()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from engines import PATH, free_ports
+from engines import missing as missing_of
 from engines import slurm as slurm_engine
 
 from documents.sandbox import Sandbox
@@ -46,32 +47,27 @@ def slurm(sandbox: Sandbox, _: str) -> Iterator[dict[str, str]]:
         yield {name: cluster.environ[name] for name in ("SLURM_CONF",)}
 
 
-ENGINES: dict[str, tuple[Start, Callable[[], list[str]]]] = {  # how to start one, and what is missing for it
-    "flux": (flux, lambda: [] if shutil.which("flux") else ["flux"]),
-    "slurm": (slurm, slurm_engine.missing),
-}
+STARTS: dict[str, Start] = {"flux": flux, "slurm": slurm}
 
 
 def missing(need: str) -> str:
     """Why a need can't be met here, "" where it can. `flux=2` is an engine with its size; `python:grpc` a module."""
     name = need.partition("=")[0]
-    if name in ENGINES:
-        lacking = ENGINES[name][1]()
+    if name in STARTS:
+        lacking = missing_of(name)
     elif need.startswith("python:"):
         lacking = [] if importlib.util.find_spec(need.removeprefix("python:")) else [need]
     else:
-        lacking = [] if shutil.which(need, path=slurm_engine.PATH) else [need]
+        lacking = [] if shutil.which(need, path=PATH) else [need]
     return f"{', '.join(lacking)} is not here" if lacking else ""
 
 
 def start(need: str, sandbox: Sandbox) -> AbstractContextManager[dict[str, str]] | None:
     """An engine that was asked for, None where the need is only a program or a module."""
     name, _, size = need.partition("=")
-    return ENGINES[name][0](sandbox, size) if name in ENGINES else None
+    return STARTS[name](sandbox, size) if name in STARTS else None
 
 
 def free_port() -> str:
     """A port of the loopback that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return str(one.getsockname()[1])
+    return str(free_ports(1)[0])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from documents.page import Block, Page
 from documents.run import Result
@@ -33,6 +35,18 @@ class Tally:
             self.snippets += 1
         else:
             self.commands += result.commands
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `add` takes, of plain types: a process that ran a part of the pages hands it to the one that tells."""
+        plain = {"pages": list(self.pages), "skipped": dict(self.skipped)}
+        return {one.name: getattr(self, one.name) for one in fields(self)} | plain
+
+    def add(self, other: Mapping[str, Any]) -> None:
+        for one in fields(self):
+            if one.name in ("pages", "skipped"):
+                getattr(self, one.name).update(other[one.name])
+            else:
+                setattr(self, one.name, getattr(self, one.name) + other[one.name])
 
     def lines(self, waiting: list[str]) -> list[str]:
         """For people, a line each."""
