@@ -25,12 +25,14 @@ def flux(sandbox: Sandbox, brokers: str) -> Iterator[dict[str, str]]:
     """An instance of so many brokers (4), with the page's home and commands."""
     inside = ["sh", "-c", "echo $FLUX_URI; exec cat"]
     argv = ["flux", "start", f"--test-size={brokers or 4}", *inside]
-    instance = subprocess.Popen(
-        argv, cwd=sandbox.work, env=sandbox.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    log = sandbox.home / ".flux.log"
+    with log.open("w") as to:
+        instance = subprocess.Popen(
+            argv, cwd=sandbox.work, env=sandbox.environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=to
+        )
     try:
         if instance.stdout is None or not (uri := instance.stdout.readline().strip()):
-            raise RuntimeError(f"`{' '.join(argv)}` did not start")
+            raise RuntimeError(f"`{' '.join(argv)}` did not start: {log.read_text()}")
         yield {"FLUX_URI": uri}
     finally:
         try:

@@ -64,9 +64,12 @@ class PageRun:
         """End everything that the page started; what did not end well."""
         try:
             self.snippets.end()
-            said = self.sandbox.end()
+            said = self.sandbox.interrupt()
         finally:
-            self.stack.close()
+            try:
+                self.stack.close()
+            finally:
+                self.sandbox.end()
         return [f"{self.page.name}: {one}" for one in said]
 
     def _run(self, block: Block) -> Result:
