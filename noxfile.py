@@ -203,6 +203,8 @@ def docs(session: nox.Session) -> None:
     """The site of docs/ into build/site, where every warning is an error; `nox -s docs -- serve` shows it."""
     session.install("mkdocs-material>=9.8,<9.9")
     session.run("mkdocs", *(session.posargs or ("build", "--clean")), env={"NO_MKDOCS_2_WARNING": "1"})
+    if not session.posargs:
+        session.run("python", "integration/offline.py", "build/site")
 
 
 @nox.session

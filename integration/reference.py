@@ -18,6 +18,13 @@ import click
 from resources.clikit import LazyGroup
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
+PACKAGES = {  # page below docs/packages -> distribution
+    "resources": "hpc-resources",
+    "secretary": "resource-secretary",
+    "jobspec": "jobspec",
+    "ensemble": "ensemble-python",
+    "fluxburst": "flux-burst",
+}
 # page -> (what is typed, "module:attribute" of the click command, the page of its package)
 COMMANDS = {
     "resources": ("resources", "resources.cli:main", "resources"),
@@ -62,7 +69,7 @@ def _page(typed: str, place: str, package: str) -> Iterator[str]:
         for name, (about, _) in subcommands.items():
             yield f"| [`{name}`](#{name}) | {_cell(about)} |"
         yield ""
-    yield f"Its package: [{package}](../packages/{package}.md)."
+    yield f"Its package: [{PACKAGES[package]}](../packages/{package}.md)."
     yield ""
     for name, (_, subcommand) in subcommands.items():
         yield from _section(subcommand, click.Context(subcommand, parent=context, info_name=name), name, level=2)
@@ -102,7 +109,7 @@ def _options(options: list[click.Option], context: click.Context) -> Iterator[st
     records = [record for option in options if (record := option.get_help_record(context))]
     if not records:
         return
-    yield from ("| Option | |", "|---|---|")
+    yield from ("| Option | Meaning |", "|---|---|")
     for names, about in records:
         yield f"| {_code(names)} | {_cell(about)} |"
     yield ""
