@@ -48,8 +48,7 @@ JUDGES = {
         *("kubernetes", "google-cloud-container>=2.30", "google-cloud-compute>=1.19"),
     ),
 }
-# What `integration` installs beside the wheels: the extras that its tests use,
-# and what the pages of README and docs/ use.
+# What `integration` installs beside the wheels: the extras that its tests use, and what pages of README and docs/ use.
 TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, "hatchling")
 # In so many processes tests run; a file stays in one. More where they wait for brokers and engines most of the time.
 SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}

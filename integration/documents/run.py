@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from documents import engines, words
+from engines import free_ports
+
+from documents import needs, words
 from documents.annotations import Mistake
 from documents.match import difference, matches
 from documents.page import PICTURES, Block, Command, Page
@@ -41,7 +43,7 @@ class PageRun:
         self.snippets = Snippets(self.sandbox)
         self.stack = ExitStack()
         self.engines: dict[str, dict[str, str]] = {}
-        self.ports: dict[str, str] = {}
+        self.stands: dict[str, str] = {}
         self.results: list[Result] = []
         fragment = self.sandbox.home / ".checks" / "fragment"
         fragment.parent.mkdir()
@@ -77,13 +79,15 @@ class PageRun:
         if steer.shown:
             wrong = mistakes(block.text)
             return Result(shown=steer.shown, failures=[f"{place}: {one}" for one in wrong])
-        if lacking := [said for need in steer.needs if (said := engines.missing(need))]:
-            return Result(skipped="; ".join(lacking))
+        if lacking := needs.lacking(steer.needs):
+            return Result(skipped=lacking)
         environ: dict[str, str] = {}
         for need in steer.needs:
             environ |= self._engine(need)
         for port in steer.port:
-            self.ports.setdefault(port, engines.free_port())
+            self.stands.setdefault(port, str(free_ports(1)[0]))
+        for shown, used in (one.split(" for ") for one in steer.stands):
+            self.stands[shown] = used
         if steer.file or steer.check:
             return self._file(block, environ, place)
         if block.language == "console":
@@ -97,17 +101,17 @@ class PageRun:
 
     def _engine(self, need: str) -> dict[str, str]:
         if need not in self.engines:
-            started = engines.start(need, self.sandbox)
+            started = needs.start(need)
             self.engines[need] = self.stack.enter_context(started) if started else {}
         return self.engines[need]
 
     def _inward(self, text: str) -> str:
-        for shown, used in self.ports.items():
+        for shown, used in self.stands.items():
             text = text.replace(shown, used)
         return text
 
     def _outward(self, text: str) -> list[str]:
-        for shown, used in self.ports.items():
+        for shown, used in self.stands.items():
             text = text.replace(used, shown)
         return text.splitlines()
 
