@@ -198,6 +198,15 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The site of docs/ into build/site, where every warning is an error; `nox -s docs -- serve` shows it."""
+    session.install("mkdocs-material>=9.8,<9.9")
+    session.run("mkdocs", *(session.posargs or ("build", "--clean")), env={"NO_MKDOCS_2_WARNING": "1"})
+    if not session.posargs:
+        session.run("python", "integration/offline.py", "build/site")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark: a table on the terminal, and JSON in build/bench/."""
     provide(session, *TESTING, *PEERS)
