@@ -223,6 +223,7 @@ def test_status_tells_it_all(world):
         number += 1
     text = world("status").stdout
     assert "no controller runs" in text
+    assert "queue, when it was last looked at: 1 of" in text
     assert f"{name}  file/file  creating  0/2" in " ".join(text.split(" ")).replace("  ", "  ")
     assert "line 8" in text
     assert "line 5" not in text

@@ -81,7 +81,10 @@ def _lines(document: dict[str, Any], option: str) -> Iterator[str]:
     yield grid(rows, header) if rows else "no burst is open"
     if document["plan"]:
         yield ""
-        yield from map(clean, queue(document["plan"]))
+        text = "\n".join(queue(document["plan"]))
+        if not controller["running"]:
+            text = text.replace("queue:", "queue, when it was last looked at:", 1)
+        yield from map(clean, text.splitlines())
     for one in document["pauses"]:
         yield clean(f"{target(one)}: {one['text']}")
     for one in document["boot_failures"]:
