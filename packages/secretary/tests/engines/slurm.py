@@ -117,11 +117,17 @@ class Cluster:
 
 @contextmanager
 def slurm(
-    folder: Path, *, nodes: Sequence[str] = ("n1", "n2"), accounting: bool = False, conf: str = CONF
+    folder: Path,
+    *,
+    nodes: Sequence[str] = ("n1", "n2"),
+    accounting: bool = False,
+    conf: str = CONF,
+    partition: str = "main",
 ) -> Iterator[Cluster]:
     """Start one in an empty folder and end it. nodes: those that a slurmd stands behind, of n1, n2 and n3.
 
     conf: another slurm.conf, with as many of `{ports[0]}` to `{ports[5]}`, `{folder}` and `{accounting}` as it needs.
+    partition: one that all of these nodes are in.
     """
     for name in ("state", "spool"):
         (folder / name).mkdir()
@@ -149,7 +155,7 @@ def slurm(
         _start(cluster, "slurmctld", "-D")
         for name in nodes:
             _start(cluster, "slurmd", "-D", "-N", name, name=name)
-        cluster.until(str(len(nodes)), "sinfo", "--noheader", "--partition=main", "--states=idle", "--format=%D")
+        cluster.until(str(len(nodes)), "sinfo", "--noheader", f"--partition={partition}", "--states=idle", "--format=%D")
         yield cluster
         if cluster.daemons["slurmctld"].poll() is None:
             subprocess.run(["scancel", "--full", "--user=root"], env=environ, check=False, capture_output=True)
