@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "packages/secretary/tests"))  # the package `engines`
+sys.path[:0] = [str(ROOT / "packages/secretary/tests"), str(ROOT / "integration")]  # for `engines` and `documents`
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -44,3 +44,12 @@ def engine(request: pytest.FixtureRequest) -> tuple[str, tuple[str, ...]]:
     if not shutil.which("flux"):
         pytest.skip("Flux is not here: no `flux` on PATH")
     return "flux", ("flux", "start", "--test-size=2")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How much of the documents was run."""
+    tally = sys.modules.get("documents.tally")
+    if tally is not None and tally.TALLY.pages:
+        terminalreporter.section("documents")
+        for line in tally.TALLY.lines(sys.modules["documents.held"].waiting()):
+            terminalreporter.write_line(line)
