@@ -38,15 +38,19 @@ TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
 # What the tests of a package ask besides; those with binary wheels only where they have some.
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 MCP, NVML = "mcp>=2.3,<3", "nvidia-ml-py>=12"  # as in the extras of the secretary
+SERVICE = ("grpcio>=1.76.0", "protobuf>=6.31.1")  # as in that of ensemble-python
 JUDGES = {
     "secretary": (MCP, NVML, "pyyaml"),
     "jobspec": ("kubernetes-validate", f"hyperqueue; {BINARY}", f"htcondor==23.10.29; {BINARY}"),
-    "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1"),
+    "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}", *SERVICE),
     "fluxburst": (
         *("boto3>=1.34", "moto[server]>=5"),
         *("kubernetes", "google-cloud-container>=2.30", "google-cloud-compute>=1.19"),
     ),
 }
+# What `integration` installs beside the wheels: the extras that its tests use,
+# and what the pages of README and docs/ use.
+TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, "hatchling")
 # Those whose tests wait for brokers and engines most of the time, in so many processes; a file stays in one.
 SIDE_BY_SIDE = {"fluxburst": 3}
 # What the benchmarks are measured against.
@@ -75,12 +79,36 @@ def provide(session: nox.Session, *requirements: str, packages: tuple[str, ...] 
     session.install("hatchling", "editables", *requirements)
     editable = [argument for folder in folders for argument in ("-e", f"packages/{folder.name}")]
     session.install("--no-build-isolation", *editable)
+    bindings(session, flux)
+    stamp.write_text(state.hexdigest())
+
+
+def provide_wheels(session: nox.Session, *requirements: str) -> None:
+    """Install requirements and the wheels of dist/, in the place of what was there; skipped where nothing has changed.
+
+    The same sources give the same wheels, byte for byte.
+    """
+    wheels = [next(DIST.glob(f"{name.replace('-', '_')}-*.whl")) for name in PACKAGES.values()]
+    flux = flux_version()
+    state = hashlib.sha256(repr((requirements, flux)).encode())
+    for wheel in wheels:
+        state.update(wheel.read_bytes())
+    stamp = Path(session.virtualenv.location) / "provided"
+    if stamp.is_file() and stamp.read_text() == state.hexdigest():
+        return
+    session.install(*requirements, *map(str, wheels))
+    session.install("--force-reinstall", "--no-deps", *map(str, wheels))  # their version is often that of the last ones
+    bindings(session, flux)
+    stamp.write_text(state.hexdigest())
+
+
+def bindings(session: nox.Session, flux: str) -> None:
+    """Install the Python bindings of this version of Flux ("" for none) where there are some for this Python."""
     if flux:
         try:
             session.install("--only-binary=flux-python", f"flux-python=={flux}", "ply")
         except nox.command.CommandFailed:
             session.log(f"no Python bindings of Flux {flux} for this Python: its command line is used instead")
-    stamp.write_text(state.hexdigest())
 
 
 def flux_version() -> str:
@@ -163,11 +191,14 @@ def alone(session: nox.Session, package: str) -> None:
             session.run(sys.executable, "integration/alone.py", PACKAGES[package], kind, str(DIST), folder)
 
 
-@nox.session
+@nox.session(requires=["build"])
 def integration(session: nox.Session) -> None:
-    """The five together, on the engines that are there."""
-    provide(session, *TESTING, MCP, NVML)
-    session.run("pytest", "integration", "--timeout=300", *session.posargs)
+    """The five together, from their wheels, on throwaway engines; INTEGRATION_MUST_HAVE=slurm,... fails without."""
+    provide_wheels(session, *TESTING, "pytest-xdist", *TOGETHER)
+    apart = ("-n", "3", "--dist", "loadfile")
+    session.run(
+        "pytest", "integration", "--wheels", "--timeout=300", *apart, *session.posargs, env={"PYTHONPATH": None}
+    )
 
 
 @nox.session

@@ -14,7 +14,6 @@ from documents.cli import look_at
 from documents.page import parse
 from documents.programs import ROOT
 from documents.run import PageRun
-from documents.tally import Tally
 
 HERE = Path(__file__).parent
 GOOD = """
@@ -155,7 +154,7 @@ BAD = {
 def wrong(folder: Path, text: str) -> str:
     path = folder / "page.md"
     path.write_text(text)
-    return "\n".join(look_at(parse(path, "page.md"), Tally()))
+    return "\n".join(look_at(parse(path, "page.md"), []))
 
 
 def test_a_page_that_shows_what_is_seen_passes(tmp_path: Path) -> None:
@@ -185,11 +184,11 @@ def test_what_is_shown_only_and_what_is_skipped_is_known_with_its_reason(tmp_pat
 def test_output_is_rewritten_with_what_was_seen(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("1. One\n\n   ```console\n   $ seq 2\n   7\n   $ echo a\n   ```\n\n```console\n$ echo b\nb\n```\n")
-    assert look_at(parse(path, "page.md"), Tally(), write=True)
+    assert look_at(parse(path, "page.md"), [], write=True)
     assert path.read_text() == (
         "1. One\n\n   ```console\n   $ seq 2\n   1\n   2\n   $ echo a\n   a\n   ```\n\n```console\n$ echo b\nb\n```\n"
     )
-    assert not look_at(parse(path, "page.md"), Tally())
+    assert not look_at(parse(path, "page.md"), [])
 
 
 def test_a_package_page_has_its_own_commands_only() -> None:

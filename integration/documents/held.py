@@ -14,9 +14,6 @@ NOT_YET = (
     "README.md",
     "CONTRIBUTING.md",
     "docs/agents.md",
-    "docs/bursting*.md",
-    "docs/ensemble.md",
-    "docs/service.md",
     "examples/*",
     "packages/*/README.md",
 )

@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from documents import engines, words
+from engines import free_ports
+
+from documents import needs, words
 from documents.annotations import Mistake
 from documents.match import difference, matches
 from documents.page import PICTURES, Block, Command, Page
@@ -64,9 +66,12 @@ class PageRun:
         """End everything that the page started; what did not end well."""
         try:
             self.snippets.end()
-            said = self.sandbox.end()
+            said = self.sandbox.interrupt()
         finally:
-            self.stack.close()
+            try:
+                self.stack.close()
+            finally:
+                self.sandbox.end()
         return [f"{self.page.name}: {one}" for one in said]
 
     def _run(self, block: Block) -> Result:
@@ -74,13 +79,13 @@ class PageRun:
         if steer.shown:
             wrong = mistakes(block.text)
             return Result(shown=steer.shown, failures=[f"{place}: {one}" for one in wrong])
-        if lacking := [said for need in steer.needs if (said := engines.missing(need))]:
-            return Result(skipped="; ".join(lacking))
+        if lacking := needs.lacking(steer.needs):
+            return Result(skipped=lacking)
         environ: dict[str, str] = {}
         for need in steer.needs:
             environ |= self._engine(need)
         for port in steer.port:
-            self.ports.setdefault(port, engines.free_port())
+            self.ports.setdefault(port, str(free_ports(1)[0]))
         if steer.file or steer.check:
             return self._file(block, environ, place)
         if block.language == "console":
@@ -94,7 +99,7 @@ class PageRun:
 
     def _engine(self, need: str) -> dict[str, str]:
         if need not in self.engines:
-            started = engines.start(need, self.sandbox)
+            started = needs.start(need)
             self.engines[need] = self.stack.enter_context(started) if started else {}
         return self.engines[need]
 
