@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def settings(text: str, into: str = "") -> str:
-    """settings [FILE]: the block is a part of burst.toml; it is put into FILE, as somebody who follows the page does."""
+    """settings [FILE]: the block is a part of burst.toml; it is put into FILE, as readers do."""
     from fluxburst.errors import FluxBurstError
 
     try:
@@ -68,7 +68,7 @@ def catalogue(text: str, key: str) -> str:
 
 def policy(text: str) -> str:
     """policy: the block is a policy of IAM, and every action that it allows is one of the service."""
-    import boto3
+    import boto3  # type: ignore[import-untyped]
 
     absent = []
     for statement in json.loads(text)["Statement"]:

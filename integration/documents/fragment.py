@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
-from bursting import catalogue, policy, settings
+
+from documents.bursting import catalogue, policy, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 JOB = {"name": "a", "command": "true"}

@@ -54,8 +54,8 @@ NOT_STARTED = {"lead": "flux"}  # what a page starts by itself -> the engine tha
 def lacking(needs: tuple[str, ...]) -> str:
     """Why needs can't be met here, "" where they can.
 
-    A need is an engine of the suite, perhaps with its size or kind (`flux=2`, `slurm=debug`), a Flux that the page starts
-    by itself (`lead`), a module (`python:grpc`), or a program on PATH.
+    A need is an engine of the suite, perhaps with its size or kind (`flux=2`, `slurm=debug`), a Flux that the page
+    starts by itself (`lead`), a module (`python:grpc`), or a program on PATH.
     """
     bare = [need.partition("=")[0] for need in needs]
     names = [NOT_STARTED.get(name, name) for name in bare]

@@ -164,7 +164,9 @@ def slurm(
         _start(cluster, "slurmctld", "-D")
         for name in nodes:
             _start(cluster, "slurmd", "-D", "-N", name, name=name)
-        cluster.until(str(len(nodes)), "sinfo", "--noheader", f"--partition={partition}", "--states=idle", "--format=%D")
+        cluster.until(
+            str(len(nodes)), "sinfo", "--noheader", f"--partition={partition}", "--states=idle", "--format=%D"
+        )
         yield cluster
         if cluster.daemons["slurmctld"].poll() is None:
             subprocess.run(["scancel", "--full", f"--user={USER}"], env=environ, check=False, capture_output=True)
