@@ -34,7 +34,7 @@ PACKAGES = {  # folder below packages/ -> distribution
     "ensemble": "ensemble-python",
     "fluxburst": "flux-burst",
 }
-TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
+TESTING = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "jsonschema")
 # What the tests of a package ask besides; those with binary wheels only where they have some.
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 MCP, NVML = "mcp>=2.3,<3", "nvidia-ml-py>=12"  # as in the extras of the secretary
@@ -48,11 +48,10 @@ JUDGES = {
         *("kubernetes", "google-cloud-container>=2.30", "google-cloud-compute>=1.19"),
     ),
 }
-# What `integration` installs beside the wheels: the extras that its tests use,
-# and what the pages of README and docs/ use.
+# What `integration` installs beside the wheels: the extras that its tests use, and what pages of README and docs/ use.
 TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, "hatchling")
-# Those whose tests wait for brokers and engines most of the time, in so many processes; a file stays in one.
-SIDE_BY_SIDE = {"fluxburst": 3}
+# In so many processes tests run; a file stays in one. More where they wait for brokers and engines most of the time.
+SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
@@ -131,11 +130,8 @@ def demo(session: nox.Session) -> None:
 @each_package
 def tests(session: nox.Session, package: str) -> None:
     """The tests of each package, with nothing but itself and hpc-resources installed."""
-    judges = JUDGES.get(package, ())
-    processes = SIDE_BY_SIDE.get(package)
-    apart = ("-n", str(processes), "--dist", "loadfile") if processes else ()
-    more = ("pytest-xdist",) if processes else ()
-    provide(session, *TESTING, *more, *judges, packages=tuple(dict.fromkeys(("resources", package))))
+    provide(session, *TESTING, *JUDGES.get(package, ()), packages=tuple(dict.fromkeys(("resources", package))))
+    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadfile")
     session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
 
 

@@ -13,8 +13,6 @@ PATTERNS = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "packages/*/README.m
 NOT_YET = (
     "README.md",
     "CONTRIBUTING.md",
-    "docs/agents.md",
-    "examples/*",
     "packages/*/README.md",
 )
 

@@ -160,4 +160,6 @@ def _wrong(block: Block) -> list[str]:
         else:
             if len(steer.exit) not in (0, 1, len(commands)):
                 found.append(f"{len(steer.exit)} exit codes for {len(commands)} commands")
+            if steer.stays and not commands[-1].expected:
+                found.append("a command that stays shows what it prints once it is up")
     return found

@@ -43,7 +43,7 @@ class PageRun:
         self.snippets = Snippets(self.sandbox)
         self.stack = ExitStack()
         self.engines: dict[str, dict[str, str]] = {}
-        self.ports: dict[str, str] = {}
+        self.stands: dict[str, str] = {}
         self.results: list[Result] = []
         fragment = self.sandbox.home / ".checks" / "fragment"
         fragment.parent.mkdir()
@@ -86,7 +86,9 @@ class PageRun:
         for need in steer.needs:
             environ |= self._engine(need)
         for port in steer.port:
-            self.ports.setdefault(port, str(free_ports(1)[0]))
+            self.stands.setdefault(port, str(free_ports(1)[0]))
+        for shown, used in (one.split(" for ") for one in steer.stands):
+            self.stands[shown] = used
         if steer.file or steer.check:
             return self._file(block, environ, place)
         if block.language == "console":
@@ -105,12 +107,12 @@ class PageRun:
         return self.engines[need]
 
     def _inward(self, text: str) -> str:
-        for shown, used in self.ports.items():
+        for shown, used in self.stands.items():
             text = text.replace(shown, used)
         return text
 
     def _outward(self, text: str) -> list[str]:
-        for shown, used in self.ports.items():
+        for shown, used in self.stands.items():
             text = text.replace(used, shown)
         return text.splitlines()
 

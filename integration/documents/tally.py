@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import pytest
+
 from documents import held
 from documents.page import Block, Page
 from documents.run import Result
@@ -56,7 +58,7 @@ def lines(counts: list[Count], waiting: list[str]) -> list[str]:
 
 def tell(reporter: Any) -> None:
     """Write it below pytest's own summary, from the properties of its reports."""
-    reports = [one for kind in reporter.stats.values() for one in kind if hasattr(one, "user_properties")]
+    reports = [one for kind in reporter.stats.values() for one in kind if isinstance(one, pytest.TestReport)]
     counts = [
         Count(**value)
         for report in reports
