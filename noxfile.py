@@ -75,12 +75,17 @@ def provide(session: nox.Session, *requirements: str, packages: tuple[str, ...] 
     session.install("hatchling", "editables", *requirements)
     editable = [argument for folder in folders for argument in ("-e", f"packages/{folder.name}")]
     session.install("--no-build-isolation", *editable)
+    bindings(session, flux)
+    stamp.write_text(state.hexdigest())
+
+
+def bindings(session: nox.Session, flux: str) -> None:
+    """Install the Python bindings of this version of Flux ("" for none) where there are some for this Python."""
     if flux:
         try:
             session.install("--only-binary=flux-python", f"flux-python=={flux}", "ply")
         except nox.command.CommandFailed:
             session.log(f"no Python bindings of Flux {flux} for this Python: its command line is used instead")
-    stamp.write_text(state.hexdigest())
 
 
 def flux_version() -> str:
@@ -108,6 +113,20 @@ def tests(session: nox.Session, package: str) -> None:
     apart = ("-n", str(processes), "--dist", "loadfile") if processes else ()
     more = ("pytest-xdist",) if processes else ()
     provide(session, *TESTING, *more, *judges, packages=tuple(dict.fromkeys(("resources", package))))
+    session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
+
+
+@nox.session
+@nox.parametrize("versions", [nox.param(name, id=name) for name in ("oldest", "newest")])
+@each_package
+def downstream(session: nox.Session, package: str, versions: str) -> None:
+    """The tests of each package's wheel, on the oldest hpc-resources and others that it takes, and on the newest."""
+    processes = SIDE_BY_SIDE.get(package)
+    apart = ("-n", str(processes), "--dist", "loadfile") if processes else ()
+    session.install("uv", "packaging")
+    more = ("pytest-xdist", *TESTING, *JUDGES.get(package, ()))
+    session.run("python", "integration/downstream.py", package, versions, *more)
+    bindings(session, flux_version())
     session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
 
 
