@@ -27,6 +27,7 @@ nox.options.reuse_venv = "yes"
 ROOT = Path(__file__).resolve().parent
 DIST = ROOT / "dist"
 BENCH = ROOT / "build" / "bench"
+COVERAGE = ROOT / "build" / "coverage"
 PACKAGES = {  # folder below packages/ -> distribution
     "resources": "hpc-resources",
     "secretary": "resource-secretary",
@@ -54,6 +55,8 @@ PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINAR
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
 # What makes the service's code. That needs grpcio and protobuf of these versions or later: the extra `service`.
 PROTOC = ("grpcio-tools==1.76.0", "grpcio==1.76.0", "protobuf==6.31.1")
+# The one that judges what a mutation run changes, and the packages whose code that is.
+MUTMUT, MUTATED = "mutmut==3.8.1", ("resources", "ensemble", "fluxburst")
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 
 
@@ -99,16 +102,38 @@ def demo(session: nox.Session) -> None:
     session.run("python", "integration/demo.py", *session.posargs)
 
 
+def provide_tests(session: nox.Session, package: str, *requirements: str) -> list[str]:
+    """Install a package with what its tests ask, and no sibling; gives the arguments for pytest."""
+    processes = SIDE_BY_SIDE.get(package)
+    apart = ["-n", str(processes), "--dist", "loadfile"] if processes else []
+    more = ("pytest-xdist",) if processes else ()
+    judges = JUDGES.get(package, ())
+    alone = tuple(dict.fromkeys(("resources", package)))
+    provide(session, *TESTING, *more, *judges, *requirements, packages=alone)
+    return ["--timeout=120", *apart, *session.posargs]
+
+
 @nox.session
 @each_package
 def tests(session: nox.Session, package: str) -> None:
     """The tests of each package, with nothing but itself and hpc-resources installed."""
-    judges = JUDGES.get(package, ())
-    processes = SIDE_BY_SIDE.get(package)
-    apart = ("-n", str(processes), "--dist", "loadfile") if processes else ()
-    more = ("pytest-xdist",) if processes else ()
-    provide(session, *TESTING, *more, *judges, packages=tuple(dict.fromkeys(("resources", package))))
-    session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
+    arguments = provide_tests(session, package)
+    session.run("pytest", f"packages/{package}/tests", *arguments)
+
+
+@nox.session
+@each_package
+def coverage(session: nox.Session, package: str) -> None:
+    """Which lines and branches of each package its tests run, the commands they start included."""
+    arguments = provide_tests(session, package, "coverage>=7.10.3")
+    session.run("python", "tools/coverage.py", package, str(COVERAGE / package), *arguments)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the engine, the matcher and the planner in many small ways; which changes does no test notice?"""
+    provide(session, *TESTING, MUTMUT, packages=MUTATED)
+    session.run("python", "tools/mutation.py", *session.posargs)
 
 
 @nox.session
@@ -120,7 +145,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     for package in PACKAGES:
         session.run("mypy", "--strict", f"packages/{package}/src")
-    session.run("mypy", "--strict", "noxfile.py", "integration", ".github")
+    session.run("mypy", "--strict", "noxfile.py", "integration", "tools", ".github")
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
     session.run("zizmor", "--offline", "--quiet", *WORKFLOWS)
 
