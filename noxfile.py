@@ -35,7 +35,7 @@ PACKAGES = {  # folder below packages/ -> distribution
     "ensemble": "ensemble-python",
     "fluxburst": "flux-burst",
 }
-TESTING = ("pytest", "pytest-timeout", "hypothesis", "jsonschema")
+TESTING = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "jsonschema")
 # What the tests of a package ask besides; those with binary wheels only where they have some.
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 MCP, NVML = "mcp>=2.3,<3", "nvidia-ml-py>=12"  # as in the extras of the secretary
@@ -48,8 +48,10 @@ JUDGES = {
         *("kubernetes", "google-cloud-container>=2.30", "google-cloud-compute>=1.19"),
     ),
 }
-# Those whose tests wait for brokers and engines most of the time, in so many processes; a file stays in one.
-SIDE_BY_SIDE = {"fluxburst": 3}
+# What `integration` installs beside the wheels: the extras that its tests use.
+TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}")
+# In so many processes tests run; a file stays in one. More where they wait for brokers and engines most of the time.
+SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
@@ -78,12 +80,36 @@ def provide(session: nox.Session, *requirements: str, packages: tuple[str, ...] 
     session.install("hatchling", "editables", *requirements)
     editable = [argument for folder in folders for argument in ("-e", f"packages/{folder.name}")]
     session.install("--no-build-isolation", *editable)
+    bindings(session, flux)
+    stamp.write_text(state.hexdigest())
+
+
+def provide_wheels(session: nox.Session, *requirements: str) -> None:
+    """Install requirements and the wheels of dist/, in the place of what was there; skipped where nothing has changed.
+
+    The same sources give the same wheels, byte for byte.
+    """
+    wheels = [next(DIST.glob(f"{name.replace('-', '_')}-*.whl")) for name in PACKAGES.values()]
+    flux = flux_version()
+    state = hashlib.sha256(repr((requirements, flux)).encode())
+    for wheel in wheels:
+        state.update(wheel.read_bytes())
+    stamp = Path(session.virtualenv.location) / "provided"
+    if stamp.is_file() and stamp.read_text() == state.hexdigest():
+        return
+    session.install(*requirements, *map(str, wheels))
+    session.install("--force-reinstall", "--no-deps", *map(str, wheels))  # their version is often that of the last ones
+    bindings(session, flux)
+    stamp.write_text(state.hexdigest())
+
+
+def bindings(session: nox.Session, flux: str) -> None:
+    """Install the Python bindings of this version of Flux ("" for none) where there are some for this Python."""
     if flux:
         try:
             session.install("--only-binary=flux-python", f"flux-python=={flux}", "ply")
         except nox.command.CommandFailed:
             session.log(f"no Python bindings of Flux {flux} for this Python: its command line is used instead")
-    stamp.write_text(state.hexdigest())
 
 
 def flux_version() -> str:
@@ -102,31 +128,37 @@ def demo(session: nox.Session) -> None:
     session.run("python", "integration/demo.py", *session.posargs)
 
 
-def provide_tests(session: nox.Session, package: str, *requirements: str) -> list[str]:
+def test_arguments(session: nox.Session, package: str, *requirements: str) -> list[str]:
     """Install a package with what its tests ask, and no sibling; gives the arguments for pytest."""
-    processes = SIDE_BY_SIDE.get(package)
-    apart = ["-n", str(processes), "--dist", "loadfile"] if processes else []
-    more = ("pytest-xdist",) if processes else ()
-    judges = JUDGES.get(package, ())
     alone = tuple(dict.fromkeys(("resources", package)))
-    provide(session, *TESTING, *more, *judges, *requirements, packages=alone)
-    return ["--timeout=120", *apart, *session.posargs]
+    provide(session, *TESTING, *JUDGES.get(package, ()), *requirements, packages=alone)
+    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadfile")
+    return [f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs]
 
 
 @nox.session
 @each_package
 def tests(session: nox.Session, package: str) -> None:
     """The tests of each package, with nothing but itself and hpc-resources installed."""
-    arguments = provide_tests(session, package)
-    session.run("pytest", f"packages/{package}/tests", *arguments)
+    session.run("pytest", *test_arguments(session, package))
 
 
 @nox.session
 @each_package
 def coverage(session: nox.Session, package: str) -> None:
-    """Which lines and branches of each package its tests run, the commands they start included."""
-    arguments = provide_tests(session, package, "coverage>=7.10.3")
-    session.run("python", "tools/coverage.py", package, str(COVERAGE / package), *arguments)
+    """Which lines and branches of each package its tests run, in the processes that they start too."""
+    arguments = test_arguments(session, package, "coverage>=7.10.3")
+    folder = COVERAGE / package
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    data = {"COVERAGE_FILE": str(folder / "data")}
+    try:
+        session.run("coverage", "run", f"--source={ROOT}/packages/{package}/src", "-m", "pytest", *arguments, env=data)
+    finally:
+        session.run("coverage", "combine", "--quiet", env=data)
+        session.run("coverage", "html", "--quiet", f"--directory={folder / 'html'}", env=data)
+        session.run("coverage", "json", "--quiet", "-o", str(folder / "report.json"), env=data)
+        session.run("coverage", "report", env=data)
 
 
 @nox.session
@@ -188,11 +220,14 @@ def alone(session: nox.Session, package: str) -> None:
             session.run(sys.executable, "integration/alone.py", PACKAGES[package], kind, str(DIST), folder)
 
 
-@nox.session
+@nox.session(requires=["build"])
 def integration(session: nox.Session) -> None:
-    """The five together, on the engines that are there."""
-    provide(session, *TESTING, MCP, NVML)
-    session.run("pytest", "integration", "--timeout=300", *session.posargs)
+    """The five together, from their wheels, on throwaway engines; INTEGRATION_MUST_HAVE=slurm,... fails without."""
+    provide_wheels(session, *TESTING, "pytest-xdist", *TOGETHER)
+    apart = ("-n", "3", "--dist", "loadfile")
+    session.run(
+        "pytest", "integration", "--wheels", "--timeout=300", *apart, *session.posargs, env={"PYTHONPATH": None}
+    )
 
 
 @nox.session

@@ -79,14 +79,18 @@ class Target:
         environment = {**os.environ, "HYPOTHESIS_PROFILE": "first"}
         command = [sys.executable, "-m", "mutmut", *arguments]
         if quiet:
-            done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+            )
             return done.stdout
         subprocess.run(command, cwd=self.folder, env=environment, check=False)
         return ""
 
     def results(self) -> dict[str, str]:
         """Every mutant and what came of it: killed, survived, timeout, no tests, suspicious, not checked."""
-        said = (line.strip().rpartition(": ") for line in self.mutmut("results", "--all", "true", quiet=True).splitlines())
+        said = (
+            line.strip().rpartition(": ") for line in self.mutmut("results", "--all", "true", quiet=True).splitlines()
+        )
         return {name: outcome for name, _, outcome in said if name}
 
     def run(self, sample: int, seed: int, again: bool) -> dict[str, str]:
