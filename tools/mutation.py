@@ -16,10 +16,12 @@ constants nor tables of a module.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -42,10 +44,11 @@ class Target:
     package: str
     source: list[str]
     tests: list[str]
+    leave: list[str]
 
     @property
     def folder(self) -> Path:
-        """Where mutmut works. It puts its copy one folder deeper: tests that look for the repository find `packages`."""
+        """Where mutmut works. Its copy is one folder deeper: tests that look for the repository find `packages`."""
         return BUILD / self.name / "packages" / self.package
 
     def prepare(self, settings: dict[str, Any]) -> None:
@@ -66,6 +69,7 @@ class Target:
             "source_paths": ["src/"],
             "only_mutate": [f"src/{file}" for file in self.source],
             "pytest_add_cli_args_test_selection": [f"tests/{file}" for file in self.tests],
+            "pytest_add_cli_args": [f"--deselect=tests/{test}" for test in self.leave],
             "use_git_change_detection": False,
             "timeout_constant": settings["timeout_constant"],
             "timeout_multiplier": settings["timeout_multiplier"],
@@ -74,31 +78,38 @@ class Target:
         pytest = '[tool.pytest.ini_options]\naddopts = ["--import-mode=importlib", "-p", "no:cacheprovider"]\n'
         (self.folder / "pyproject.toml").write_text("\n".join(["[tool.mutmut]", *lines, "", pytest]))
 
-    def mutmut(self, *arguments: str, quiet: bool = False) -> str:
-        """What it printed; with `quiet` only that, else it is shown as it comes and "" is returned."""
-        environment = {**os.environ, "HYPOTHESIS_PROFILE": "first"}
+    def mutmut(self, *arguments: str, seconds: float | None = None) -> str:
+        """Run it; what it printed. After so many seconds it is ended: what it has found until then is kept."""
         command = [sys.executable, "-m", "mutmut", *arguments]
-        if quiet:
-            done = subprocess.run(
-                command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-            )
-            return done.stdout
-        subprocess.run(command, cwd=self.folder, env=environment, check=False)
-        return ""
+        process = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env={**os.environ, "HYPOTHESIS_PROFILE": "first"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+        )
+        try:
+            return process.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            return ""
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # the one that tries a mutant outlives it
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
     def results(self) -> dict[str, str]:
         """Every mutant and what came of it: killed, survived, timeout, no tests, suspicious, not checked."""
-        said = (
-            line.strip().rpartition(": ") for line in self.mutmut("results", "--all", "true", quiet=True).splitlines()
-        )
-        return {name: outcome for name, _, outcome in said if name}
+        lines = self.mutmut("results", "--all", "true").splitlines()
+        return {name: outcome for name, _, outcome in (line.strip().rpartition(": ") for line in lines) if name}
 
-    def run(self, sample: int, seed: int, again: bool) -> dict[str, str]:
-        """Try a sample and give its results.
+    def run(self, sample: int, seed: int, again: bool, seconds: float) -> dict[str, str]:
+        """Try a sample for so long and give its results.
 
         Raises SystemExit if the tests fail without any change, with mutmut's words above it.
         """
-        said = self.mutmut("run", "--max-children", "1", "none-is-called-this", quiet=True)
+        said = self.mutmut("run", "--max-children", "1", "none-is-called-this")
         known = self.results()
         everything = sorted(known)
         if "failed to collect stats" in said or not everything:
@@ -106,20 +117,21 @@ class Target:
         chosen = random.Random(seed).sample(everything, len(everything))[:sample]
         wanted = [name for name in chosen if known[name] == UNTRIED or (again and known[name] not in NOTICED)]
         if wanted:
-            self.mutmut("run", "--max-children", "1", *wanted)
+            self.mutmut("run", "--max-children", "1", *wanted, seconds=seconds)
         results = self.results()
         return {name: results[name] for name in sorted(chosen)}
 
     def report(self, results: dict[str, str], of: int) -> str:
         """The counts, those of each module, and the diffs of what survived."""
         counts = Counter(results.values())
-        parts = [f"{self.name}: {len(results)} of {of} mutants; {told(counts)}"]
+        tried = len(results) - counts[UNTRIED]
+        parts = [f"{self.name}: {tried} of {of} mutants; {told(counts)}"]
         modules: dict[str, Counter[str]] = {}
         for name, outcome in results.items():
             modules.setdefault(name.partition(".x")[0], Counter())[outcome] += 1
         parts += [f"  {module}: {told(outcomes)}" for module, outcomes in sorted(modules.items())]
         alive = [name for name, outcome in results.items() if outcome not in (*NOTICED, UNTRIED)]
-        parts += [self.mutmut("show", name, quiet=True) for name in alive]
+        parts += [self.mutmut("show", name) for name in alive]
         return "\n".join(parts)
 
 
@@ -135,6 +147,12 @@ def main() -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(found)}; all of them by default")
     parser.add_argument("--sample", type=int, default=settings["sample"], help="mutants of each target (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="which ones (%(default)s)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=settings["minutes"],
+        help="for each target, and what the clean tests take (%(default)s)",
+    )
     parser.add_argument("--again", action="store_true", help="try those that survived once more")
     parser.add_argument("--fresh", action="store_true", help="try again what has been tried")
     options = parser.parse_args()
@@ -145,7 +163,7 @@ def main() -> None:
         if options.fresh:
             shutil.rmtree(BUILD / name, ignore_errors=True)
         target.prepare(settings)
-        results = target.run(options.sample, options.seed, options.again)
+        results = target.run(options.sample, options.seed, options.again, 60 * options.minutes)
         report = target.report(results, len(target.results()))
         (BUILD / f"{name}.txt").write_text(report + "\n")
         print(report, flush=True)

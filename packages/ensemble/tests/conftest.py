@@ -22,8 +22,8 @@ def pytest_configure() -> None:
 
 # A machine that others use, too, is slow at times.
 settings.register_profile("patient", deadline=None)
-# The first failure as it is found, and the same examples every time: for a run on many mutants.
-settings.register_profile("first", deadline=None, derandomize=True, phases=[Phase.generate])
+# Few examples, the same every time, and the first failure as it is found: for a run on many mutants.
+settings.register_profile("first", deadline=None, max_examples=25, derandomize=True, phases=[Phase.generate])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # the package `simulation`
 
 # A deadline measures the machine, not the code.
 settings.register_profile("patient", deadline=None)
-# The first failure as it is found, and the same examples every time: for a run on many mutants.
-settings.register_profile("first", deadline=None, derandomize=True, phases=[Phase.generate])
+# Few examples, the same every time, and the first failure as it is found: for a run on many mutants.
+settings.register_profile("first", deadline=None, max_examples=25, derandomize=True, phases=[Phase.generate])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 
 ROOT = Path(__file__).resolve().parents[3]
