@@ -97,7 +97,7 @@ class Target:
         finally:
             with contextlib.suppress(ProcessLookupError):  # the one that tries a mutant outlives it
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
 
     def results(self) -> dict[str, str]:
         """Every mutant and what came of it: killed, survived, timeout, no tests, suspicious, not checked."""
