@@ -180,7 +180,10 @@ async def strangers_are_ignored(session: Session) -> None:
 async def an_attribute_reaches_flux_and_no_parent_leaks(session: Session) -> None:
     script = 'echo "$FLUX_URI $WHAT"; flux job info $FLUX_JOB_ID jobspec'
     names = await session.submit(
-        ["sh", "-c", script], environment={"WHAT": "it"}, attributes={"burstable": True, "group": "no", "mine": 3}, memory=5
+        ["sh", "-c", script],
+        environment={"WHAT": "it"},
+        attributes={"burstable": True, "group": "no", "mine": 3},
+        memory=5,
     )
     await session.outcomes(names)
     text = (await session.output(names[0])).decode()
