@@ -29,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="nox -s lasting --", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60, help="how long new ensembles begin (default: 60)")
     parser.add_argument("--seed", type=int, default=None, help="of what is killed when; default: a new one")
+    parser.add_argument("--pause", type=float, default=plan.PAUSE, help="mean seconds between two kills (default: 4)")
     parser.add_argument("--only", action="append", choices=names, help="of these engines only; can be repeated")
     given = parser.parse_args()
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
@@ -42,7 +43,7 @@ def main() -> int:
         with ExitStack() as stack:
             try:
                 sites = start_all(house, given.only or names, stack)
-                load(house, sites, given.minutes * 60)
+                load(house, sites, given.minutes * 60, given.pause)
                 for site in (*(one for one in sites if one.name == "service"), *sites):
                     if site.name != "service" or not site.loads:
                         site.rest()
@@ -76,7 +77,7 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def load(house: House, sites: list[Site], seconds: float) -> None:
+def load(house: House, sites: list[Site], seconds: float, pause: float) -> None:
     """Keep ensembles going and the chaos with them; then let the last ones come to their end."""
     acts = [act for site in sites for act in site.acts()]
     begin = time.monotonic()
@@ -90,8 +91,8 @@ def load(house: House, sites: list[Site], seconds: float) -> None:
             site.tick()
             for one in site.loads:
                 one.tick()
-        if house.open and now >= next_act:
-            next_act = now + house.dice.expovariate(1 / plan.PAUSE)
+        while house.open and now >= next_act:  # one that came late does not hold up the next
+            next_act += house.dice.expovariate(1 / pause)
             act = house.dice.choices(acts, [one.weight for one in acts])[0]
             if act.do():
                 house.did(act.site, act.kind)

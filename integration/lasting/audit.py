@@ -73,6 +73,15 @@ def journal(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     return meta, found
 
 
+def file_of(folder: Path) -> str:
+    """The text of the file that a run is of; empty where it can't be read yet."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder}/run.sqlite?mode=ro", uri=True, timeout=5)) as database:
+            return str(database.execute("SELECT value FROM meta WHERE key = 'text'").fetchone()[0])
+    except sqlite3.Error:
+        return ""
+
+
 def progress(folder: Path) -> tuple[int, bool]:
     """The number of the last event of a run, -1 where it has none yet, and whether it has ended."""
     try:

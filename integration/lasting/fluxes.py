@@ -129,7 +129,7 @@ class Bursting(Site):
         made = super().acts()
         for number in KINDS:
             made.append(Act(self.name, f"controller {number.name}", 1.5, partial(self.controller.kill, number)))
-        made.append(Act(self.name, "lead SIGKILL", 0.4, self.engine(partial(self.lead.kill, signal.SIGKILL))))
+            made.append(Act(self.name, f"lead {number.name}", 0.3, self.engine(partial(self.lead.kill, number))))
         for name in self.plugins:
             act = Act(self.name, f"{name} broker SIGKILL", 0.8, self.engine(partial(self._kill, name)))
             made.append(act)

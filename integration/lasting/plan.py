@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 PAUSE = 4.0  # mean seconds between two acts of the chaos
 AWAY = 3.0  # mean seconds until what was killed is started again
+REST = 6.0  # mean seconds between two ensembles of one load: others may need this machine, too
 LOOK = 120.0  # seconds between two looks at the journals of runs that go on
 STOP = 40.0  # seconds that a process has to end after SIGTERM
 STUCK = 600.0  # seconds without anything new in a journal after which a run counts as stuck
@@ -77,6 +78,7 @@ SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 MaxArraySize=1001
 KillWait=2
+SlurmdTimeout=30
 {accounting}
 NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4 RealMemory=1000
 NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=4 RealMemory=1000
