@@ -260,6 +260,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def lasting(session: nox.Session) -> None:
+    """An hour of ensembles and bursts while all that runs them is killed at random; `-- --minutes 3 --seed 7`."""
+    provide(session, f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1")
+    session.run("python", "-m", "lasting", *session.posargs, env={"PYTHONPATH": "integration"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark: a table on the terminal, and JSON in build/bench/."""
     provide(session, *TESTING, *PEERS)
