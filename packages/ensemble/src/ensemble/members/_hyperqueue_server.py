@@ -13,7 +13,8 @@ import json
 import os
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,14 @@ def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -
     orders = folder / "orders"
     seen = orders.stat().st_size if orders.exists() else 0  # orders before this one's time are not for it
     cluster = LocalCluster(str(home))
+
+    def worker() -> None:
+        with _temporary(folder):
+            cluster.start_worker(WorkerConfig(cores=cores))
+
     try:
         for _ in range(workers):
-            cluster.start_worker(WorkerConfig(cores=cores))
+            worker()
         client = cluster.client()
         if why := probe(client, patience):
             raise RuntimeError(why)
@@ -98,7 +104,7 @@ def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -
                     trouble = ""
                     try:
                         while workers < int(argument):
-                            cluster.start_worker(WorkerConfig(cores=cores))
+                            worker()
                             workers += 1
                     except Exception as error:  # noqa: BLE001 - the workers that there are go on
                         trouble = first_line(error)
@@ -109,6 +115,19 @@ def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -
                 return
     finally:
         cluster.stop()
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[None]:
+    """A worker makes a folder for itself where temporary files go, and leaves it: so that is here, while it starts."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["TMPDIR"]
+        if before is not None:
+            os.environ["TMPDIR"] = before
 
 
 def tell(folder: Path, cores: int, workers: int, trouble: str = "") -> None:
