@@ -15,8 +15,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "packages/secretary/tests"))  # the package `engines`
-
 from lasting import plan
 from lasting.audit import Tally
 from lasting.engines import SITES, start_all

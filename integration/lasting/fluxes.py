@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from shutil import which
 
-from engines import slurm as slurm_engine
+from engines import free_ports
 
 from lasting import plan
 from lasting.house import Act, House, Kept, marked
@@ -99,7 +99,7 @@ class Bursting(Site):
         base = slurm.environ if isinstance(slurm, Slurm) else house.environ
         self.plugins = ["local", *(["slurm"] if slurm else [])]
         self.folder = house.folder / "lead"
-        [port] = slurm_engine.free_ports(1)
+        [port] = free_ports(1)
         argv = ["flux-burst", "init", "--json", "--lead=lead", f"--port={port}", "--bind=127.0.0.1"]
         argv += ["--connect=127.0.0.1", "--lead-cores=2", "--slots=local:2:cores=2"]
         argv += ["--slots=slurm:2:cores=4"] if slurm else []

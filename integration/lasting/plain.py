@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
-from engines import slurm as slurm_engine
+from engines import ENGINES, slurm
 
 from lasting import plan
 from lasting.house import Act, House, Kept, marked
@@ -73,8 +73,9 @@ class Slurm(Site):
 
     @staticmethod
     def lacks(where: dict[str, Site]) -> str:
-        lacking = slurm_engine.missing()
-        return f"apt install slurm-wlm munge, and be root ({', '.join(lacking)} is not here)" if lacking else ""
+        engine = ENGINES["slurm"]
+        lacking = engine.missing()
+        return f"{', '.join(lacking)} is not here: {engine.install}" if lacking else ""
 
     def __init__(self, house: House, where: dict[str, Site], stack: ExitStack) -> None:
         super().__init__(house)
@@ -84,7 +85,7 @@ class Slurm(Site):
         os.environ.clear()  # its daemons get what the house has
         os.environ.update(house.environ)
         try:
-            self.cluster = stack.enter_context(slurm_engine.slurm(folder, nodes=plan.NODES, conf=plan.SLURM))
+            self.cluster = stack.enter_context(slurm.slurm(folder, nodes=plan.NODES, conf=plan.SLURM))
         finally:
             os.environ.clear()
             os.environ.update(before)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from engines import slurm as slurm_engine
+from engines import free_ports
 
 from lasting.fluxes import Flux
 from lasting.house import Act, House, Kept
@@ -28,7 +28,7 @@ class Service(Site):
     def __init__(self, house: House, where: dict[str, Site], stack: ExitStack) -> None:
         super().__init__(house)
         folder = house.folder / "server"
-        [port] = slurm_engine.free_ports(1)
+        [port] = free_ports(1)
         address = f"127.0.0.1:{port}"
         self.server = house.keep("server", ["ensemble-server", "start", "--bind", address, "--dir", str(folder)])
         self.server.start()
