@@ -42,7 +42,7 @@ STARTED: dict[str, Callable[[str], AbstractContextManager[dict[str, str]]]] = {"
 def lacking(needs: tuple[str, ...]) -> str:
     """Why needs can't be met here, "" where they can.
 
-    A need is an engine of the suite, perhaps with its size (`flux=2`), a module (`python:grpc`), or a program on PATH.
+    A need is an engine of the suite, perhaps with its size (`flux=2`; with 0 it is not started), a module (`python:grpc`), or a program on PATH.
     """
     names = [need.partition("=")[0] for need in needs]
     if absent := [name for name in names if name in ENGINES and ENGINES[name].missing()]:
@@ -60,4 +60,4 @@ def _here(need: str) -> bool:
 def start(need: str) -> AbstractContextManager[dict[str, str]] | None:
     """An engine that was asked for, None where nothing has to be started."""
     name, _, size = need.partition("=")
-    return STARTED[name](size) if name in STARTED else None
+    return STARTED[name](size) if name in STARTED and size != "0" else None
