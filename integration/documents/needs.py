@@ -42,7 +42,8 @@ STARTED: dict[str, Callable[[str], AbstractContextManager[dict[str, str]]]] = {"
 def lacking(needs: tuple[str, ...]) -> str:
     """Why needs can't be met here, "" where they can.
 
-    A need is an engine of the suite, perhaps with its size (`flux=2`; with 0 it is not started), a module (`python:grpc`), or a program on PATH.
+    A need is an engine of the suite, perhaps with its size (`flux=2`; with 0 it is not started), a module
+    (`python:grpc`), or a program on PATH.
     """
     names = [need.partition("=")[0] for need in needs]
     if absent := [name for name in names if name in ENGINES and ENGINES[name].missing()]:
