@@ -27,7 +27,13 @@ def flux(sandbox: Sandbox, brokers: str) -> Iterator[dict[str, str]]:
     log = sandbox.home / ".flux.log"
     with log.open("w") as to:
         instance = subprocess.Popen(
-            argv, cwd=sandbox.work, env=sandbox.environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=to
+            argv,
+            cwd=sandbox.work,
+            env=sandbox.environ,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=to,
         )
     try:
         if instance.stdout is None or not (uri := instance.stdout.readline().strip()):
