@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("fluxburst")
-
 from engines import slurm as engine
 
+pytestmark = pytest.mark.needs("flux", "slurm")
 PATIENCE = 120  # seconds: this machine may be busy
 SETTINGS = """
 interval = 1
@@ -56,9 +54,6 @@ def until(true: Any, what: str) -> None:
 
 @pytest.fixture(scope="module")
 def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
-    lacking = engine.missing("flux")
-    if lacking:
-        pytest.skip(f"needs root, Flux and Slurm with its daemons: {', '.join(lacking)} is not here")
     folder = tmp_path_factory.mktemp("burst") / "lead"
     with engine.slurm(tmp_path_factory.mktemp("slurm")) as cluster:
         path = f"{Path(sys.executable).parent}{os.pathsep}{cluster.environ['PATH']}"

@@ -58,7 +58,7 @@ def test_the_jobs_ran_here(told: str) -> None:
     assert "echo: 5 submitted, 5 finished, 5 success" in ensemble
 
 
-@pytest.mark.skipif(not shutil.which("flux"), reason="Flux is not here: no `flux` on PATH")
+@pytest.mark.needs("flux")
 def test_the_jobs_ran_on_flux_too(told: str) -> None:
     assert "=> step submit ƒ" in part(told, "jobspec run -t flux")
     assert "echo: 5 submitted, 5 finished, 5 success" in part(

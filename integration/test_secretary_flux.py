@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("resource_secretary")
-
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed
 from resource_secretary.result import Unreachable
 from resource_secretary.system import System
 
+pytestmark = pytest.mark.needs("flux")
 PATIENCE = 60  # seconds that a tool may take: this machine may be busy
 SIZE = 4
 
@@ -38,8 +37,6 @@ class Instance:
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    if not shutil.which("flux"):
-        pytest.skip("Flux is not here: no `flux` on PATH")
     folder = tmp_path_factory.mktemp("flux")
     told = folder / "uri"
     # It lasts until the pipe is closed: that ends its first program, and with it every broker.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import free_ports
 from engines import gridengine as engine
 
 from resource_secretary import Secretary
@@ -18,6 +19,7 @@ from resource_secretary.system import System
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 BIN = Path(sys.executable).parent
+pytestmark = pytest.mark.needs("gridengine")
 
 SUBMIT = ("qsub", "-b", "y", "-shell", "n", "-o", "/dev/null", "-e", "/dev/null")
 JOBS = {
@@ -30,8 +32,6 @@ JOBS = {
 
 @pytest.fixture(scope="module")
 def cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if missing := engine.missing():
-        pytest.skip(f"needs {missing}")
     with engine.gridengine(tmp_path_factory.mktemp("sge")) as made:
         for name, options in JOBS.items():
             made.ask(*SUBMIT, "-N", name, *options, "sleep", "600")
@@ -125,7 +125,7 @@ def test_jobs_as_qstat_tells_them(secretary: Secretary, cell: Any) -> None:
 
 
 def test_a_client_without_its_master(cell: Any) -> None:
-    nobody = System(environ={**cell.environ, "SGE_QMASTER_PORT": str(engine.free_ports(1)[0])})
+    nobody = System(environ={**cell.environ, "SGE_QMASTER_PORT": str(free_ports(1)[0])})
     result = Secretary(system=nobody).detect("workload", "gridengine", timeout=10)["gridengine"].result
     assert isinstance(result, Unreachable) and result.exit_code == 1, result
     assert result.said.startswith("exit code 1: error: commlib error: got select error")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
@@ -10,17 +9,7 @@ import pytest
 from resource_secretary import Secretary
 from resource_secretary.system import System
 
-
-def _missing() -> str:
-    if not shutil.which("condor_status"):
-        return "no condor_status on PATH"
-    asked = subprocess.run(["condor_status", "-collector"], capture_output=True, text=True, timeout=60)
-    return "" if asked.returncode == 0 and asked.stdout.strip() else "condor_status reaches no collector"
-
-
-MISSING = _missing()
-if MISSING:
-    pytest.skip(f"HTCondor is not here: {MISSING}", allow_module_level=True)
+pytestmark = pytest.mark.needs("htcondor")
 
 
 def printed(*argv: str) -> list[list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -66,18 +65,16 @@ def host(token: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def flux(token: Path) -> Iterator[str]:
-    if not shutil.which("flux") or subprocess.run(["flux", "start", "true"], capture_output=True).returncode:
-        pytest.skip("Flux is not here: `flux start` does not work")
+def flux(token: Path, needs: Callable[..., None]) -> Iterator[str]:
+    needs("flux")
     with serving(token, "--only", "flux", under=("flux", "start", "--test-size=3")) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) -> Iterator[Any]:
     """A Slurm of three nodes, one of them drained; a job of a core runs."""
-    if lacking := engine.missing():
-        pytest.skip(f"needs root and Slurm with its daemons: {', '.join(lacking)} is not here")
+    needs("slurm")
     with engine.slurm(tmp_path_factory.mktemp("slurm")) as made:
         made.say("scontrol", "update", "nodename=n3", "state=drain", "reason=disk")
         made.say("sbatch", "--ntasks=1", "--mem=300", "--time=30", "--output=/dev/null", "--wrap=sleep 600")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,12 +36,7 @@ def _cluster() -> ModuleType:
 
 
 cluster = _cluster()
-MISSING = [name for name in ("etcd", "kube-apiserver", "openssl") if not cluster.binary(name)]
-MISSING += [] if shutil.which("kubectl") else ["kubectl"]
-if importlib.util.find_spec("kubernetes") is None:
-    MISSING.append("the Python package kubernetes")
-if MISSING:
-    pytest.skip(f"Kubernetes is not here: no {', '.join(MISSING)}", allow_module_level=True)
+pytestmark = pytest.mark.needs("kubernetes")
 
 CAPACITY = {"cpu": "8", "memory": "32Gi", "pods": "29", "nvidia.com/gpu": "4"}
 ALLOCATABLE = {"cpu": "7910m", "memory": "31482288Ki", "pods": "29", "nvidia.com/gpu": "4"}

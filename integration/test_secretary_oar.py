@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections import Counter
 
@@ -11,17 +10,7 @@ import pytest
 from resource_secretary import Secretary
 from resource_secretary.system import System
 
-
-def _missing() -> str:
-    if not shutil.which("oarnodes"):
-        return "no oarnodes on PATH"
-    asked = subprocess.run(["oarnodes", "-l"], capture_output=True, text=True, timeout=60)
-    return "" if asked.returncode == 0 and asked.stdout.strip() else "oarnodes reaches no database with nodes"
-
-
-MISSING = _missing()
-if MISSING:
-    pytest.skip(f"OAR is not here: {MISSING}", allow_module_level=True)
+pytestmark = pytest.mark.needs("oar")
 
 
 def printed(*argv: str) -> str:

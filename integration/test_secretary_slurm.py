@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("resource_secretary")
-
+from engines import USER
 from engines import slurm as engine
 from resources import parse
 
@@ -21,16 +19,15 @@ from resource_secretary.errors import CommandFailed
 from resource_secretary.result import Unreachable
 from resource_secretary.system import System
 
+pytestmark = pytest.mark.needs("slurm")
 PATIENCE = 60  # seconds that a tool may take: this machine may be busy
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if lacking := engine.missing():
-        pytest.skip(f"needs root and Slurm with its daemons: {', '.join(lacking)} is not here")
     with engine.slurm(tmp_path_factory.mktemp("slurm")) as made:
         made.say("scontrol", "update", "nodename=n3", "state=drain", "reason=disk a b=c")
-        reservation = ["reservationname=maint", "starttime=now+2hours", "duration=60", "users=root", "nodes=n1"]
+        reservation = ["reservationname=maint", "starttime=now+2hours", "duration=60", f"users={USER}", "nodes=n1"]
         made.say("scontrol", "create", "reservation", *reservation, "flags=maint,ignore_jobs")
         yield made
 
@@ -87,7 +84,7 @@ def test_nodes_and_partitions(cluster: Any, secretary: Secretary) -> None:
 
 def test_reservations_and_licenses(cluster: Any, secretary: Secretary) -> None:
     [row] = items(secretary, "reservations")
-    assert (row["name"], row["nodes"], row["duration"], row["users"]) == ("maint", "n1", 3600, ["root"])
+    assert (row["name"], row["nodes"], row["duration"], row["users"]) == ("maint", "n1", 3600, [USER])
     assert {row["name"]: row["total"] for row in items(secretary, "licenses")} == {"mesh": 1, "solver": 4}
 
 
@@ -153,9 +150,8 @@ def test_when_a_job_would_start(cluster: Any, secretary: Secretary) -> None:
         provider.estimated_start(parse("nodes=9"))
 
 
+@pytest.mark.needs("accounting")
 def test_the_accounting_database(tmp_path: Path) -> None:
-    if lacking := engine.missing(*engine.ACCOUNTING):
-        pytest.skip(f"needs root and Slurm's accounting with MariaDB: {', '.join(lacking)} is not here")
     with engine.slurm(tmp_path, accounting=True) as cluster:
         secretary = Secretary(system=System(environ=cluster.environ), dispatch=True)
         limits = {row["account"]: row for row in items(secretary, "associations", user="root")}
@@ -175,8 +171,6 @@ def test_the_accounting_database(tmp_path: Path) -> None:
 
 
 def test_a_controller_that_is_stopped_is_unreachable(tmp_path: Path) -> None:
-    if lacking := engine.missing():
-        pytest.skip(f"needs root and Slurm with its daemons: {', '.join(lacking)} is not here")
     with engine.slurm(tmp_path, nodes=("n1",)) as cluster:
         secretary = Secretary(system=System(environ=cluster.environ))
         assert secretary.detect(name="slurm", timeout=PATIENCE)["slurm"].active

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import yaml
 
+from documents.bursting import catalogue, policy, settings
+
 ROOT = Path(__file__).resolve().parents[2]
 JOB = {"name": "a", "command": "true"}
 START = {"trigger": "start", "action": {"name": "submit", "label": "a"}}
@@ -60,6 +62,20 @@ def custom(text: str, name: str) -> str:
     return _ensemble([{"jobs": jobs, "rules": [start, call], "custom": text}], "run", "--member", "local")
 
 
+def mcp_servers(text: str) -> str:
+    """mcp-servers: each server of an agent's configuration answers; what ssh would start is started here."""
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "page", "version": "1"}}
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
+    for name, server in json.loads(text)["mcpServers"].items():
+        argv = [server["command"], *server["args"]]
+        argv = argv[2:] if argv[0] == "ssh" else argv
+        done = subprocess.run(argv, input=line + "\n", capture_output=True, text=True, timeout=60)
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        if not any(answer.get("result", {}).get("serverInfo") for answer in answers):
+            return f"{name} does not answer: {done.stdout}{done.stderr}"
+    return ""
+
+
 def as_json(text: str) -> str:
     """json: the block is JSON."""
     json.loads(text)
@@ -102,9 +118,13 @@ CHECKS: dict[str, Callable[..., str]] = {
     "rules": rules,
     "job": job,
     "custom": custom,
+    "mcp-servers": mcp_servers,
     "json": as_json,
     "yaml": as_yaml,
     "toml": as_toml,
+    "settings": settings,
+    "catalogue": catalogue,
+    "policy": policy,
 }
 
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "packages" / "secretary" / "tests"))
+sys.path.append(str(ROOT / "integration"))  # the package `engines`
 PROTOTYPE = ("resource-secretary==0.0.11", "pyyaml", "jinja2", "psutil", "rich")
 ROUNDS, TIMES = 5, 3
 STUBS = ("flux", "scontrol", "kubectl", "nvidia-smi", "podman")  # each asleep for 30 s
@@ -73,18 +73,18 @@ def prototype() -> str | None:
 @contextlib.contextmanager
 def engines() -> Iterator[str]:
     """Slurm and Grid Engine, throwaway ones that the environment leads to; yields which of them are here."""
-    from engines import gridengine, slurm
+    from engines import gridengine, missing, slurm
 
     there = ["Flux" if "FLUX_URI" in os.environ else "no Flux"]
     with contextlib.ExitStack() as stack:
-        if missing := slurm.missing():
-            there.append(f"no Slurm (missing: {', '.join(missing)})")
+        if lacking := missing("slurm"):
+            there.append(f"no Slurm (missing: {', '.join(lacking)})")
         else:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-slurm-"))
             os.environ.update(stack.enter_context(slurm.slurm(Path(folder))).environ)
             there.append("Slurm")
-        if lacking := gridengine.missing():
-            there.append(f"no Grid Engine (missing: {lacking})")
+        if lacking := missing("gridengine"):
+            there.append(f"no Grid Engine (missing: {', '.join(lacking)})")
         else:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-sge-"))
             os.environ.update(stack.enter_context(gridengine.gridengine(Path(folder))).environ)

@@ -8,7 +8,7 @@ import pytest
 from resource_secretary.testing import RecordedSystem
 
 DATA = Path(__file__).parent / "data"
-sys.path.insert(0, str(Path(__file__).parent))  # the packages `recorded` and `engines`
+sys.path.insert(0, str(Path(__file__).parent))  # the package `recorded`
 
 from recorded import host as _host  # noqa: E402
 from recorded import slurm_flux as _recorded  # noqa: E402

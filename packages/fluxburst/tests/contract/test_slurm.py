@@ -29,8 +29,8 @@ SHAPE = "main: cores=2"
 CONF = """
 ClusterName=test
 SlurmctldHost=localhost
-SlurmUser=root
-SlurmdUser=root
+SlurmUser={user}
+SlurmdUser={user}
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.sock
 SlurmctldPort={ports[0]}
@@ -61,16 +61,17 @@ PartitionName=short Nodes=n[1-2] MaxTime=4:00 MaxNodes=1
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    tests = Path(__file__).parents[3] / "secretary" / "tests"
-    if not (tests / "engines" / "slurm.py").is_file():
+    suite = Path(__file__).parents[4] / "integration"
+    if not (suite / "engines" / "slurm.py").is_file():
         pytest.skip("the repository's throwaway Slurm is not here")
-    sys.path.insert(0, str(tests))
+    sys.path.append(str(suite))
     try:
+        from engines import missing
         from engines import slurm as engine
     finally:
-        sys.path.remove(str(tests))
-    if lacking := engine.missing():
-        pytest.skip(f"needs root and Slurm with its daemons: {', '.join(lacking)} is not here")
+        sys.path.remove(str(suite))
+    if lacking := missing("slurm"):
+        pytest.skip(f"needs Slurm with its daemons: {', '.join(lacking)} is not here")
     nodes = ("n1", "n2", "n3", "n4")
     with engine.slurm(tmp_path_factory.mktemp("slurm"), nodes=nodes, conf=CONF) as made:
         yield made

@@ -4,13 +4,14 @@ the benchmarks."""
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from . import free_ports
 
 SHARE, LIBRARY, INSTALLED = (Path(f"/{name}/gridengine") for name in ("usr/share", "usr/lib", "var/lib"))
 BOOTSTRAP = """admin_user root
@@ -84,16 +85,6 @@ class Cell:
         self.ask("qconf", change, str(self.folder / "given"))
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def until(true: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Wait until something is true. Raises TimeoutError."""
     end = time.monotonic() + seconds
@@ -101,12 +92,6 @@ def until(true: Callable[[], object], what: str, seconds: float = 60) -> None:
         if time.monotonic() > end:
             raise TimeoutError(what)
         time.sleep(0.2)
-
-
-def missing() -> str:
-    """What is not there to start one; "" where all is."""
-    there = os.geteuid() == 0 and shutil.which("qconf") and (SHARE / "scripts/init_cluster").exists()
-    return "" if there else "root and Grid Engine with its daemons (sge_qmaster, sge_execd)"
 
 
 @contextmanager

@@ -1,23 +1,24 @@
 """A real Slurm of several nodes on this host, for as long as a `with` lasts: munged, slurmctld, slurmd, and where asked
-slurmdbd with MariaDB. Used by the contract tests of this package and by the integration suite."""
+slurmdbd with MariaDB. It runs as the user who starts it, which for the database must be root."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-CONF = """
+from . import PATH, USER, free_ports
+
+COMMON = """
 ClusterName=test
 SlurmctldHost=localhost
-SlurmUser=root
-SlurmdUser=root
+SlurmUser={user}
+SlurmdUser={user}
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.sock
 SlurmctldPort={ports[0]}
@@ -36,12 +37,32 @@ SchedulerParameters=sched_interval=1,bf_interval=1
 Licenses=solver:4,mesh:1
 GresTypes=gpu
 {accounting}
-NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 RealMemory=1000
-NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=1000 Gres=gpu:a100:2
-NodeName=n3 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[3]} RealMemory=9000 \\
+"""
+# Nodes that differ; n3 is larger than this host, and mostly has nobody behind it.
+CONF = f"""{COMMON}
+NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[1]}} CPUs=2 RealMemory=1000
+NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[2]}} CPUs=2 RealMemory=1000 Gres=gpu:a100:2
+NodeName=n3 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[3]}} RealMemory=9000 \\
     Sockets=2 CoresPerSocket=4 ThreadsPerCore=2
 PartitionName=main Nodes=n[1-3] Default=YES MaxTime=1:00:00
 PartitionName=short Nodes=n[1-2] MaxTime=4:00 DefaultTime=2:00 MaxNodes=1
+"""
+# Four nodes of two cores, for jobs of a core or more that say nothing of memory.
+FOUR = f"""{COMMON}
+DefMemPerCPU=200
+KillWait=2
+NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[1]}} CPUs=2 RealMemory=1000
+NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[2]}} CPUs=2 RealMemory=1000 Gres=gpu:a100:2
+NodeName=n3 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[3]}} CPUs=2 RealMemory=1000
+NodeName=n4 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[4]}} CPUs=2 RealMemory=1000
+PartitionName=main Nodes=n[1-4] Default=YES MaxTime=1:00:00
+"""
+# Three nodes that are alike, in a partition for an hour at most.
+DEBUG = f"""{COMMON}
+NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[1]}} CPUs=2 RealMemory=1000
+NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[2]}} CPUs=2 RealMemory=1000
+NodeName=n3 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[3]}} CPUs=2 RealMemory=1000
+PartitionName=debug Nodes=n[1-3] Default=YES MaxTime=1:00:00
 """
 GRES = """
 NodeName=n2 Name=gpu Type=a100 File={folder}/gpu[0-1]
@@ -60,24 +81,6 @@ StorageUser=slurm
 StoragePass=slurm
 StorageLoc=slurm_acct
 """
-DAEMONS = ("munged", "slurmctld", "slurmd", "scontrol", "sbatch")
-ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr")
-PATH = f"{os.environ['PATH']}:/usr/sbin"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
-def missing(*more: str) -> list[str]:
-    """The daemons that are not installed; also where this is not root."""
-    lacking = [name for name in (*DAEMONS, *more) if not shutil.which(name, path=PATH)]
-    return lacking if os.geteuid() == 0 else ["root", *lacking]
 
 
 @dataclass
@@ -87,6 +90,11 @@ class Cluster:
     environ: dict[str, str]
     folder: Path
     daemons: dict[str, subprocess.Popen[bytes]]
+
+    @property
+    def reach(self) -> dict[str, str]:
+        """What leads to it in an environment."""
+        return {"SLURM_CONF": self.environ["SLURM_CONF"]}
 
     def say(self, *argv: str) -> str:
         """What a command of it prints. Raises CalledProcessError."""
@@ -117,11 +125,18 @@ class Cluster:
 
 @contextmanager
 def slurm(
-    folder: Path, *, nodes: Sequence[str] = ("n1", "n2"), accounting: bool = False, conf: str = CONF
+    folder: Path,
+    *,
+    nodes: Sequence[str] = ("n1", "n2"),
+    accounting: bool = False,
+    conf: str = CONF,
+    partition: str = "main",
 ) -> Iterator[Cluster]:
     """Start one in an empty folder and end it. nodes: those that a slurmd stands behind, of n1, n2 and n3.
 
-    conf: another slurm.conf, with as many of `{ports[0]}` to `{ports[5]}`, `{folder}` and `{accounting}` as it needs.
+    conf: another slurm.conf, with as many of `{ports[0]}` to `{ports[5]}`, `{folder}`, `{user}` and `{accounting}` as
+    it needs.
+    partition: one that all of these nodes are in.
     """
     for name in ("state", "spool"):
         (folder / name).mkdir()
@@ -134,7 +149,7 @@ def slurm(
             "AccountingStorageType=accounting_storage/slurmdbd\nAccountingStorageHost=localhost\n"
             f"AccountingStoragePort={ports[4]}\nAccountingStoragePass={folder}/munge.sock\nAccountingStorageEnforce=associations,limits"
         )
-    (folder / "slurm.conf").write_text(conf.format(folder=folder, ports=ports, accounting=storage))
+    (folder / "slurm.conf").write_text(conf.format(folder=folder, ports=ports, accounting=storage, user=USER))
     (folder / "gres.conf").write_text(GRES.format(folder=folder))
     (folder / "munge.key").write_bytes(os.urandom(1024))
     (folder / "munge.key").chmod(0o600)
@@ -149,10 +164,12 @@ def slurm(
         _start(cluster, "slurmctld", "-D")
         for name in nodes:
             _start(cluster, "slurmd", "-D", "-N", name, name=name)
-        cluster.until(str(len(nodes)), "sinfo", "--noheader", "--partition=main", "--states=idle", "--format=%D")
+        cluster.until(
+            str(len(nodes)), "sinfo", "--noheader", f"--partition={partition}", "--states=idle", "--format=%D"
+        )
         yield cluster
         if cluster.daemons["slurmctld"].poll() is None:
-            subprocess.run(["scancel", "--full", "--user=root"], env=environ, check=False, capture_output=True)
+            subprocess.run(["scancel", "--full", f"--user={USER}"], env=environ, check=False, capture_output=True)
             with suppress(TimeoutError):
                 cluster.until("", "squeue", "--noheader", seconds=5)
     finally:
