@@ -1,4 +1,4 @@
-"""Whether the built site stands alone: `offline.py FOLDER` exits 1 and names what a page loads from elsewhere."""
+"""Whether the site that was built stands alone: `offline.py FOLDER` exits 1 and names what a page loads from afar."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import yaml
 
+from documents.bursting import catalogue, policy, settings
+
 ROOT = Path(__file__).resolve().parents[2]
 JOB = {"name": "a", "command": "true"}
 START = {"trigger": "start", "action": {"name": "submit", "label": "a"}}
@@ -61,7 +63,7 @@ def custom(text: str, name: str) -> str:
 
 
 def mcp_servers(text: str) -> str:
-    """mcp-servers: each server of an agent's configuration answers `initialize`; what ssh would start is started here."""
+    """mcp-servers: each server of an agent's configuration answers; what ssh would start is started here."""
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "page", "version": "1"}}
     line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
     for name, server in json.loads(text)["mcpServers"].items():
@@ -120,6 +122,9 @@ CHECKS: dict[str, Callable[..., str]] = {
     "json": as_json,
     "yaml": as_yaml,
     "toml": as_toml,
+    "settings": settings,
+    "catalogue": catalogue,
+    "policy": policy,
 }
 
 

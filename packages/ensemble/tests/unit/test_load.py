@@ -361,7 +361,10 @@ def test_a_file_that_is_not_there(tmp_path) -> None:
     ("text", "said"),
     [
         ("", "x:1:1: the file is empty; an ensemble file is a mapping with `jobs` and `rules`"),
-        ("version: 1\ntask: {command: a}\nattributes: {}", "x:1:1: an ensemble file is a mapping with `jobs` and `rules`"),
+        (
+            "version: 1\ntask: {command: a}\nattributes: {}",
+            "x:1:1: an ensemble file is a mapping with `jobs` and `rules`",
+        ),
         (JOBS.replace("command", "comand", 1) + START, "comand: unknown key; did you mean 'command'?"),
         ("rule: []\njobs: []", "x:1:1: rule: unknown key; did you mean 'rules'?"),
     ],

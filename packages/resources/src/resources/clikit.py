@@ -129,7 +129,7 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _stop(ctx: click.Context, error: Exception, text: str, code: int, debug: bool) -> NoReturn:
+def _stop(ctx: click.Context, error: BaseException, text: str, code: int, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
     click.echo(f"{ctx.info_name}: {' '.join(text.split())}", err=True)

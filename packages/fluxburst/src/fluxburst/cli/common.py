@@ -122,7 +122,7 @@ class Place:
         return self.folder / LEDGER
 
     def make_ledger(self) -> None:
-        """Make a ledger where a lead has none: what a lost one knew is found by its mark. Without a lead there is none."""
+        """Make a ledger where a lead has none: what a lost one knew is found by its mark. No lead, no ledger."""
         from fluxburst.ledger import Ledger
 
         if self.lead is not None and not self.ledger.exists():
