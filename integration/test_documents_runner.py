@@ -105,6 +105,11 @@ $ sleep 600 & echo at $HOME
 at /home/you
 ```
 
+<!-- file: included.yaml check: ensemble validate included.yaml -->
+```yaml
+--8<-- "examples/hello-world.yaml"
+```
+
 Ask `resources fit REQUEST --in INVENTORY`, or `nox -s "tests(jobspec)"`.
 
 <!-- command: jobspec convert -->
@@ -113,6 +118,10 @@ Ask `resources fit REQUEST --in INVENTORY`, or `nox -s "tests(jobspec)"`.
 | `--to`, `--strict` | `--nonsense` |
 """
 BAD = {
+    "included file": (
+        '<!-- file: a -->\n```text\n--8<-- "examples/none"\n```',
+        "examples/none is included and is not there",
+    ),
     "wrong output": ("```console\n$ echo one\ntwo\n```", "page.md:2: $ echo one"),
     "output that is not shown": ("```console\n$ echo one; echo two\none\n```", "+two"),
     "output that is not there": ("```console\n$ echo one\none\n...\ntwo\n```", "-two"),
