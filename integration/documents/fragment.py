@@ -63,7 +63,7 @@ def custom(text: str, name: str) -> str:
 
 
 def mcp_servers(text: str) -> str:
-    """mcp-servers: each server of an agent's configuration answers `initialize`; what ssh would start is started here."""
+    """mcp-servers: each server of an agent's configuration answers; what ssh would start is started here."""
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "page", "version": "1"}}
     line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
     for name, server in json.loads(text)["mcpServers"].items():

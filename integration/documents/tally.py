@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -60,7 +60,7 @@ def tell(reporter: Any) -> None:
     """Write it below pytest's own summary, from the properties of its reports."""
     reports = [one for kind in reporter.stats.values() for one in kind if isinstance(one, pytest.TestReport)]
     counts = [
-        Count(**value)
+        Count(**cast(dict[str, Any], value))
         for report in reports
         if report.when == "call"
         for name, value in report.user_properties
