@@ -1,4 +1,4 @@
-"""Install a package's wheel into this environment as its users may have it: `downstream.py PACKAGE oldest|newest MORE...`.
+"""Install a package's wheel into this environment as its users may have it: `downstream.py PACKAGE VERSIONS MORE...`.
 
 oldest: with the oldest hpc-resources and the least versions of all else that it declares, extras too. newest: with the
 hpc-resources of this tree and the newest of all else. MORE: what its tests need besides. Needs `uv` on PATH.
