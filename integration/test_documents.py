@@ -10,7 +10,7 @@ from documents import held, words
 from documents.page import Page
 from documents.programs import ROOT
 from documents.run import PageRun
-from documents.tally import TALLY
+from documents.tally import Count, count, kept
 
 PAGES = held.pages()
 Running = Callable[[Page], PageRun]
@@ -34,8 +34,10 @@ def running() -> Iterator[Running]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
-def test_commands_in_sentences_and_tables_exist_and_the_text_keeps_the_rules(page: Page) -> None:
-    TALLY.mentioned += words.commands(page)
+def test_commands_in_sentences_and_tables_exist_and_the_text_keeps_the_rules(
+    page: Page, request: pytest.FixtureRequest
+) -> None:
+    request.node.user_properties.append(kept(Count(page.name, mentioned=words.commands(page))))
     assert not (wrong := words.of_page(page)), "\n".join(wrong)
 
 
@@ -44,13 +46,15 @@ def test_commands_in_sentences_and_tables_exist_and_the_text_keeps_the_rules(pag
     [(page, index) for page in PAGES for index in range(len(page.blocks) + 1)],
     ids=[f"{page.name}:{line}" for page in PAGES for line in [*(block.line for block in page.blocks), "end"]],
 )
-def test_block_does_what_the_page_shows(page: Page, index: int, running: Running) -> None:
+def test_block_does_what_the_page_shows(
+    page: Page, index: int, running: Running, request: pytest.FixtureRequest
+) -> None:
     run = running(page)
     if index == len(page.blocks):
         assert not (wrong := run.end()), "\n".join(wrong)
         return
     result = run.result(index)
-    TALLY.count(page, page.blocks[index], result)
+    request.node.user_properties.append(kept(count(page, page.blocks[index], result)))
     if result.skipped:
         pytest.skip(result.skipped)
     if result.failures:

@@ -14,7 +14,6 @@ from documents.cli import look_at
 from documents.page import parse
 from documents.programs import ROOT
 from documents.run import PageRun
-from documents.tally import Tally
 
 HERE = Path(__file__).parent
 GOOD = """
@@ -89,6 +88,18 @@ $ python3 -u -c "import time; print('serving 8765'); time.sleep(600)"
 serving 8765
 ```
 
+<!-- stands: big.example.org for localhost -->
+```console
+$ echo big.example.org | tr a-z A-Z; echo localhost
+LOCALHOST
+big.example.org
+```
+
+<!-- shown: a plugin's options -->
+```console
+$ flux-burst plan --plugin ec2 --ec2-region eu-west-1
+```
+
 ```console
 $ sleep 600 & echo at $HOME
 at /home/you
@@ -121,6 +132,11 @@ BAD = {
         "`jobspec` has no sub-comm",
     ),
     "option of a shown block": ("<!-- shown: x -->\n```console\n$ jobspec run --fast\n```", "has no option `--fast`"),
+    "option of a plugin": (
+        "<!-- shown: x -->\n```console\n$ flux-burst plan --plugin ec2 --ec2-nope x\n```",
+        "has no option `--ec2-nope`",
+    ),
+    "what stands": ("<!-- stands: a -->\n```console\n$ true\n```", "stands takes"),
     "option behind a pipe": ("<!-- shown: x -->\n```\ntrue | resources fit - --into x\n```", "has no option `--into`"),
     "option in a table": ("| a | b |\n|---|---|\n| x | `ensemble run --nope FILE` |", "page.md:3: `ensemble run` has"),
     "option in a sentence": ("One\n`flux-burst plan --nope` two", "page.md:2: `flux-burst plan` has no option"),
@@ -148,6 +164,7 @@ BAD = {
     "exit codes": ("<!-- exit: 1 0 -->\n```console\n$ true\n```", "2 exit codes for 1 commands"),
     "link": ("[a](nowhere.md)", "leads nowhere"),
     "server that ends": ("<!-- stays: a server -->\n```console\n$ echo up\nup\n```", "exit code 0, it should stay"),
+    "server that is not shown": ("<!-- stays: a server -->\n```console\n$ sleep 9\n```", "shows what it prints"),
     "background that says another": ("```console\n$ echo down &\nup\n```", "-up"),
 }
 
@@ -155,7 +172,7 @@ BAD = {
 def wrong(folder: Path, text: str) -> str:
     path = folder / "page.md"
     path.write_text(text)
-    return "\n".join(look_at(parse(path, "page.md"), Tally()))
+    return "\n".join(look_at(parse(path, "page.md"), []))
 
 
 def test_a_page_that_shows_what_is_seen_passes(tmp_path: Path) -> None:
@@ -185,11 +202,11 @@ def test_what_is_shown_only_and_what_is_skipped_is_known_with_its_reason(tmp_pat
 def test_output_is_rewritten_with_what_was_seen(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("1. One\n\n   ```console\n   $ seq 2\n   7\n   $ echo a\n   ```\n\n```console\n$ echo b\nb\n```\n")
-    assert look_at(parse(path, "page.md"), Tally(), write=True)
+    assert look_at(parse(path, "page.md"), [], write=True)
     assert path.read_text() == (
         "1. One\n\n   ```console\n   $ seq 2\n   1\n   2\n   $ echo a\n   a\n   ```\n\n```console\n$ echo b\nb\n```\n"
     )
-    assert not look_at(parse(path, "page.md"), Tally())
+    assert not look_at(parse(path, "page.md"), [])
 
 
 def test_a_package_page_has_its_own_commands_only() -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 
 def main() -> int:
-    integration = Path(__file__).resolve().parents[1]
-    # Not this folder, which Python puts there: its modules are those of a package.
-    sys.path[:1] = [str(integration)]
+    # In the place of this folder, which Python puts there: its modules are those of a package.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
     from documents.cli import main
 
     return main()

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field, fields
 
 COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
-KEYS = ("exit", "varies", "file", "check", "needs", "shown", "stays", "port", "command", "note")
-PAGE_KEYS = ("needs", "varies", "port", "note")  # those that may stand for a whole page
+KEYS = ("exit", "varies", "file", "check", "needs", "shown", "stays", "port", "stands", "command", "note")
+PAGE_KEYS = ("needs", "varies", "port", "stands", "note")  # those that may stand for a whole page
 
 
 class Mistake(Exception):
@@ -26,6 +26,7 @@ class Annotations:
     shown: str = ""  # why it can't run
     stays: str = ""  # why its last command does not end by itself; it is ended with the page
     port: tuple[str, ...] = ()  # port numbers of the text that stand for free ones
+    stands: tuple[str, ...] = ()  # `SHOWN for USED`: what the text has in the place of what is run
     command: str = ""  # the first column of the table behind it has the rest of this command
     note: str = field(default="", compare=False)  # a remark to authors
 
@@ -67,6 +68,11 @@ def _one(text: str) -> Annotations:
         return Annotations(varies=patterns)
     if key in ("needs", "port"):
         return Annotations(**{key: tuple(value.replace(",", " ").split())})  # type: ignore[arg-type]
+    if key == "stands":
+        parts = tuple(part.strip() for part in value.split(" || "))
+        if not all(re.fullmatch(r"\S+ for \S+", part) for part in parts):
+            raise Mistake(f"`{text}`: stands takes `SHOWN for USED`")
+        return Annotations(stands=parts)
     if key == "file":
         name, _, check = (part.strip() for part in value.partition(" check: "))
         return Annotations(file=name, check=check)

@@ -9,20 +9,20 @@ from documents import held, words
 from documents.page import Page, parse
 from documents.programs import ROOT
 from documents.run import PageRun, Result
-from documents.tally import Tally
+from documents.tally import Count, count, lines
 
 
-def look_at(page: Page, tally: Tally, write: bool = False) -> list[str]:
+def look_at(page: Page, counts: list[Count], write: bool = False) -> list[str]:
     """What is wrong with a page; its output is rewritten where that was asked for."""
     failures = words.of_page(page)
-    tally.mentioned += words.commands(page)
+    counts.append(Count(page.name, mentioned=words.commands(page)))
     running = PageRun(page, ROOT)
     try:
         results = [running.result(index) for index in range(len(page.blocks))]
     finally:
         failures += running.end()
     for block, result in zip(page.blocks, results, strict=True):
-        tally.count(page, block, result)
+        counts.append(count(page, block, result))
         failures += result.failures
     if write:
         rewrite(page.path, results)
@@ -47,12 +47,13 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="shown output becomes what was seen")
     asked = parser.parse_args()
     pages = [parse(path.resolve(), str(path)) for path in asked.pages] or held.pages()
-    tally, wrong = Tally(), False
+    counts: list[Count] = []
+    wrong = False
     for page in pages:
-        failures = look_at(page, tally, asked.write)
+        failures = look_at(page, counts, asked.write)
         wrong = wrong or bool(failures)
         print(f"{page.name}: {len(page.blocks)} blocks, {len(failures)} wrong")
         for failure in failures:
             print(failure)
-    print("\n".join(tally.lines([] if asked.pages else held.waiting())))
+    print("\n".join(lines(counts, [] if asked.pages else held.waiting())))
     return 1 if wrong else 0

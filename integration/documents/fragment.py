@@ -15,6 +15,8 @@ from pathlib import Path
 
 import yaml
 
+from documents.bursting import catalogue, policy, settings
+
 ROOT = Path(__file__).resolve().parents[2]
 JOB = {"name": "a", "command": "true"}
 START = {"trigger": "start", "action": {"name": "submit", "label": "a"}}
@@ -34,8 +36,10 @@ def part_of(text: str, file: str) -> str:
 
 def rules(text: str, *groups: str) -> str:
     """rules GROUP...: each document of the block is a list of rules of an ensemble with these groups of jobs."""
-    jobs = [{**JOB, "name": name} for name in groups or ("a",)]
-    return _ensemble([{"jobs": jobs, "rules": [START, *(_listed(text))]}])
+    groups = groups or ("a",)
+    jobs = [{**JOB, "name": name, "count": 10} for name in groups]
+    starts = [{"trigger": "start", "action": {"name": "submit", "label": name}} for name in groups]
+    return _ensemble([{"variables": {"round": 0}, "jobs": jobs, "rules": [*starts, *_listed(text)]}])
 
 
 def job(text: str, *keys: str) -> str:
@@ -48,6 +52,28 @@ def job(text: str, *keys: str) -> str:
                 {"jobs": [{"name": "a", "command": f"true {words}", **yaml.safe_load(line)}], "rules": [START]}
             )
     return _ensemble(found)
+
+
+def custom(text: str, name: str) -> str:
+    """custom NAME: the block is the custom functions of an ensemble, which runs them here once one job has ended."""
+    call = {"trigger": "job-success", "name": "sleep", "action": {"name": "custom", "label": name}}
+    start = {"trigger": "start", "action": {"name": "submit", "label": "sleep"}}
+    jobs = [{**JOB, "name": "sleep"}, {**JOB, "name": "echo"}]
+    return _ensemble([{"jobs": jobs, "rules": [start, call], "custom": text}], "run", "--member", "local")
+
+
+def mcp_servers(text: str) -> str:
+    """mcp-servers: each server of an agent's configuration answers; what ssh would start is started here."""
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "page", "version": "1"}}
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
+    for name, server in json.loads(text)["mcpServers"].items():
+        argv = [server["command"], *server["args"]]
+        argv = argv[2:] if argv[0] == "ssh" else argv
+        done = subprocess.run(argv, input=line + "\n", capture_output=True, text=True, timeout=60)
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        if not any(answer.get("result", {}).get("serverInfo") for answer in answers):
+            return f"{name} does not answer: {done.stdout}{done.stderr}"
+    return ""
 
 
 def as_json(text: str) -> str:
@@ -73,13 +99,14 @@ def _listed(text: str) -> list[object]:
     return loaded if isinstance(loaded, list) else loaded.get("rules", [loaded])
 
 
-def _ensemble(documents: Sequence[object]) -> str:
-    """What `ensemble validate` says to files."""
+def _ensemble(documents: Sequence[object], *argv: str) -> str:
+    """What `ensemble validate` (or another command) says to files."""
     for document in documents:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "fragment.yaml")
             file.write_text(yaml.safe_dump(document, sort_keys=False))
-            done = subprocess.run(["ensemble", "validate", str(file)], capture_output=True, text=True, timeout=60)
+            command = ["ensemble", *(argv or ("validate",)), str(file)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
             if done.returncode:
                 return f"{done.stdout}{done.stderr}\n{file.read_text()}"
     return ""
@@ -90,9 +117,14 @@ CHECKS: dict[str, Callable[..., str]] = {
     "part-of": part_of,
     "rules": rules,
     "job": job,
+    "custom": custom,
+    "mcp-servers": mcp_servers,
     "json": as_json,
     "yaml": as_yaml,
     "toml": as_toml,
+    "settings": settings,
+    "catalogue": catalogue,
+    "policy": policy,
 }
 
 

@@ -7,9 +7,11 @@ import importlib.metadata
 import importlib.util
 import re
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import click
+from resources.errors import PluginError
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "hpc-resources"
@@ -104,11 +106,28 @@ def _wrong(words: list[str]) -> list[str]:
     return []
 
 
+def _options(
+    command: click.Command, context: click.Context, words: list[str]
+) -> tuple[list[click.Parameter], tuple[str, ...]]:
+    """The parameters of a command with those of the plugins that the words name, and how others' options begin."""
+    absent = []
+    for flag, name in pairwise(words):
+        if flag == "--plugin":
+            try:
+                command.parse_args(context, [flag, name])
+            except click.UsageError:  # for want of other arguments
+                continue
+            except PluginError:  # it is not installed where this runs
+                absent.append(f"--{name}-")
+    return command.get_params(context), tuple(absent)
+
+
 def _walk(command: click.Command, path: str, words: list[str]) -> list[str]:
     """Follow words down the sub-commands of a command."""
     context = click.Context(command, info_name=path)
     known: dict[str, click.Option | None] = dict.fromkeys(context.help_option_names)
     value_follows = False
+    own, absent = _options(command, context, words)
     found: list[str] = []
     for number, raw in enumerate(words):
         word = raw.strip("[](),").removesuffix("...").removesuffix("…")
@@ -118,7 +137,7 @@ def _walk(command: click.Command, path: str, words: list[str]) -> list[str]:
             value_follows = False
             continue
         value_follows = False
-        for parameter in command.params:
+        for parameter in own:
             if isinstance(parameter, click.Option):
                 known |= dict.fromkeys((*parameter.opts, *parameter.secondary_opts), parameter)
         if re.match(r"--?[A-Za-z]", word):
@@ -128,7 +147,7 @@ def _walk(command: click.Command, path: str, words: list[str]) -> list[str]:
                 if option in known or short in known:
                     taken = known.get(option, known.get(short))
                     value_follows = taken is not None and not taken.is_flag and not equals and not taken.count
-                elif option.startswith("-") and not command.ignore_unknown_options:
+                elif option.startswith("-") and not command.ignore_unknown_options and not option.startswith(absent):
                     found.append(f"`{path}` has no option `{option}`")
         elif isinstance(command, click.Group):
             if not re.fullmatch(r"[a-z][a-z0-9-]*", word):

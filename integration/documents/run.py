@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from documents import engines, words
+from engines import free_ports
+
+from documents import needs, words
 from documents.annotations import Mistake
 from documents.match import difference, matches
 from documents.page import PICTURES, Block, Command, Page
@@ -15,7 +17,7 @@ from documents.programs import DISTRIBUTIONS, mistakes
 from documents.sandbox import PATIENCE, Sandbox, Seen
 from documents.snippets import Snippets
 
-CHECKERS = Path(__file__).with_name("fragment.py")
+CHECKERS = Path(__file__).resolve().parents[1]  # holds the package of `fragment`
 
 
 @dataclass
@@ -41,11 +43,12 @@ class PageRun:
         self.snippets = Snippets(self.sandbox)
         self.stack = ExitStack()
         self.engines: dict[str, dict[str, str]] = {}
-        self.ports: dict[str, str] = {}
+        self.stands: dict[str, str] = {}
         self.results: list[Result] = []
         fragment = self.sandbox.home / ".checks" / "fragment"
         fragment.parent.mkdir()
-        fragment.write_text(f'#!/bin/sh\nexec {self.sandbox.bin / "python"} -P {CHECKERS} "$@"\n')
+        run = f'exec {self.sandbox.bin / "python"} -P -m documents.fragment "$@"'
+        fragment.write_text(f"#!/bin/sh\nPYTHONPATH={CHECKERS}${{PYTHONPATH:+:$PYTHONPATH}} {run}\n")
         fragment.chmod(0o755)
 
     def result(self, index: int) -> Result:
@@ -64,9 +67,12 @@ class PageRun:
         """End everything that the page started; what did not end well."""
         try:
             self.snippets.end()
-            said = self.sandbox.end()
+            said = self.sandbox.interrupt()
         finally:
-            self.stack.close()
+            try:
+                self.stack.close()
+            finally:
+                self.sandbox.end()
         return [f"{self.page.name}: {one}" for one in said]
 
     def _run(self, block: Block) -> Result:
@@ -74,13 +80,15 @@ class PageRun:
         if steer.shown:
             wrong = mistakes(block.text)
             return Result(shown=steer.shown, failures=[f"{place}: {one}" for one in wrong])
-        if lacking := [said for need in steer.needs if (said := engines.missing(need))]:
-            return Result(skipped="; ".join(lacking))
+        if lacking := needs.lacking(steer.needs):
+            return Result(skipped=lacking)
         environ: dict[str, str] = {}
         for need in steer.needs:
             environ |= self._engine(need)
         for port in steer.port:
-            self.ports.setdefault(port, engines.free_port())
+            self.stands.setdefault(port, str(free_ports(1)[0]))
+        for shown, used in (one.split(" for ") for one in steer.stands):
+            self.stands[shown] = used
         if steer.file or steer.check:
             return self._file(block, environ, place)
         if block.language == "console":
@@ -94,17 +102,17 @@ class PageRun:
 
     def _engine(self, need: str) -> dict[str, str]:
         if need not in self.engines:
-            started = engines.start(need, self.sandbox)
+            started = needs.start(need)
             self.engines[need] = self.stack.enter_context(started) if started else {}
         return self.engines[need]
 
     def _inward(self, text: str) -> str:
-        for shown, used in self.ports.items():
+        for shown, used in self.stands.items():
             text = text.replace(shown, used)
         return text
 
     def _outward(self, text: str) -> list[str]:
-        for shown, used in self.ports.items():
+        for shown, used in self.stands.items():
             text = text.replace(used, shown)
         return text.splitlines()
 
@@ -116,7 +124,7 @@ class PageRun:
             target.write_text(text)
         if not steer.check:
             return Result(commands=1)
-        path = f"{CHECKERS.parent}:{self.sandbox.home / '.checks'}:{self.sandbox.environ['PATH']}"
+        path = f"{CHECKERS / 'documents'}:{self.sandbox.home / '.checks'}:{self.sandbox.environ['PATH']}"
         seen, _ = self.sandbox.run(self._inward(steer.check), environ | {"PATH": path}, stdin=text)
         said = f"{place}: `{steer.check}` exits {seen.code}:\n{seen.text}"
         return Result(commands=1, failures=[said] if seen.code else [])

@@ -106,6 +106,7 @@ class Sandbox:
             "PIP_NO_BUILD_ISOLATION": "0",  # as for every pip option of this kind, 0 means: do without
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_ROOT_USER_ACTION": "ignore",
+            "PIP_QUIET": "1",  # pages do not show its progress
             MARK: str(self.home),
             "DOCUMENT_STATE": str(self.state),
         }
@@ -159,8 +160,8 @@ class Sandbox:
         """What was printed, with the reader's home in place of this one."""
         return output.read_text(errors="replace").replace(str(self.home), SHOWN_HOME)
 
-    def end(self) -> list[str]:
-        """End what still runs and remove the folder. Says which commands did not end by Ctrl-C."""
+    def interrupt(self) -> list[str]:
+        """Press Ctrl-C at the commands that stay. Says which did not end."""
         said = []
         for process, output in reversed(self.running):
             if process.poll() is None:
@@ -169,6 +170,10 @@ class Sandbox:
                     process.wait(20)
                 except subprocess.TimeoutExpired:
                     said.append(f"a command that stays did not end within 20 s of Ctrl-C: {self.read(output)[-2000:]}")
+        return said
+
+    def end(self) -> None:
+        """End what still runs and remove the folder."""
         for sign in (signal.SIGTERM, signal.SIGKILL):
             for one in self._processes():
                 _signal(one, sign)
@@ -176,7 +181,6 @@ class Sandbox:
             while self._processes() and time.monotonic() < stop:
                 time.sleep(0.05)
         shutil.rmtree(self.home, ignore_errors=True)
-        return said
 
     def _processes(self) -> list[int]:
         """Those that bear this sandbox's mark."""

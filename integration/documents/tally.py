@@ -3,61 +3,75 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
+import pytest
+
+from documents import held
 from documents.page import Block, Page
 from documents.run import Result
 
+PROPERTY = "documents"  # of pytest's reports: they come here from its other processes, too
+
 
 @dataclass
-class Tally:
-    """Of blocks that were looked at."""
+class Count:
+    """Of one block, or of the sentences and tables of a page."""
 
+    page: str
     commands: int = 0
     snippets: int = 0
     checked: int = 0
     mentioned: int = 0
-    shown: list[str] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
-    pages: set[str] = field(default_factory=set)
-
-    def count(self, page: Page, block: Block, result: Result) -> None:
-        self.pages.add(page.name)
-        if result.shown:
-            self.shown.append(f"{page.name}:{block.line}: {result.shown}")
-        elif result.skipped:
-            self.skipped[result.skipped] += 1
-        elif block.steer.file or block.steer.check:
-            self.checked += 1
-        elif block.language == "python":
-            self.snippets += 1
-        else:
-            self.commands += result.commands
-
-    def as_dict(self) -> dict[str, Any]:
-        """What `add` takes, of plain types: a process that ran a part of the pages hands it to the one that tells."""
-        plain = {"pages": list(self.pages), "skipped": dict(self.skipped)}
-        return {one.name: getattr(self, one.name) for one in fields(self)} | plain
-
-    def add(self, other: Mapping[str, Any]) -> None:
-        for one in fields(self):
-            if one.name in ("pages", "skipped"):
-                getattr(self, one.name).update(other[one.name])
-            else:
-                setattr(self, one.name, getattr(self, one.name) + other[one.name])
-
-    def lines(self, waiting: list[str]) -> list[str]:
-        """For people, a line each."""
-        said = (
-            f"documents: of {len(self.pages)} pages {self.commands} commands, {self.snippets} Python snippets and "
-            f"{self.checked} files and fragments ran; {self.mentioned} commands in sentences and tables exist; "
-            f"{len(self.shown)} blocks are only shown; {sum(self.skipped.values())} were skipped"
-        )
-        found = [said, *(f"  shown {one}" for one in self.shown)]
-        found += [f"  skipped {number}: {why}" for why, number in sorted(self.skipped.items())]
-        return found + ([f"  not held to it yet: {', '.join(waiting)}"] if waiting else [])
+    shown: str = ""
+    skipped: str = ""
 
 
-TALLY = Tally()
+def count(page: Page, block: Block, result: Result) -> Count:
+    """That of a block."""
+    if result.shown:
+        return Count(page.name, shown=f"{page.name}:{block.line}: {result.shown}")
+    if result.skipped:
+        return Count(page.name, skipped=result.skipped)
+    if block.steer.file or block.steer.check:
+        return Count(page.name, checked=1)
+    if block.language == "python":
+        return Count(page.name, snippets=1)
+    return Count(page.name, commands=result.commands)
+
+
+def lines(counts: list[Count], waiting: list[str]) -> list[str]:
+    """For people, a line each."""
+    shown = [one.shown for one in counts if one.shown]
+    skipped = Counter(one.skipped for one in counts if one.skipped)
+    found = [
+        f"of {len({one.page for one in counts})} pages {sum(one.commands for one in counts)} commands, "
+        f"{sum(one.snippets for one in counts)} Python snippets and {sum(one.checked for one in counts)} files and "
+        f"fragments ran; {sum(one.mentioned for one in counts)} commands in sentences and tables exist; "
+        f"{len(shown)} blocks are only shown; {skipped.total()} blocks were skipped"
+    ]
+    found += [f"  shown {one}" for one in shown]
+    found += [f"  skipped {number}: {why}" for why, number in sorted(skipped.items())]
+    return found + ([f"  not held to it yet: {', '.join(waiting)}"] if waiting else [])
+
+
+def tell(reporter: Any) -> None:
+    """Write it below pytest's own summary, from the properties of its reports."""
+    reports = [one for kind in reporter.stats.values() for one in kind if isinstance(one, pytest.TestReport)]
+    counts = [
+        Count(**cast(dict[str, Any], value))
+        for report in reports
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == PROPERTY
+    ]
+    if counts:
+        reporter.section("documents")
+        for line in lines(counts, held.waiting()):
+            reporter.line(line)
+
+
+def kept(one: Count) -> tuple[str, dict[str, Any]]:
+    """As a property of a report."""
+    return PROPERTY, asdict(one)

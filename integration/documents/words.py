@@ -22,7 +22,7 @@ def of_page(page: Page) -> list[str]:
 
 def commands(page: Page) -> int:
     """How many spans are commands of ours."""
-    return sum(_line(span).partition(" ")[0] in programs() for span in page.spans)
+    return sum(_line(span).partition(" ")[0] in (*programs(), "nox") for span in page.spans)
 
 
 def of_picture(block: Block) -> list[str]:
