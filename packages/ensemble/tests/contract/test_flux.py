@@ -187,8 +187,10 @@ async def an_attribute_reaches_flux_and_no_parent_leaks(session: Session) -> Non
     first, _, jobspec = text.partition("\n")
     assert first.endswith(" it")
     assert first.startswith("local://")
-    user = json.loads(jobspec)["attributes"]["user"]
+    attributes = json.loads(jobspec)["attributes"]
+    user = attributes["user"]
     assert (user["burstable"], user["group"], user["ensemble"]["memory"]) == (True, "group-0", 5)
+    assert attributes["system"]["burstable"] is True  # where flux-burst looks for it
 
 
 @pytest.mark.parametrize(

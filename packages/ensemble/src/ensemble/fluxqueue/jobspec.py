@@ -17,6 +17,9 @@ from ensemble.job import Job, Spec
 # What belongs to the orchestrator's own job or instance, and would mislead another one.
 OWN = re.compile(r"FLUX_(URI|JOB_|TASK_|KVS_NAMESPACE|PROXY_REMOTE|PARENT|LOCAL_RANKS|ENCLOSING_ID)|PMI_|PMIX_")
 
+# An attribute that is looked for in attributes.system, as `flux submit --setattr=burstable` writes it.
+BURSTABLE = "burstable"
+
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """What of the orchestrator's environment its jobs inherit."""
@@ -98,6 +101,8 @@ class Writer:
             "cwd": cwd,
             "duration": spec.duration,
         }
+        if BURSTABLE in spec.attributes:
+            system[BURSTABLE] = spec.attributes[BURSTABLE]
         if not self.by_token:
             system["job"] = {"name": spec.group}
         out, err = output_paths(spec, self.cwd)
