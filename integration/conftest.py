@@ -18,6 +18,8 @@ sys.path.append(str(ROOT / "integration"))  # the package `engines`, and the mod
 import installed  # noqa: E402
 from engines import ENGINES, flux, slurm  # noqa: E402
 
+from documents import tally  # noqa: E402
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 NEEDS = "Skipped: needs "
 MUST = "INTEGRATION_MUST_HAVE"
@@ -89,6 +91,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("engines that are not here")
     for name, count in kept.items():
         terminalreporter.line(f"{count} {'test' if count == 1 else 'tests'} did not run: {_absent(name)}")
+    tally.tell(terminalreporter)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from ensemble.member import Options, Unreachable
 from ensemble.members.local import LocalMember
 from ensemble.supervisor import meeting
 from ensemble.supervisor.lines import line
+from ensemble.supervisor.server import LOOK
 from ensemble.supervisor.spawn import MARK
 from ensemble.testing import PATIENCE, SCENARIOS, Scenario, Session, check_member
 
@@ -186,8 +187,9 @@ async def cores_are_changed_while_jobs_run(session: Session) -> None:
     await session.member.close(leave=True)
     for cores, running in ((4, 4), (1, 4)):
         session.member = member(folder_of(session), cores)
-        await session.member.open(session.emit, session.lost)
-        await session.member.adopt(session.known(names))
+        async with asyncio.timeout(LOOK / 2):  # the answers do not wait for the supervisor's next look at its folder
+            await session.member.open(session.emit, session.lost)
+            await session.member.adopt(session.known(names))
         await session.until("start", names[:running])
         if cores == 4:
             await session.member.close(leave=True)

@@ -134,14 +134,14 @@ def test_mutated_jobspecs(text):
         "--- 1\n--- 2\n",
     ],
 )
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_hostile_yaml(text):
     with pytest.raises(DocumentError) as caught:
         document.load(text)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "line", ["#SBATCH " + "a" * 5_000_000, "#SBATCH -w " + "n[1-9]" * 50_000, "#SBATCH " + "-N2 " * 500_000]
 )

@@ -175,7 +175,7 @@ def chain(count):
     return {"version": 1, "tasks": [*tasks, {"name": f"t{count}", "command": ["a"]}]}
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "value",
     [

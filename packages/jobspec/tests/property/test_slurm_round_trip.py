@@ -113,7 +113,7 @@ LONG_LINES = {
 }
 
 
-@pytest.mark.timeout(5)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("line", LONG_LINES.values(), ids=LONG_LINES)
 def test_long_lines_take_no_longer_than_they_are(line):
     reading = read(f"#!/bin/sh\n#SBATCH {line}\nhostname\n", "slurm")

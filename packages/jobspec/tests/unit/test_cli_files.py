@@ -211,7 +211,7 @@ def test_no_folder_is_not_the_root(jobspec, script):
     assert "--out-dir is empty" in result.stderr
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_many_files_a_second_time(jobspec, tmp_path, monkeypatch):
     """Whether a file is one of the sources is not asked of each pair of them."""
     files = [tmp_path / f"{number}.sbatch" for number in range(300)]

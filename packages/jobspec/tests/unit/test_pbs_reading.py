@@ -436,7 +436,7 @@ def test_from_pbs_is_read_and_to_pbs_is_an_error(jobspec, tmp_path):
         "x\n" * 20_000 + "#PBS -N x\n" * 20_000,
     ],
 )
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 def test_large_input_takes_little_time(text):
     for system in ("pbs", "pbspro", "torque", "moab"):
         readers.read(text, system)

@@ -22,7 +22,7 @@ import httpx2  # noqa: E402 - the SDK's own
 from mcp.client.streamable_http import streamable_http_client  # noqa: E402
 
 from resource_secretary.errors import SecretaryError  # noqa: E402
-from resource_secretary.serving.http import address, allowed, listen  # noqa: E402
+from resource_secretary.serving.http import Tls, address, allowed, listen, url  # noqa: E402
 from resource_secretary.serving.token import VARIABLE, token  # noqa: E402
 
 GOOD = "a-good-token-0123456789"
@@ -260,6 +260,13 @@ def test_addresses(text, meant):
             address(text)
     else:
         assert address(text) == meant
+
+
+def test_the_url_is_by_the_name_that_clients_use_where_one_is_given():
+    with listen("127.0.0.1", 0, remote=False, tls=None) as sock:
+        port = sock.getsockname()[1]
+        assert url(sock, None) == f"http://127.0.0.1:{port}/mcp"
+        assert url(sock, Tls("chain.pem", "key.pem"), ["login1", "login2"]) == f"https://login1:{port}/mcp"
 
 
 def test_the_names_of_a_host_that_others_reach():

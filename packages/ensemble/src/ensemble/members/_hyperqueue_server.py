@@ -13,11 +13,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+LONGEST = 80  # bytes of a folder in which a socket can be: sockaddr_un has 108 in all (unix(7))
 LOOK = 0.25  # seconds between two looks at the orders
 UP = b"up"
 IDLE = 900.0  # seconds without a run and without jobs after which it ends
@@ -63,7 +63,7 @@ def probe(client: Any, patience: float) -> str:
 
 def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -> None:
     """Start everything, say so on the pipe `ready`, and stay."""
-    from hyperqueue.cluster import LocalCluster, WorkerConfig
+    from hyperqueue.cluster import LocalCluster
 
     lock = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,14 +72,9 @@ def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -
     orders = folder / "orders"
     seen = orders.stat().st_size if orders.exists() else 0  # orders before this one's time are not for it
     cluster = LocalCluster(str(home))
-
-    def worker() -> None:
-        with _temporary(folder):
-            cluster.start_worker(WorkerConfig(cores=cores))
-
     try:
         for _ in range(workers):
-            worker()
+            add_worker(cluster, cores, folder)
         client = cluster.client()
         if why := probe(client, patience):
             raise RuntimeError(why)
@@ -104,7 +99,7 @@ def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -
                     trouble = ""
                     try:
                         while workers < int(argument):
-                            worker()
+                            add_worker(cluster, cores, folder)
                             workers += 1
                     except Exception as error:  # noqa: BLE001 - the workers that there are go on
                         trouble = first_line(error)
@@ -117,16 +112,19 @@ def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -
         cluster.stop()
 
 
-@contextmanager
-def _temporary(folder: Path) -> Iterator[None]:
-    """A worker makes a folder for itself where temporary files go, and leaves it: so that is here, while it starts."""
+def add_worker(cluster: Any, cores: int, folder: Path) -> None:
+    """Start a worker. It makes a socket below TMPDIR and leaves it there, so that is our folder while it starts."""
+    from hyperqueue.cluster import WorkerConfig
+
     before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = str(folder)
+    if len(os.fsencode(folder)) <= LONGEST:
+        os.environ["TMPDIR"] = str(folder)
     try:
-        yield
+        cluster.start_worker(WorkerConfig(cores=cores))
     finally:
-        del os.environ["TMPDIR"]
-        if before is not None:
+        if before is None:
+            os.environ.pop("TMPDIR", None)
+        else:
             os.environ["TMPDIR"] = before
 
 

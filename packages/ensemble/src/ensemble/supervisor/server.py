@@ -140,7 +140,7 @@ class Supervisor:
         now, due = time.monotonic(), []
         if self.timers:
             due.append(self.timers[0][0])
-        if self._news:
+        if self._news or any(client.unsent and not client.blocked for client in self.clients.values()):
             due.append(self._sent + GATHER)
         if self._stuck:
             due.append(self._stuck + AGAIN)

@@ -72,7 +72,7 @@ def command(
         listen(host, port, remote=allow_remote, tls=tls) as sock,
         token(token_file, os.environ) as (shown, source),
     ):
-        click.echo(f"serving {url(sock, tls)}; its token is in {source}", err=True)
+        click.echo(f"serving {url(sock, tls, names)}; its token is in {source}", err=True)
         _http(choice, timeout, dispatch, sock, shown, names, tls)
 
 

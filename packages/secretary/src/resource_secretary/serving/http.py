@@ -84,8 +84,10 @@ def listen(host: str, port: int, *, remote: bool, tls: Tls | None) -> socket.soc
     return made
 
 
-def url(sock: socket.socket, tls: Tls | None) -> str:
-    return f"{'https' if tls else 'http'}://{_bracketed(str(sock.getsockname()[0]))}:{sock.getsockname()[1]}{PATH}"
+def url(sock: socket.socket, tls: Tls | None, names: Sequence[str] = ()) -> str:
+    """Where clients find it: by the first of its names, else by the address that it listens at."""
+    host = names[0] if names else _bracketed(str(sock.getsockname()[0]))
+    return f"{'https' if tls else 'http'}://{host}:{sock.getsockname()[1]}{PATH}"
 
 
 async def serve(
