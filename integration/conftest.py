@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,13 +112,6 @@ def run() -> Run:
         )
 
     return run
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """An empty folder with a short name, because sockets below it may not have a long one."""
-    with tempfile.TemporaryDirectory(prefix="desk-", ignore_cleanup_errors=True) as made:
-        yield Path(made).resolve()
 
 
 @pytest.fixture(scope="session")

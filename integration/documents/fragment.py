@@ -15,6 +15,8 @@ from pathlib import Path
 
 import yaml
 
+from documents.bursting import catalogue, policy, settings
+
 ROOT = Path(__file__).resolve().parents[2]
 JOB = {"name": "a", "command": "true"}
 START = {"trigger": "start", "action": {"name": "submit", "label": "a"}}
@@ -120,6 +122,9 @@ CHECKS: dict[str, Callable[..., str]] = {
     "json": as_json,
     "yaml": as_yaml,
     "toml": as_toml,
+    "settings": settings,
+    "catalogue": catalogue,
+    "policy": policy,
 }
 
 

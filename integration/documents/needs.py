@@ -13,7 +13,12 @@ from engines import ENGINES, PATH
 from engines import flux as flux_engine
 from engines import slurm as slurm_engine
 
-NODES = ("n1", "n2", "n3", "n4")  # of Slurm: two cores each, in the partition main
+from documents import providers
+
+SLURMS = {  # slurm.conf, partition and nodes, of two cores each
+    "": (slurm_engine.FOUR, "main", ("n1", "n2", "n3", "n4")),
+    "debug": (slurm_engine.DEBUG, "debug", ("n1", "n2", "n3")),
+}
 
 
 @contextmanager
@@ -27,25 +32,33 @@ def _flux(brokers: str) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _slurm(_: str) -> Iterator[dict[str, str]]:
+def _slurm(kind: str) -> Iterator[dict[str, str]]:
+    conf, partition, nodes = SLURMS[kind]
     with (
         tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder,
-        slurm_engine.slurm(Path(folder), nodes=NODES, conf=slurm_engine.FOUR) as cluster,
+        slurm_engine.slurm(Path(folder), nodes=nodes, conf=conf, partition=partition) as cluster,
     ):
         yield {"SLURM_CONF": cluster.environ["SLURM_CONF"]}
 
 
 # Those that are started for a page; the variables that reach them are its commands'.
-STARTED: dict[str, Callable[[str], AbstractContextManager[dict[str, str]]]] = {"flux": _flux, "slurm": _slurm}
+STARTED: dict[str, Callable[[str], AbstractContextManager[dict[str, str]]]] = {
+    "flux": _flux,
+    "slurm": _slurm,
+    "kubernetes": providers.kubernetes,
+    "moto": providers.moto,
+}
+NOT_STARTED = {"lead": "flux"}  # what a page starts by itself -> the engine that it is one of
 
 
 def lacking(needs: tuple[str, ...]) -> str:
     """Why needs can't be met here, "" where they can.
 
-    A need is an engine of the suite, perhaps with its size (`flux=2`; with 0 it is not started), a module
-    (`python:grpc`), or a program on PATH.
+    A need is an engine of the suite, perhaps with its size or kind (`flux=2`, `slurm=debug`), a Flux that the page
+    starts by itself (`lead`), a module (`python:grpc`), or a program on PATH.
     """
-    names = [need.partition("=")[0] for need in needs]
+    bare = [need.partition("=")[0] for need in needs]
+    names = [NOT_STARTED.get(name, name) for name in bare]
     if absent := [name for name in names if name in ENGINES and ENGINES[name].missing()]:
         return f"needs {', '.join(absent)}"
     absent = [name for name in names if name not in ENGINES and not _here(name)]
@@ -61,4 +74,4 @@ def _here(need: str) -> bool:
 def start(need: str) -> AbstractContextManager[dict[str, str]] | None:
     """An engine that was asked for, None where nothing has to be started."""
     name, _, size = need.partition("=")
-    return STARTED[name](size) if name in STARTED and size != "0" else None
+    return STARTED[name](size) if name in STARTED else None

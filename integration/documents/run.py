@@ -17,7 +17,7 @@ from documents.programs import DISTRIBUTIONS, mistakes
 from documents.sandbox import PATIENCE, Sandbox, Seen
 from documents.snippets import Snippets
 
-CHECKERS = Path(__file__).with_name("fragment.py")
+CHECKERS = Path(__file__).resolve().parents[1]  # holds the package of `fragment`
 
 
 @dataclass
@@ -47,7 +47,8 @@ class PageRun:
         self.results: list[Result] = []
         fragment = self.sandbox.home / ".checks" / "fragment"
         fragment.parent.mkdir()
-        fragment.write_text(f'#!/bin/sh\nexec {self.sandbox.bin / "python"} -P {CHECKERS} "$@"\n')
+        run = f'exec {self.sandbox.bin / "python"} -P -m documents.fragment "$@"'
+        fragment.write_text(f"#!/bin/sh\nPYTHONPATH={CHECKERS}${{PYTHONPATH:+:$PYTHONPATH}} {run}\n")
         fragment.chmod(0o755)
 
     def result(self, index: int) -> Result:
@@ -123,7 +124,7 @@ class PageRun:
             target.write_text(text)
         if not steer.check:
             return Result(commands=1)
-        path = f"{CHECKERS.parent}:{self.sandbox.home / '.checks'}:{self.sandbox.environ['PATH']}"
+        path = f"{CHECKERS / 'documents'}:{self.sandbox.home / '.checks'}:{self.sandbox.environ['PATH']}"
         seen, _ = self.sandbox.run(self._inward(steer.check), environ | {"PATH": path}, stdin=text)
         said = f"{place}: `{steer.check}` exits {seen.code}:\n{seen.text}"
         return Result(commands=1, failures=[said] if seen.code else [])

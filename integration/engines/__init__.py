@@ -93,6 +93,7 @@ ENGINES = {
         ("kubernetes",),
         more=_envtest,
     ),
+    "moto": Engine("moto", f"{PYPI} 'moto[server]' boto3", modules=("moto", "boto3")),
     "htcondor": Engine(
         "HTCondor", "run a pool on this host", ("condor_status",), answers=("condor_status", "-collector")
     ),

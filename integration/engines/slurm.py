@@ -57,6 +57,13 @@ NodeName=n3 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[3]}} CPUs=2 R
 NodeName=n4 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[4]}} CPUs=2 RealMemory=1000
 PartitionName=main Nodes=n[1-4] Default=YES MaxTime=1:00:00
 """
+# Three nodes that are alike, in a partition for an hour at most.
+DEBUG = f"""{COMMON}
+NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[1]}} CPUs=2 RealMemory=1000
+NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[2]}} CPUs=2 RealMemory=1000
+NodeName=n3 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[3]}} CPUs=2 RealMemory=1000
+PartitionName=debug Nodes=n[1-3] Default=YES MaxTime=1:00:00
+"""
 GRES = """
 NodeName=n2 Name=gpu Type=a100 File={folder}/gpu[0-1]
 """
@@ -118,12 +125,18 @@ class Cluster:
 
 @contextmanager
 def slurm(
-    folder: Path, *, nodes: Sequence[str] = ("n1", "n2"), accounting: bool = False, conf: str = CONF
+    folder: Path,
+    *,
+    nodes: Sequence[str] = ("n1", "n2"),
+    accounting: bool = False,
+    conf: str = CONF,
+    partition: str = "main",
 ) -> Iterator[Cluster]:
     """Start one in an empty folder and end it. nodes: those that a slurmd stands behind, of n1, n2 and n3.
 
     conf: another slurm.conf, with as many of `{ports[0]}` to `{ports[5]}`, `{folder}`, `{user}` and `{accounting}` as
     it needs.
+    partition: one that all of these nodes are in.
     """
     for name in ("state", "spool"):
         (folder / name).mkdir()
@@ -151,7 +164,9 @@ def slurm(
         _start(cluster, "slurmctld", "-D")
         for name in nodes:
             _start(cluster, "slurmd", "-D", "-N", name, name=name)
-        cluster.until(str(len(nodes)), "sinfo", "--noheader", "--partition=main", "--states=idle", "--format=%D")
+        cluster.until(
+            str(len(nodes)), "sinfo", "--noheader", f"--partition={partition}", "--states=idle", "--format=%D"
+        )
         yield cluster
         if cluster.daemons["slurmctld"].poll() is None:
             subprocess.run(["scancel", "--full", f"--user={USER}"], env=environ, check=False, capture_output=True)

@@ -72,6 +72,17 @@ def test_start_end_and_output_are_written_down(shell: str, tmp_path: Path) -> No
     assert not list((tmp_path / "live").iterdir())
 
 
+def test_one_that_has_ended_is_not_run_again_by_a_slurmctld_that_forgot_it(shell: str, tmp_path: Path) -> None:
+    runner = Runner(shell, tmp_path, [sh(f"echo x >>{tmp_path}/ran; exit 3"), sh(f"echo y >>{tmp_path}/ran")])
+    runner.run(0)
+    assert runner.start(0).wait(30) == 3
+    assert not runner.store.new_records({0})
+    assert (tmp_path / "ran").read_text() == "x\n"
+    runner.run(1)
+    runner.start(0, restart=1).wait(30)  # Slurm was asked to: an attempt of its own
+    assert (tmp_path / "ran").read_text() == "x\ny\nx\n"
+
+
 def test_long_output_stays_a_file(shell: str, tmp_path: Path) -> None:
     runner = Runner(shell, tmp_path, [sh("head -c 300000 /dev/zero")])
     runner.run()

@@ -89,7 +89,11 @@ class LedgerError(FluxBurstError):
 
 
 class HeldError(LedgerError):
-    """Another controller holds the ledger."""
+    """Another controller holds the ledger; `process` is its id, 0 or less where it is not known here."""
+
+    def __init__(self, message: str, process: int = 0) -> None:
+        self.process = process
+        super().__init__(message)
 
 
 class HandleError(FluxBurstError):

@@ -449,8 +449,10 @@ def _take(path: Path) -> int:
     try:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        process = _holder(lock)
         os.close(lock)
-        raise HeldError(f"{path}: another flux-burst controls this lead (it holds the ledger)") from error
+        who = f"process {process}" if process > 0 else "it"
+        raise HeldError(f"{path}: another flux-burst controls this lead ({who} holds the ledger)", process) from error
     _TAKEN[lock] = name
     return lock
 
@@ -463,8 +465,9 @@ def _take_lead(folder: Path, path: Path) -> int:
     file = folder / "controller"
     try:
         lock = _take(file)
-    except HeldError:
-        raise LedgerError(f"another flux-burst controls the lead of {folder}, with another ledger") from None
+    except HeldError as error:
+        who = f" (process {error.process})" if error.process > 0 else ""
+        raise LedgerError(f"another flux-burst{who} controls the lead of {folder}, with another ledger") from None
     try:
         before, now = Path(os.fsdecode(os.pread(lock, 4096, 0))), path.resolve()
         if before not in {Path(), now} and before.exists():
@@ -495,13 +498,17 @@ def holder(path: Path) -> int:
     Nothing is locked by asking (fcntl(2), F_GETLK). Not for a process that may hold it itself: to close any
     descriptor of a file gives up all of one's locks on it.
     """
-    flock = struct.Struct("hhqqi0q")  # struct flock of 64-bit Linux: type, whence, start, length, process
     try:
         with path.with_name(f"{path.name}.lock").open("rb") as file:
-            answer = fcntl.fcntl(file, fcntl.F_GETLK, flock.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+            return _holder(file.fileno())
     except FileNotFoundError:
         return 0
     except OSError as error:
         raise LedgerError(f"{path}: can't see who holds the ledger: {error.strerror}") from None
+
+
+def _holder(lock: int) -> int:
+    flock = struct.Struct("hhqqi0q")  # struct flock of 64-bit Linux: type, whence, start, length, process
+    answer = fcntl.fcntl(lock, fcntl.F_GETLK, flock.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
     kind, *_, process = flock.unpack(answer)
     return 0 if kind == fcntl.F_UNLCK else process or -1

@@ -45,7 +45,7 @@ def report(ledger: Ledger, now: float, up: Collection[str] | None = None) -> dic
             {**asdict(one), "until": one.until if isfinite(one.until) else None, "text": pause_text(one)}
             for one in pauses(ledger, now)
         ],
-        "boot_failures": [_failure(row) for row in _failures(ledger)],
+        "boot_failures": list(_failures(ledger)),
         "strays": [{"name": one.name, "plugin": one.plugin, "since": one.first, "seen": one.times} for one in
                    ledger.strays()],
         "limits": list(_limits(controller(ledger).get("limits", {}), rows, ledger.spent(), now)),
@@ -132,19 +132,21 @@ def _limits(
             }
 
 
-def _failures(ledger: Ledger) -> list[Row]:
-    """The latest bursts of which not all brokers joined."""
-    found = [row for row in ledger.history(200) if row.output or row.failure or (row.missing and row.joined)]
-    return [row for row in found if row.output or "boot failed" in (row.failure or row.reason)][:MOST_FAILURES]
-
-
-def _failure(row: Row) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "plugin": row.plugin,
-        "shape": row.shape,
-        "state": row.state,
-        "at": row.ended or row.joined or row.ending or row.planned,
-        "reason": row.failure or row.reason,
-        "output": row.output,
-    }
+def _failures(ledger: Ledger) -> Iterator[dict[str, Any]]:
+    """The latest bursts of which not all brokers joined. over: all of a later one of that shape did."""
+    latest = ledger.history(200)
+    found = [row for row in latest if row.output or "boot failed" in (row.failure or row.reason)]
+    names = {row.name for row in found}
+    whole = [one for one in latest if one.joined and one.name not in names]
+    for row in found[:MOST_FAILURES]:
+        at = row.ended or row.joined or row.ending or row.planned
+        yield {
+            "name": row.name,
+            "plugin": row.plugin,
+            "shape": row.shape,
+            "state": row.state,
+            "at": at,
+            "over": any(one.joined > at and (one.plugin, one.shape) == (row.plugin, row.shape) for one in whole),
+            "reason": row.failure or row.reason,
+            "output": row.output,
+        }

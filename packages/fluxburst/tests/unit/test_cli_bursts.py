@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,7 @@ def test_status_tells_it_all(world):
         number += 1
     text = world("status").stdout
     assert "no controller runs" in text
+    assert "queue, when it was last looked at: 1 of" in text
     assert f"{name}  file/file  creating  0/2" in " ".join(text.split(" ")).replace("  ", "  ")
     assert "line 8" in text
     assert "line 5" not in text
@@ -236,6 +238,26 @@ def test_status_tells_it_all(world):
     assert 7.9 < limits[None, "node_hours"]["held"] <= 8.1, "two nodes for a lease of four hours"
     assert limits[None, "node_hours"]["limit"] == 100
     assert document["controller"]["running"] is False
+
+
+def test_status_says_when_brokers_did_not_join_and_whether_others_did_since(world):
+    def burst(state, at, **values):
+        number = ledger.next_number
+        ledger.plan([Row(ledger.name(number), "file", "file", ("file3",), planned=at, number=number, deadline=1e12)])
+        return ledger.change(ledger.name(number), at, state=state, **values)
+
+    now = time.time()
+    with Ledger.open(world.folder / "burst.sqlite", "own") as ledger:
+        failed = burst("failed", now - 7500, failure="boot failed: x", output="the end\n", ended=now - 7200)
+        burst("ready", now - 9000, joined=now - 8000)
+    text = world("status").stdout
+    assert ", 2h00m ago): boot failed: x\n    the end\n" in text
+    with Ledger.open(world.folder / "burst.sqlite") as ledger:
+        burst("ready", now - 7000, joined=now - 6900)
+    text = world("status").stdout
+    assert f"{failed.name} (" in text
+    assert ", 2h00m ago; brokers have joined since): boot failed: x\n" in text
+    assert "the end" not in text
 
 
 def test_history(world):
@@ -444,7 +466,7 @@ def test_a_signal_ends_the_controller_and_leaves_the_bursts(world, start, number
     assert world.json("status")["controller"]["pid"] == process.pid
     refused = world("run", "--once")
     assert (refused.exit_code, len(refused.stderr.splitlines())) == (1, 1)
-    assert "another flux-burst controls this lead" in refused.stderr
+    assert f"another flux-burst controls this lead (process {process.pid} holds the ledger)" in refused.stderr
     process.send_signal(number)
     rest = process.stdout.read().decode()
     assert process.wait(60) == code

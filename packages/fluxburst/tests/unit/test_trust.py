@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -180,7 +181,7 @@ def test_there_is_one_controller(tmp_path):
     with Ledger.open(path, "own"):
         with pytest.raises(HeldError, match="this process controls this lead already"):
             Ledger.open(path, "own")
-        assert "another flux-burst controls this lead" in open_elsewhere(path)
+        assert f"another flux-burst controls this lead (process {os.getpid()} holds" in open_elsewhere(path)
         assert Ledger.open(path, writable=False).rows() == ()
     assert (path.stat().st_mode & 0o777) == 0o600
     with pytest.raises(LedgerError, match="the ledger of 'own', not of 'other'"):
@@ -201,7 +202,7 @@ def test_a_lead_has_one_controller_and_one_ledger_with_open_bursts(tmp_path):
     lead, one, two = tmp_path / "lead", tmp_path / "one.sqlite", tmp_path / "two.sqlite"
     lead.mkdir()
     with Ledger.open(one, "own", lead=lead) as ledger:
-        assert "another flux-burst controls the lead" in open_elsewhere(two, lead)
+        assert f"another flux-burst (process {os.getpid()}) controls the lead" in open_elsewhere(two, lead)
         ledger.plan([Row("own-1", "local", "any", ("local0",), number=1)])
     with pytest.raises(LedgerError, match=r"one.sqlite has open bursts .* --state"):
         Ledger.open(two, "own", lead=lead)

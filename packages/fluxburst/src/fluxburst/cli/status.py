@@ -67,7 +67,7 @@ def _lines(document: dict[str, Any], option: str) -> Iterator[str]:
     from fluxburst.cli.bursts import cells, limits, strays, target
     from fluxburst.cli.common import grid
     from fluxburst.cli.lines import queue
-    from fluxburst.texts import clean, clock, count
+    from fluxburst.texts import clean, clock, count, span_cell
 
     controller = document["controller"]
     yield f"lead {document['owner']}, ledger in {clean(document['folder'])}"
@@ -81,12 +81,17 @@ def _lines(document: dict[str, Any], option: str) -> Iterator[str]:
     yield grid(rows, header) if rows else "no burst is open"
     if document["plan"]:
         yield ""
-        yield from map(clean, queue(document["plan"]))
+        text = "\n".join(queue(document["plan"]))
+        if not controller["running"]:
+            text = text.replace("queue:", "queue, when it was last looked at:", 1)
+        yield from map(clean, text.splitlines())
     for one in document["pauses"]:
         yield clean(f"{target(one)}: {one['text']}")
     for one in document["boot_failures"]:
-        yield clean(f"{clock(one['at'])} {one['name']}: {one['reason']}")
-        if one["output"]:
+        ago = f"{clock(one['at'])}, {span_cell(max(0.0, document['at'] - one['at']))} ago"
+        later = "; brokers have joined since" if one["over"] else ""
+        yield clean(f"{one['name']} ({ago}{later}): {one['reason']}")
+        if one["output"] and not one["over"]:
             yield from (f"    {clean(line)}" for line in one["output"].splitlines()[-LAST_LINES:])
             yield f"    in full: flux-burst status --output {one['name']} {option}"
     yield from map(clean, strays(document))
