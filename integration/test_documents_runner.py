@@ -254,6 +254,8 @@ def test_by_hand_a_page_that_is_wrong_gives_one(tmp_path: Path) -> None:
 
 
 def test_every_document_is_held_to_it_or_named() -> None:
-    names = {page.name for page in held.pages()} | set(held.waiting())
+    parts = [page.name for part in ("", *held.PARTS) for page in held.pages(part)]
+    assert sorted(parts) == sorted(page.name for page in held.pages())
+    names = {*parts, *held.waiting()}
     assert {"README.md", "CONTRIBUTING.md", "docs/index.md", "packages/jobspec/README.md"} <= names
     assert len([name for name in names if name.startswith("examples/")]) >= 6

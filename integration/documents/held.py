@@ -14,21 +14,33 @@ NOT_YET = (
     "README.md",
     "packages/*/README.md",
 )
+# Parts that run side by side; what is in none of them is the part "".
+PARTS = {
+    "bursting": ("docs/bursting*.md",),
+    "readmes": ("README.md", "packages/*", "examples/*"),
+}
 
 
-def pages(root: Path = ROOT) -> list[Page]:
-    """Those that are held to it, by name."""
-    return [parse(path, str(path.relative_to(root))) for path in _found(root) if not _not_yet(path, root)]
+def pages(part: str | None = None, root: Path = ROOT) -> list[Page]:
+    """Those that are held to it (of one part), by name."""
+    found = [path for path in _found(root) if not _is(path, root, NOT_YET)]
+    if part is not None:
+        found = [path for path in found if _part(path, root) == part]
+    return [parse(path, str(path.relative_to(root))) for path in found]
 
 
 def waiting(root: Path = ROOT) -> list[str]:
     """The names of those that are not."""
-    return [str(path.relative_to(root)) for path in _found(root) if _not_yet(path, root)]
+    return [str(path.relative_to(root)) for path in _found(root) if _is(path, root, NOT_YET)]
 
 
 def _found(root: Path) -> list[Path]:
     return sorted({path for pattern in PATTERNS for path in root.glob(pattern)})
 
 
-def _not_yet(path: Path, root: Path) -> bool:
-    return any(fnmatch(str(path.relative_to(root)), pattern) for pattern in NOT_YET)
+def _part(path: Path, root: Path) -> str:
+    return next((part for part, patterns in PARTS.items() if _is(path, root, patterns)), "")
+
+
+def _is(path: Path, root: Path, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(str(path.relative_to(root)), pattern) for pattern in patterns)
