@@ -54,8 +54,8 @@ NOT_STARTED = {"lead": "flux"}  # what a page starts by itself -> the engine tha
 def lacking(needs: tuple[str, ...]) -> str:
     """Why needs can't be met here, "" where they can.
 
-    A need is an engine of the suite, perhaps with its size or kind (`flux=2`, `slurm=debug`), a Flux that the page
-    starts by itself (`lead`), a module (`python:grpc`), or a program on PATH.
+    A need is an engine of the suite, perhaps with its size or kind (`flux=2`, or 0 for one that is not started;
+    `slurm=debug`), a Flux that the page starts by itself (`lead`), a module (`python:grpc`), or a program on PATH.
     """
     bare = [need.partition("=")[0] for need in needs]
     names = [NOT_STARTED.get(name, name) for name in bare]
@@ -74,4 +74,4 @@ def _here(need: str) -> bool:
 def start(need: str) -> AbstractContextManager[dict[str, str]] | None:
     """An engine that was asked for, None where nothing has to be started."""
     name, _, size = need.partition("=")
-    return STARTED[name](size) if name in STARTED else None
+    return STARTED[name](size) if name in STARTED and size != "0" else None

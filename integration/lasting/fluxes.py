@@ -102,14 +102,16 @@ class Bursting(Site):
         [port] = free_ports(1)
         argv = ["flux-burst", "init", "--json", "--lead=lead", f"--port={port}", "--bind=127.0.0.1"]
         argv += ["--connect=127.0.0.1", "--lead-cores=2", "--slots=local:2:cores=2"]
-        argv += ["--slots=slurm:2:cores=4"] if slurm else []
+        argv += ["--slots=slurm:2:cores=2"] if slurm else []
         code, text, said = house.call(*argv, str(self.folder), environ=base)
         if code:
             raise RuntimeError(f"flux-burst init: {said}")
         settings = self.folder / "burst.toml"
         own = settings.read_text().replace("[plugins.local]\n", '[plugins.local]\nshape = ["local: cores=2"]\n')
-        own = own.replace("[plugins.slurm]\n", '[plugins.slurm]\nshape = ["main: cores=4"]\n')
+        own = own.replace("[plugins.slurm]\n", '[plugins.slurm]\nshape = ["main: cores=2"]\n')
         settings.write_text(plan.BURST + own)
+        if isinstance(slurm, Slurm):
+            slurm.marks.append(json.loads(text)["owner"])
         self.lead = house.keep("lead", json.loads(text)["start"]["background"], base)
         self.environ = {**base, "FLUX_URI": f"local://{self.folder}/lead.sock"}
         self.lead.start()
