@@ -92,7 +92,7 @@ def test_what_is_spent():
 
 
 NOW = 10_000.0
-ROW = Row("me-0", "a", "s", ("h0",), state="ready", planned=NOW - HOUR, price=2.0, deadline=NOW + HOUR)
+ROW = Row("me-0", "a", "s", ("h0",), state="ready", planned=NOW - HOUR, asked=NOW, price=2.0, deadline=NOW + HOUR)
 BOOKS = Books(NOW, (), {}, {}, (), {}, {}, real=True)
 SHAPE = NodeShape("s", Cores(8) & Gpus(4), 2.0)
 OFFER = Offer("a", (SHAPE,), 5)
