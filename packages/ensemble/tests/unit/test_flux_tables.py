@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ensemble.events import CAUSES
+from ensemble.events import CAUSES, Event
 from ensemble.fluxqueue import causes
 from ensemble.fluxqueue.jobspec import Writer
+from ensemble.fluxqueue.journal import Journal
 from ensemble.fluxqueue.output import cut, decode
-from ensemble.job import Job, Spec
+from ensemble.job import Job, Known, Spec
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,27 @@ def test_output() -> None:
     assert found.out == "é\né\n".encode()
     assert found.err == b"\xffflux-shell[0]: ERROR: bad\n"
     assert (cut(b"abcd", -2, 9), cut(b"abcd", 1, 2), cut(b"abcd", 9, 2)) == (b"cd", b"bc", b"")
+
+
+def test_what_has_ended_and_is_active_again_is_cancelled() -> None:
+    """An instance that was killed knows no more than its last checkpoint, and runs what waited then."""
+
+    def message(name: str, jobid: int, *events: str, run: str = "r") -> dict[str, Any]:
+        mine = {"run": run, "job": name, "token": f"{run}-{name}"}
+        told = [{"name": event, "timestamp": float(at)} for at, event in enumerate(events, 1)]
+        return {"id": jobid, "events": told, "jobspec": {"attributes": {"user": {"ensemble": mine}}}}
+
+    told: list[Event] = []
+    cancelled: list[int] = []
+    journal = Journal("r", told.append, cancelled.append)
+    journal.over = {"g.0", "g.1"}
+    known = {"g.2": Known(Job("g.2", "r-g.2", Spec("g", ("true",))))}
+    past = [
+        message("g.0", 1, "submit", "alloc"),
+        message("g.1", 2, "submit", "alloc", "start", "finish", "clean"),
+        message("g.2", 3, "submit"),
+        message("g.0", 4, "submit", run="other"),
+    ]
+    assert journal.past(past, known) == {"g.2"}
+    assert cancelled == [1]
+    assert [(event.job, event.name) for event in told] == [("g.2", "submit")]

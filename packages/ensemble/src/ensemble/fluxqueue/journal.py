@@ -46,6 +46,7 @@ class Journal:
         self.active: dict[int, Course] = {}
         self.ended: set[str] = set()
         self.before: dict[int, Course] = {}  # those of a connection before this one, until they are adopted
+        self.over: set[str] = set()  # those that ended in connections before this one
 
     def bind(self, name: str, jobid: int) -> bool:
         """Take down a job's id. False, and it is cancelled, where the job has another one already.
@@ -80,11 +81,19 @@ class Journal:
         return Course(f"{group}.{short(jobid)}", limit) if group else None
 
     def past(self, messages: Iterable[Mapping[str, Any]], known: Mapping[str, Known]) -> set[str]:
-        """The history of this run's jobs: tell of those in `known` what came after `seen`. Their names, where found."""
+        """The history of this run's jobs: tell of those in `known` what came after `seen`. Their names, where found.
+
+        Those that have ended, and that an instance has started over which was killed and knows no more than its last
+        checkpoint, are cancelled.
+        """
         found = set()
         for message in sorted(messages, key=lambda message: int(message["id"])):  # ids go up with time
             mine, jobid = ours(message.get("jobspec")), message["id"]
             name = str(mine.get("job", ""))
+            if mine.get("run") == self.run and name in self.over and name not in known:
+                if message["events"][-1]["name"] != "clean":
+                    self.cancel(jobid)
+                continue
             if mine.get("run") != self.run or name not in known or mine.get("token") != known[name].job.token:
                 continue
             if not self.bind(name, jobid):

@@ -84,6 +84,7 @@ class FluxMember(Member):
         self._outputs: OrderedDict[str, Output] = OrderedDict()  # of jobs that have ended
         self._ids: dict[str, int] = {}
         self._before: dict[int, Course] = {}
+        self._over: set[str] = set()  # what has ended, as far as this process was told
         self._arriving: set[str] = set()  # being submitted
         self._unbound: set[str] = set()  # to be cancelled once their id is known
         self._reactor: Reactor | None = None
@@ -130,7 +131,7 @@ class FluxMember(Member):
         await reactor.start()
         foreign = bool(self.options.settings.get("foreign", False))
         self._journal = journal = Journal(self.options.run, reactor.tell, partial(self._revoke, reactor), foreign)
-        journal.ids, journal.before = self._ids, self._before
+        journal.ids, journal.before, journal.over = self._ids, self._before, self._over
         attributes = await reactor.ask(_attributes)
         self._size = int(attributes["size"])
         listed = not self.options.settings.get("journal", True)
@@ -312,6 +313,7 @@ class FluxMember(Member):
         self._stream = None  # where nobody answered it went with the connection
         if journal is not None:
             self._before |= journal.active
+            self._over |= journal.ended
 
     async def read(self, name: str, stream: str, offset: int, limit: int = READ_LIMIT) -> bytes:
         if name in self._paths:
