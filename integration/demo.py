@@ -69,13 +69,15 @@ def hosts_in(offer: Path) -> str:
 
 
 def does_it_fit(story: Story, folder: Path, offer: Path) -> None:
-    """Step 2: a batch script against the offer, and then a request that is sure to be refused."""
+    """Step 2: a batch script against the offer, one that fits most machines, and one that is refused."""
     story.step("2. Does a batch script fit here, and if not, why not?")
     request = folder / "request.txt"
     story.save(request, "jobspec", "request", "examples/batch-script.sh")
     wanted = request.read_text().strip()
     fits = story.ask("resources", "fit", wanted, "--in", "-", stdin=offer)
     story.tell("It fits." if fits else "It does not fit; the answer says what is short, and where.")
+    if story.ask("resources", "fit", "cores=1", "--in", "-", stdin=offer):
+        story.tell("One core is there; jobs of that size can start now.")
     cores = [group.total.get("cores") for group in Inventory.from_json(offer.read_text()).groups]
     more = f"cores={1 + max(leaf.N for leaf in cores if leaf)}"
     if story.ask("resources", "explain", more, "--in", "-", stdin=offer):

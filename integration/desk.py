@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,7 +33,8 @@ PLACES = {
     "XDG_RUNTIME_DIR": "run",
 }
 # What our commands and the engines under them call what they make where nobody has said where.
-OURS = re.compile(r"\.?(flux|jobspec|ensemble|burst|resource|secretary|hq|hyperqueue|job|slurm|init|proto)[-_.]")
+# Not of Flux, whose instances are called alike whoever starts them: it keeps to TMPDIR.
+OURS = re.compile(r"\.?(jobspec|ensemble|flux-?burst|resource|secretary|hq|hyperqueue)[-_.]")
 SHARED = [Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path("/run"), Path.home()]
 SHARED += [Path.home() / name for name in (".cache", ".config", ".local/share", ".local/state")]
 
@@ -52,7 +54,7 @@ class Desk:
         path = f"{Path(sys.executable).parent}{os.pathsep}{PATH}"
         user = {"USER": USER, "LOGNAME": USER, "LANG": "C.UTF-8", "SHELL": "/bin/sh"}
         self.environ = {**kept, **user, **places, **environ, "PATH": path, "DESK": str(folder)}
-        self.group = _own_group()
+        self.group = None if "SLURM_CONF" in environ else _own_group()
         self._before = self._shared()
 
     def start(self, *argv: str, log: str) -> subprocess.Popen[bytes]:
@@ -68,11 +70,13 @@ class Desk:
                 group=self.group,
             )
 
-    def ask(self, *argv: str, stdin: str = "", timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, whatever that is."""
+    def ask(
+        self, *argv: str, stdin: str = "", where: str = "", timeout: float = PATIENCE
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, whatever that is; where: a folder in the one for work."""
         return subprocess.run(
             argv,
-            cwd=self.work,
+            cwd=self.work / where,
             env=self.environ,
             input=stdin,
             capture_output=True,
@@ -154,16 +158,18 @@ def until(true: Callable[[], object], what: Callable[[], object] | str, seconds:
 
 
 @contextmanager
-def desk(folder: Path, environ: Mapping[str, str], keeps: Sequence[str] = ()) -> Iterator[Desk]:
+def desk(environ: Mapping[str, str], keeps: Sequence[str] = (), patience: float = 30) -> Iterator[Desk]:
     """A desk for as long as a `with` lasts; at the end nothing of it may be left but what is in its folder for work.
 
-    keeps: what may stay besides, by the beginnings of its names, such as `cache/resource-secretary`. Raises
-    AssertionError with the processes and the files that are left.
+    keeps: what may stay besides, by the beginnings of its names, such as `cache/resource-secretary`; patience: seconds
+    until all must be gone. Raises AssertionError with the processes and the files that are left.
     """
-    made = Desk(folder, environ, keeps)
-    try:
-        yield made
-        until(lambda: not made.processes(), lambda: f"processes are left: {made.processes()}", 30)
-        until(lambda: not made.strays(), lambda: f"files are left: {made.strays()}", 15)
-    finally:
-        made.end()
+    # A short name, because sockets below it may not have a long one.
+    with tempfile.TemporaryDirectory(prefix="desk-", ignore_cleanup_errors=True) as folder:
+        made = Desk(Path(folder).resolve(), environ, keeps)
+        try:
+            yield made
+            until(lambda: not made.processes(), lambda: f"processes are left: {made.processes()}", patience)
+            until(lambda: not made.strays(), lambda: f"files are left: {made.strays()}", patience)
+        finally:
+            made.end()

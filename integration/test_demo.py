@@ -8,7 +8,9 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -73,6 +75,28 @@ def test_the_plan_shows_a_burst_and_a_refusal_with_its_reason(told: str) -> None
     assert {entry["outcome"] for entry in plan["explanations"]} >= {"burst", "lead", "refused"}
     for entry in plan["explanations"]:
         assert entry["reason"] in said
+
+
+def test_the_picture_shows_commands_that_the_demo_runs(told: str) -> None:
+    picture = ElementTree.parse(ROOT / "docs" / "demo.svg")
+    lines: dict[str, str] = {}
+    for text in picture.iter("{http://www.w3.org/2000/svg}text"):
+        lines[text.get("y", "")] = lines.get(text.get("y", ""), "") + (text.text or "").replace("\xa0", " ")
+
+    def commands(lines: Iterable[str]) -> list[str]:
+        # The number of cores and the name of the temporary folder are those of one run.
+        return [re.sub(r"(cores=)\d+|(/demo-)\w+", r"\1\2", line.rstrip()) for line in lines if line.startswith("$ ")]
+
+    drawn = commands(lines.values())
+    assert len(drawn) >= 4
+    assert set(drawn) <= set(commands(told.splitlines()))
+    assert any(line.startswith("READY") for line in lines.values())
+    assert any("short by" in line for line in lines.values())
+
+
+def test_the_picture_loads_nothing() -> None:
+    text = (ROOT / "docs" / "demo.svg").read_text()
+    assert not re.search(r"url\((?!#)|href=|<image|<script|@import", text)
 
 
 def test_a_step_that_fails_ends_the_demo_and_is_named(tmp_path: Path) -> None:

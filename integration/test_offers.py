@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,10 +95,10 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def cluster(name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Cluster]:
+def cluster(name: str, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     found = request.getfixturevalue(f"{name}_of_four")
     # What `detect` has found is kept for the next time.
-    with desk(folder, found if name == "flux" else found.reach, keeps=["cache/resource-secretary"]) as user:
+    with desk(found if name == "flux" else found.reach, keeps=["cache/resource-secretary"]) as user:
         yield FluxCluster(user) if name == "flux" else SlurmCluster(user)
 
 

@@ -10,9 +10,11 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from documents.annotations import PAGE_KEYS, Annotations, Mistake, read
+from documents.programs import ROOT
 
 PICTURES = ("", "text", "mermaid")  # languages of what is only looked at
 RUN = ("console", "python")
+INCLUDED = re.compile(r'^--8<-- "([^"\n]+)"$', re.MULTILINE)  # a file of the repository, as the site puts it in
 HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 
 
@@ -100,9 +102,13 @@ def parse(path: Path, name: str) -> Page:
             continue
         if token.type in ("fence", "code_block"):
             language = token.info.split()[0] if token.info.split() else ""
-            page.blocks.append(
-                Block(line, language if token.type == "fence" else "indented", token.content, page.steer + waiting)
-            )
+            try:
+                text = _included(token.content, ROOT)
+            except OSError as error:
+                text = token.content
+                page.mistakes.append((line, f"{error.filename} is included and is not there"))
+            language = language if token.type == "fence" else "indented"
+            page.blocks.append(Block(line, language, text, page.steer + waiting))
         elif waiting.keys() and token.type == "table_open" and waiting.command:
             command = waiting.command
         elif waiting.keys() and not token.type.endswith("_close") and waiting.keys() != ["note"]:
@@ -119,6 +125,11 @@ def parse(path: Path, name: str) -> Page:
     for block in page.blocks:
         page.mistakes += [(block.line, said) for said in _wrong(block)]
     return page
+
+
+def _included(text: str, root: Path) -> str:
+    """The text of a block with the files that it includes. Raises OSError where one is not there."""
+    return INCLUDED.sub(lambda found: Path(root, found[1]).read_text().rstrip("\n"), text)
 
 
 def _steers_the_page(page: Page, steer: Annotations, line: int) -> None:

@@ -114,7 +114,9 @@ class Sandbox:
     @property
     def here(self) -> Path:
         """Where the page's shell is now."""
-        return Path(self._said("pwd", {}).strip())
+        if not (folder := self._said("pwd", {}).strip()):
+            raise RuntimeError(f"{self.home} is gone")  # never the folder that we are in
+        return Path(folder)
 
     def _said(self, command: str, environ: dict[str, str]) -> str:
         argv = ["bash", "--noprofile", "--norc", "-c", f". {self.state}\n{command}"]

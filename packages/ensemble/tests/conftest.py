@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 
 def pytest_configure() -> None:
@@ -22,7 +22,9 @@ def pytest_configure() -> None:
 
 # A machine that others use, too, is slow at times.
 settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# Few examples, the same every time, and the first failure as it is found: for a run on many mutants.
+settings.register_profile("first", deadline=None, max_examples=25, derandomize=True, phases=[Phase.generate])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from fluxburst.cli import main
 
@@ -18,7 +19,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # the package `simulation`
 
 # A deadline measures the machine, not the code.
 settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# Few examples, the same every time, and the first failure as it is found: for a run on many mutants.
+settings.register_profile("first", deadline=None, max_examples=25, derandomize=True, phases=[Phase.generate])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 
 ROOT = Path(__file__).resolve().parents[3]
 

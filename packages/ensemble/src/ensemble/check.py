@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ensemble.plugins import Plugin
 
 KEYS = ("logging", "member", "seed", "variables", "jobs", "rules", "custom", "on_custom_error")
+MORE = tuple(key for key in KEYS if key not in ("jobs", "rules"))
 LOGGING_KEYS = ("debug", "heartbeat")
 ON_ERROR = ("continue", "stop")
 SERIES = ("duration", "pending", "age")  # of every group
@@ -49,9 +51,12 @@ class Checker:
         given = data if isinstance(data, Mapping) else {}
         # Keys that start with x- are left alone: a place for what anchors name.
         given = {key: value for key, value in given.items() if not key.startswith("x-")}
-        self.fields = Fields(given, "the file", KEYS)
-        if not isinstance(data, Mapping):
-            self.wrong((), f"an ensemble file is a mapping with {', '.join(KEYS)}")
+        # What is no ensemble file at all is told in one line, not key by key.
+        self.is_one = any(get_close_matches(str(key), ("jobs", "rules"), 1) for key in given)
+        self.fields = Fields(given if self.is_one else {}, "the file", KEYS)
+        if not self.is_one:
+            empty = "the file is empty; " if data is None else ""
+            self.wrong((), f"{empty}an ensemble file is a mapping with `jobs` and `rules` (also {', '.join(MORE)})")
 
     @cached_property
     def plugins(self) -> Registry[Plugin]:
@@ -132,7 +137,8 @@ class Checker:
 
     def _rules(self) -> list[Placed]:
         entries = self._list("rules")
-        if not self.fields.given.get("rules"):
+        misspelt = any(fault.at_key and "did you mean 'rules'?" in fault.message for fault in self.fields.faults)
+        if self.is_one and not misspelt and not self.fields.given.get("rules"):
             self.wrong(("rules",), "there are no rules, so nothing would ever run")
         placed: list[Placed] = []
         for index, entry in enumerate(entries):

@@ -17,6 +17,7 @@ from resources.units import shown
 from ensemble.errors import SpecError
 from ensemble.metrics import did_you_mean
 
+MISSING = ": it is missing"  # behind the name of the key
 T = TypeVar("T")
 D = TypeVar("D")
 Path = tuple[str | int, ...]
@@ -111,7 +112,17 @@ class Fields:
     def finish(self) -> None:
         """Raises SpecError where there is a fault."""
         if self.faults:
-            raise error_of(self.faults)
+            raise error_of(_once(self.faults))
+
+
+def _once(faults: Sequence[Fault]) -> list[Fault]:
+    """Without those that say that a key is missing where another says that it is misspelt."""
+    meant = {fault.message.rpartition("did you mean ")[2] for fault in faults if fault.at_key}
+    return [fault for fault in faults if not (MISSING in fault.message and f"{_key(fault)!r}?" in meant)]
+
+
+def _key(fault: Fault) -> str:
+    return fault.message.partition(MISSING)[0]
 
 
 def error_of(faults: Sequence[Fault]) -> SpecError:

@@ -180,15 +180,20 @@ async def strangers_are_ignored(session: Session) -> None:
 async def an_attribute_reaches_flux_and_no_parent_leaks(session: Session) -> None:
     script = 'echo "$FLUX_URI $WHAT"; flux job info $FLUX_JOB_ID jobspec'
     names = await session.submit(
-        ["sh", "-c", script], environment={"WHAT": "it"}, attributes={"burstable": True, "group": "no"}, memory=5
+        ["sh", "-c", script],
+        environment={"WHAT": "it"},
+        attributes={"burstable": True, "group": "no", "mine": 3},
+        memory=5,
     )
     await session.outcomes(names)
     text = (await session.output(names[0])).decode()
     first, _, jobspec = text.partition("\n")
     assert first.endswith(" it")
     assert first.startswith("local://")
-    user = json.loads(jobspec)["attributes"]["user"]
-    assert (user["burstable"], user["group"], user["ensemble"]["memory"]) == (True, "group-0", 5)
+    attributes = json.loads(jobspec)["attributes"]
+    user = attributes["user"]
+    assert (user["mine"], user["group"], user["ensemble"]["memory"]) == (3, "group-0", 5)
+    assert attributes["system"]["burstable"] is True  # there flux-burst looks for it
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,6 +128,22 @@ def test_own_server(scenario: Scenario, folder: Path) -> None:
     check_member(scenario, lambda: make(folder))
 
 
+def test_nothing_is_left_among_temporary_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library makes a folder for each worker, and leaves it: in that of the run. Jobs find TMPDIR as it was."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+
+    async def scenario(session: Session) -> None:
+        await session.member.resize(2)
+        names = await session.submit(["sh", "-c", 'echo "$TMPDIR"'])
+        assert await session.outcomes(names) == {"success"}
+        assert await session.output(names[0]) == f"{temporary}\n".encode()
+
+    check_member(scenario, lambda: make(folder))
+    assert not list(temporary.iterdir())
+
+
 def test_a_server_that_is_there_is_used_and_left(folder: Path, tmp_path: Path) -> None:
     async def run() -> None:
         theirs = Session(lambda: make(folder))
@@ -147,6 +164,22 @@ def test_a_server_that_is_there_is_used_and_left(folder: Path, tmp_path: Path) -
             await session.member.open(session.emit, session.lost)
 
     asyncio.run(run())
+
+
+def test_nothing_is_left_outside_of_the_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with tempfile.TemporaryDirectory(prefix="hq", dir="/tmp") as short:  # a socket's path is short
+
+        async def scenario(session: Session) -> None:
+            names = await session.submit(["sh", "-c", "echo $TMPDIR"])
+            assert await session.outcomes(names) == {"success"}
+            assert await session.output(names[0]) == f"{temporary}\n".encode()
+
+        check_member(scenario, lambda: make(Path(short)))
+        assert not list(temporary.iterdir())
 
 
 KILLED = """

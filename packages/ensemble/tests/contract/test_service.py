@@ -814,6 +814,42 @@ def test_killed_server_and_agent(processes, tmp_path):
     assert "ENSEMBLE" not in server.log.read_text()
 
 
+def test_a_stop_ends_agents_and_watchers_in_order(processes, tmp_path):
+    """gRPC prints a traceback for each stream that it has to cancel."""
+    address = f"127.0.0.1:{free_port()}"
+    server = processes.start("start", "--bind", address, until="listening")
+    join = ("join", "--name", "here", "--member", "local", "--server", address, "--dir", tmp_path / "agent")
+    agent = processes.start(*join, until="connected")
+    file = tmp_path / "long.yaml"
+    file.write_text("""
+jobs: [{name: a, command: "sleep 600"}]
+rules: [{trigger: start, action: {name: submit, label: a}}]
+""")
+    each = processes.ask("submit", file, "--on", "here", "--server", address).stdout.strip()
+    watcher = subprocess.Popen(
+        es("watch", each, "--server", address, folder=tmp_path), stdout=subprocess.PIPE, env=processes.env, text=True
+    )
+    try:
+        assert watcher.stdout
+        assert "trigger start" in watcher.stdout.readline()
+        server.terminate()
+        assert server.wait(PATIENCE) == 0
+        told = server.log.read_text()
+        assert "stopped (SIGTERM)" in told
+        assert "Traceback" not in told
+        server = processes.start("start", "--bind", address, until="here: connected")
+        assert watcher.poll() is None  # it goes on by itself
+        assert processes.ask("cancel", each, "--server", address).returncode == 0
+        assert watcher.wait(PATIENCE) == 1
+    finally:
+        watcher.kill()
+        watcher.communicate()
+    for process in (server, agent):
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+        assert "Traceback" not in process.log.read_text()
+
+
 def test_tls(processes, tmp_path):
     """A certificate of our own, a client's certificate asked for, and a server that is another."""
     address = f"127.0.0.1:{free_port()}"

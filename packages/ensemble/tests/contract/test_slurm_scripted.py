@@ -36,7 +36,7 @@ COMMANDS = {
     "scontrol": """
         case "$2" in
             config) cat config ;;
-            *) echo "$3" >>deny.log; cat job.err >&2; exit 1 ;;
+            *) echo "$3" >>deny.log; cat job.out; cat job.err >&2; exit "$(cat job.rc)" ;;
         esac
     """,
 }
@@ -58,7 +58,14 @@ class Fake:
             path.chmod(0o755)
         for name in ("sbatch.err", "sacct.err", "sacct.out"):
             self.say(name, "")
-        for name, text in {"room": "1000000", "next": "100", "squeue.rc": "0", "sacct.rc": "0"}.items():
+        for name, text in {
+            "room": "1000000",
+            "next": "100",
+            "squeue.rc": "0",
+            "sacct.rc": "0",
+            "job.rc": "1",
+            "job.out": "",
+        }.items():
             self.say(name, text)
         self.say("job.err", NEVER_HEARD)
         self.accounting("none")
@@ -195,6 +202,23 @@ def test_lost_only_where_slurm_says_so(play: Play) -> None:
         fake.say("job.err", NEVER_HEARD)
         assert await session.outcomes(names) == {"lost"}
         assert len(fake.log("sbatch")) == 1
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("code", "out"),
+    [("1", "Job 100_0 not found\n"), ("0", "JobId=100 ArrayJobId=90 ArrayTaskId=6 JobName=other\n   UserId=root(0)\n")],
+)
+def test_an_id_that_another_job_got_is_denied_all_the_same(play: Play, code: str, out: str) -> None:
+    """What scontrol (22.05) says of it, where a slurmctld that lost its state gave the number to another job."""
+
+    async def scenario(fake: Fake, session: Session) -> None:
+        fake.say("job.err", "")
+        fake.say("job.out", out)
+        fake.say("job.rc", code)
+        names = await session.submit(["true"], count=3)
+        assert await session.outcomes(names) == {"lost"}
 
     play(scenario)
 

@@ -71,6 +71,15 @@ def test_a_jobspec(tmp_path: Path) -> None:
     assert "constraints" not in json.loads(writer.text(Job("g.1", "r-g.1", spec)))["attributes"]["system"]
 
 
+def test_what_flux_burst_goes_by_stands_where_it_looks(tmp_path: Path) -> None:
+    given = {"burstable": True, "burst": {"plugin": "slurm"}, "mine": 3}
+    found = json.loads(Writer("r", str(tmp_path), {}).text(Job("g.0", "r-g.0", Spec("g", ("true",), attributes=given))))
+    system = found["attributes"]["system"]
+    assert (system["burstable"], system["burst"]) == (True, {"plugin": "slurm"})
+    assert "mine" not in system
+    assert found["attributes"]["user"]["mine"] == 3
+
+
 def test_output() -> None:
     events = [
         {"name": "header", "context": {"version": 1}},

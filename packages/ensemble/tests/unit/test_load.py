@@ -357,10 +357,30 @@ def test_a_file_that_is_not_there(tmp_path) -> None:
         load(tmp_path / "none.yaml")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "x:1:1: the file is empty; an ensemble file is a mapping with `jobs` and `rules`"),
+        (
+            "version: 1\ntask: {command: a}\nattributes: {}",
+            "x:1:1: an ensemble file is a mapping with `jobs` and `rules`",
+        ),
+        (JOBS.replace("command", "comand", 1) + START, "comand: unknown key; did you mean 'command'?"),
+        ("rule: []\njobs: []", "x:1:1: rule: unknown key; did you mean 'rules'?"),
+    ],
+)
+def test_one_mistake_is_told_once(text: str, said: str) -> None:
+    with pytest.raises(FileError) as caught:
+        parse(text, "x")
+    mistakes = [str(problem) for problem in caught.value.problems if "no group of jobs is named" not in str(problem)]
+    assert len(mistakes) == 1
+    assert said in mistakes[0]
+
+
 def test_what_is_no_ensemble_file_at_all_is_told_within_bounds() -> None:
     with pytest.raises(FileError, match="longer than 1048576 characters"):
         parse("a: b\n" * 300_000, "x")
     with pytest.raises(FileError) as caught:
-        parse("a: b\n" * 300, "x")
+        parse("jobs: []\n" + "a: b\n" * 300, "x")
     assert len(caught.value.problems) == 101
-    assert str(caught.value.problems[-1]) == "x:101:1: and 201 more problems from here on"
+    assert str(caught.value.problems[-1]) == "x:102:1: and 201 more problems from here on"

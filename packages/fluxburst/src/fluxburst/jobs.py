@@ -139,7 +139,12 @@ def _jobs(stream: IO[bytes], file: str) -> Iterator[Job]:
             raise QueueError(file, number, str(error)) from None
         except RecursionError:
             raise QueueError(file, number, "it is nested too deeply") from None
-        except ValueError as error:  # no JSON, no UTF-8, or a number of too many digits
+        except UnicodeDecodeError:
+            raise QueueError(file, number, "not UTF-8 text; a queue is JSON Lines, a job a line") from None
+        except json.JSONDecodeError as error:
+            why = f"{error.msg} in column {error.colno}"
+            raise QueueError(file, number, f"no JSON: {why}; a queue is JSON Lines, a job a line") from None
+        except ValueError as error:  # a constant that JSON has not, or a number of too many digits
             raise QueueError(file, number, f"no JSON: {error}") from None
         if job.id in seen:
             raise QueueError(file, number, f"job {shown(job.id)} occurs twice")

@@ -29,8 +29,12 @@ def load(text: str) -> Jobspec:
     """Read a jobspec file (YAML or JSON) of either form. Raises DocumentError with the dotted path of what is wrong."""
     if text.startswith("#!"):
         raise DocumentError("a batch script, and no jobspec: `jobspec convert --to jobspec FILE` makes one of it")
-    top = mapping_of(load_yaml(text), "")
-    version = top.get("version")
+    if (data := load_yaml(text)) is None:
+        raise DocumentError("the file is empty; a jobspec begins with `version: 1`")
+    top = mapping_of(data, "")
+    if "version" not in top:
+        raise DocumentError("it is missing; a jobspec begins with `version: 1`", "version")
+    version = top["version"]
     if version != 1 or isinstance(version, bool):
         raise DocumentError(f"must be 1, not {shown(version)}", "version")
     if _is_nested(top):

@@ -77,7 +77,10 @@ def _checked(text: str, load: Callable[[], _Loaded]) -> _Loaded:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise DocumentError(f"no YAML: {error.problem or error.context}", place) from None
+        problem = str(error.problem or error.context)
+        if mark and text.splitlines()[mark.line :][:1] and text.splitlines()[mark.line][mark.column :][:1] == "\t":
+            problem = "a tab can't indent YAML: use blanks"
+        raise DocumentError(f"no YAML: {problem}", place) from None
     except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, DocumentError):
             raise

@@ -117,9 +117,9 @@ def test_shapes_refused(resources, task, place, message):
     assert message in caught.value.message
 
 
-def test_the_file_of_the_readme_is_one():
-    readme = Path(__file__).parents[2] / "README.md"
-    text = readme.read_text().split("```yaml\n")[1].split("```")[0]
+def test_the_file_of_the_docs_is_one():
+    page = Path(__file__).parents[4] / "docs" / "jobspec.md"
+    text = page.read_text().split("```yaml\n")[1].split("```")[0]
     made = runner.plan(load(text), Transformer())
     [job] = made.jobs.values()
     assert (job.nodes, job.tasks, job.cpus_per_task) == (Nodes(2, 2), 8, 2)

@@ -330,9 +330,9 @@ def test_the_example(jobspec, examples):
     assert (sorted(lines[:2]), lines[2:]) == (["run 0", "run 1"], ["collected", "done"])
 
 
-def test_the_form_of_the_readme():
-    readme = Path(__file__).parents[2] / "README.md"
-    text = next(part for part in readme.read_text().split("```yaml\n")[1:] if "groups:" in part).split("```")[0]
+def test_the_form_of_the_docs():
+    page = Path(__file__).parents[4] / "docs" / "jobspec.md"
+    text = next(part for part in page.read_text().split("```yaml\n")[1:] if "groups:" in part).split("```")[0]
     made = runner.plan(document.load(text), Flux())
     assert [unit.task.name for unit in made.units] == ["prepare", "simulate", ""]
     group = made.units[1].task

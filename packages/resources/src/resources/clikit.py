@@ -1,7 +1,7 @@
 """What the command lines of the five packages share: lazy commands, one-line errors, exit codes, arguments.
 
 Exit codes: 0 yes or done; 1 a negative answer, or a domain error with stdout empty; 2 usage; 70 a bug
-(sysexits.h, EX_SOFTWARE), whose traceback `--debug` shows.
+(sysexits.h, EX_SOFTWARE), whose traceback `--debug` shows; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import click
 from resources.errors import InputError, ResourcesError
 
 EXIT_BUG = 70
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 LARGEST_DOCUMENT = 64 * 1024 * 1024  # bytes; no request or inventory of a real machine comes near
 
@@ -104,6 +105,8 @@ class LazyGroup(click.Group):
             # The reader of our output has gone (`| head`): nobody is left to be told.
             _drop_output()
             ctx.exit(1)
+        except KeyboardInterrupt as error:
+            _stop(ctx, error, "interrupted", EXIT_INTERRUPTED, debug)
         except MemoryError as error:
             _stop(ctx, error, "out of memory: the input is too large for this machine", 1, debug)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
@@ -126,7 +129,7 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _stop(ctx: click.Context, error: Exception, text: str, code: int, debug: bool) -> NoReturn:
+def _stop(ctx: click.Context, error: BaseException, text: str, code: int, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
     click.echo(f"{ctx.info_name}: {' '.join(text.split())}", err=True)

@@ -208,7 +208,8 @@ class Inventory:
         rows = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
         rows = [(number, line) for number, line in rows if line and not line.startswith("#")]
         if not rows or rows[0][1].split(None, 1)[0] != "inventory":
-            raise InputError("an inventory starts with the word 'inventory'")
+            empty = "" if rows else "it is empty; "
+            raise InputError(f"{empty}an inventory is JSON, or text that starts with the word 'inventory'")
         made: dict[str, Any] = {"type": "inventory", "groups": []}
         for number, line in rows:
             try:

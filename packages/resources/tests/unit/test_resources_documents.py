@@ -134,7 +134,7 @@ def test_bad_inventories_say_where(change, says):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "starts with the word 'inventory'"),
+        ("", "it is empty; an inventory is JSON, or text that starts with the word 'inventory'"),
         ("hosts=a | cores=1", "starts with the word 'inventory'"),
         ("inventory version=1\nhosts=a cores=1", "line 2: expected: hosts=... | total | free"),
         ("inventory version=1\nhosts=a | core=1", "line 2: column 1: unknown kind"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
+
+LISTED = 12  # so many names are listed whole
 
 
 class SecretaryError(Exception):
@@ -17,7 +20,9 @@ class UnknownProvider(SecretaryError):
     def __init__(self, what: str, name: str, known: Sequence[str], note: str = "") -> None:
         self.what, self.name, self.known, self.note = what, name, tuple(known), note
         rest = f"; {note}" if note else ""
-        super().__init__(f"no {what} named {name!r}; there are: {', '.join(known) or 'none'}{rest}")
+        close = get_close_matches(name, known, 1) if len(known) > LISTED else []
+        there = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
+        super().__init__(f"no {what} named {name!r}; {there}{rest}")
 
 
 class InactiveProvider(SecretaryError):

@@ -17,6 +17,9 @@ from ensemble.job import Job, Spec
 # What belongs to the orchestrator's own job or instance, and would mislead another one.
 OWN = re.compile(r"FLUX_(URI|JOB_|TASK_|KVS_NAMESPACE|PROXY_REMOTE|PARENT|LOCAL_RANKS|ENCLOSING_ID)|PMI_|PMIX_")
 
+# What flux-burst goes by stands below attributes.system, where `flux submit --setattr` puts it, too.
+BURST = ("burstable", "burst")
+
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """What of the orchestrator's environment its jobs inherit."""
@@ -97,6 +100,7 @@ class Writer:
         system: dict[str, Any] = {
             "cwd": cwd,
             "duration": spec.duration,
+            **{key: spec.attributes[key] for key in BURST if key in spec.attributes},
         }
         if not self.by_token:
             system["job"] = {"name": spec.group}

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+LONGEST = 80  # bytes of a folder in which a socket can be: sockaddr_un has 108 in all (unix(7))
 LOOK = 0.25  # seconds between two looks at the orders
 UP = b"up"
 IDLE = 900.0  # seconds without a run and without jobs after which it ends
@@ -62,7 +63,7 @@ def probe(client: Any, patience: float) -> str:
 
 def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -> None:
     """Start everything, say so on the pipe `ready`, and stay."""
-    from hyperqueue.cluster import LocalCluster, WorkerConfig
+    from hyperqueue.cluster import LocalCluster
 
     lock = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,7 +74,7 @@ def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -
     cluster = LocalCluster(str(home))
     try:
         for _ in range(workers):
-            cluster.start_worker(WorkerConfig(cores=cores))
+            add_worker(cluster, cores, folder)
         client = cluster.client()
         if why := probe(client, patience):
             raise RuntimeError(why)
@@ -98,7 +99,7 @@ def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -
                     trouble = ""
                     try:
                         while workers < int(argument):
-                            cluster.start_worker(WorkerConfig(cores=cores))
+                            add_worker(cluster, cores, folder)
                             workers += 1
                     except Exception as error:  # noqa: BLE001 - the workers that there are go on
                         trouble = first_line(error)
@@ -109,6 +110,22 @@ def serve(folder: Path, cores: int, workers: int, patience: float, ready: int) -
                 return
     finally:
         cluster.stop()
+
+
+def add_worker(cluster: Any, cores: int, folder: Path) -> None:
+    """Start a worker. It makes a socket below TMPDIR and leaves it there, so that is our folder while it starts."""
+    from hyperqueue.cluster import WorkerConfig
+
+    before = os.environ.get("TMPDIR")
+    if len(os.fsencode(folder)) <= LONGEST:
+        os.environ["TMPDIR"] = str(folder)
+    try:
+        cluster.start_worker(WorkerConfig(cores=cores))
+    finally:
+        if before is None:
+            os.environ.pop("TMPDIR", None)
+        else:
+            os.environ["TMPDIR"] = before
 
 
 def tell(folder: Path, cores: int, workers: int, trouble: str = "") -> None:

@@ -23,8 +23,6 @@ import asyncio
 import errno
 import json
 import os
-import signal
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -527,31 +525,9 @@ def _of_file(path: str, offset: int, limit: int) -> bytes:
         raise MemberError("flux", f"the output can't be read: {error}") from None
 
 
-def watch() -> None:
-    """Print every event of every job on the instance, from its start, until interrupted. Raises MemberError."""
-    journal = bindings.load().job.JournalConsumer(bindings.connect(), full=True, include_sentinel=True).start()
-    while (entry := journal.poll()) is not None:
-        if entry.is_empty():
-            sys.stderr.write("The history ends here; what follows happens now.\n")
-            continue
-        event = {"timestamp": entry.timestamp, "name": entry.name, "context": entry.context}
-        more = {key: value for key, value in (("jobspec", entry.jobspec), ("R", entry.R)) if value}
-        sys.stdout.write(json.dumps({"id": int(entry.jobid), "events": [event], **more}) + "\n")
-        sys.stdout.flush()
-
-
-def _main() -> int:
-    for number in (signal.SIGINT, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_DFL)  # poll() waits in C, where Python's handlers don't run
-    try:
-        watch()
-    except (MemberError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
-
-
 MEMBER = FluxMember
 
 if __name__ == "__main__":
-    raise SystemExit(_main())
+    from ensemble.cli.journal import main
+
+    main()

@@ -504,7 +504,7 @@ class SlurmMember(Member):
         """Ask slurmctld for one of the jobs that are missing: an empty reply is one thing, `no such job` another."""
         self.calls["scontrol"] += 1
         answer = await self._run("scontrol", "show", "job", track.id)
-        if answer.code not in (0, None) and "Invalid job id" in answer.err + answer.out:
+        if answer.code is not None and states.denies(answer.code, answer.err + answer.out, track.called):
             self._absent = max(time.time(), track.missing_since)
         elif answer.code == 0:
             track.missing = 0

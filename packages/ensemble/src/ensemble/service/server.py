@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,6 +38,7 @@ class Ensembles:
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
+        self.stopping = asyncio.Event()  # watchers go
 
     async def Submit(self, request: pb.SubmitRequest, context: Context) -> pb.SubmitReply:
         if not NAME.fullmatch(request.name) or not NAME.fullmatch(request.cluster):
@@ -108,11 +110,18 @@ class Ensembles:
                 if over and (last := following.end()):
                     yield pb.WatchReply(cursor=last[0], json=last[1])
                     return
-                await asyncio.sleep(LOOK_EVERY)
+                if await self._stops_within(LOOK_EVERY):
+                    await _abort(context, "UNAVAILABLE", "the server stops")
         except RunDirError as error:
             await _abort(context, "FAILED_PRECONDITION", str(error))
         finally:
             following.close()
+
+    async def _stops_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        return self.stopping.is_set()
 
     async def Clusters(self, request: pb.ClustersRequest, context: Context) -> pb.ClustersReply:
         return pb.ClustersReply(clusters=[one.message() for _, one in sorted(self._runs.clusters.items())])
@@ -221,7 +230,8 @@ class Server:
         self.runs = Runs(folder, plugins_for_clients(allowed=allow_plugins))
         self._say = say
         self._server = grpc.aio.server(interceptors=[Guard(clients, agents)], options=SERVER_OPTIONS)
-        rpc.add_EnsemblesServicer_to_server(Ensembles(self.runs), self._server)  # type: ignore[no-untyped-call]
+        self._ensembles = Ensembles(self.runs)
+        rpc.add_EnsemblesServicer_to_server(self._ensembles, self._server)  # type: ignore[no-untyped-call]
         rpc.add_AgentsServicer_to_server(Agents(self.runs, say), self._server)  # type: ignore[no-untyped-call]
         self.address = bind(self._server, address, tls)
 
@@ -237,7 +247,12 @@ class Server:
                 await self.runs.stop()
         except TimeoutError:
             self._say("some runs did not let go in time; they are resumed all the same")
-        await self._server.stop(0.2)
+        # Streams that end by themselves are no failures; gRPC prints a traceback for each that it has to cancel.
+        self._ensembles.stopping.set()
+        for cluster in self.runs.clusters.values():
+            if cluster.link:
+                cluster.detach(cluster.link, "the server stops")
+        await self._server.stop(1.0)
 
 
 async def serve(server: Callable[[], Server], ready: Callable[[Server], None]) -> str:

@@ -135,3 +135,15 @@ REFUSALS: tuple[tuple[str, Refusal], ...] = (
 def refusal(text: str) -> Refusal:
     """What kind of refusal sbatch's words are. Words that are not known are `submit`: it was refused for good."""
     return next((kind for pattern, kind in REFUSALS if re.search(pattern, text)), "submit")
+
+
+def denies(code: int, said: str, name: str) -> bool:
+    """Whether `scontrol show job ID` says that there is no such job, or shows another one under its id.
+
+    name: the job's own, empty where it is not known. Of an element of an array whose number another job has now,
+    scontrol (22.05) says `Job 848_5 not found`.
+    """
+    if code:
+        return "Invalid job id" in said or re.search(r"^Job \S+ not found", said, re.MULTILINE) is not None
+    names = re.findall(r"\bJobName=(\S*)", said)
+    return bool(name and names) and name not in names

@@ -122,10 +122,10 @@ class Place:
         return self.folder / LEDGER
 
     def make_ledger(self) -> None:
-        """Make a ledger where there is none: what a lost one knew is found by its mark."""
+        """Make a ledger where a lead has none: what a lost one knew is found by its mark. No lead, no ledger."""
         from fluxburst.ledger import Ledger
 
-        if not self.ledger.exists():
+        if self.lead is not None and not self.ledger.exists():
             Ledger.open(self.ledger, self.settings.owner).close()
 
     def option(self) -> str:

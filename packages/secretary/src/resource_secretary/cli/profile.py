@@ -15,7 +15,7 @@ from resource_secretary.secretary import ASKING
 @timeout_option(ASKING)
 @json_option
 def command(name: str | None, choice: Choice, timeout: float, as_json: bool) -> None:
-    """Print a site profile (YAML) for `jobspec --profile`: queues, parallel environments, what a node has, limits.
+    """Print a site profile (YAML) for `jobspec convert --profile`: queues, parallel environments, nodes, limits.
 
     Without --from it is of the first workload manager that is active here, as `ask` takes them; else of this host. What
     is not known is left out, with a comment that says why.

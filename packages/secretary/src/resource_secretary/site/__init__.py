@@ -1,1 +1,1 @@
-"""What a site is like, as the profile that `jobspec --profile` reads: from what its workload manager tells."""
+"""What a site is like, as the profile that `jobspec convert --profile` reads: from what its workload manager tells."""

@@ -1,4 +1,4 @@
-"""A site as YAML with comments: the file that `jobspec --profile` reads."""
+"""A site as YAML with comments: the file that `jobspec convert --profile` reads."""
 
 from __future__ import annotations
 
