@@ -146,6 +146,8 @@ BAD = {
         '<!-- check: fragment catalogue instance_type -->\n```toml\n[[shapes]]\nmachine_type = "x"\n```',
         "machine_type",
     ),
+    "key of a job": ("<!-- check: fragment job -->\n```yaml\nretries: 3\nretrys: 3\n```", "retrys"),
+    "custom function": ("<!-- check: fragment custom f -->\n```python\ndef f(**_):\n    return 1\n```", "exits 1"),
     "sub-command of a shown block": (
         "<!-- shown: x -->\n```console\n$ jobspec transmute\n```",
         "`jobspec` has no sub-comm",
