@@ -90,7 +90,7 @@ class Load:
             if last != self.last:
                 self.last, self.moved = last, now
             elif now - self.moved > plan.STUCK:
-                self.house.find(f"{self.folder or self.file}: nothing new for {plan.STUCK:g} s ({self.name})")
+                self.house.find(f"{self.file}: nothing new for {plan.STUCK:g} s ({self.name})")
                 self.abandon()
                 self._end()
 
@@ -247,5 +247,11 @@ class ServerLoad(Load):
         return None
 
     def abandon(self) -> None:
+        if self.client:
+            self.client.end()
+            self.house.kept.remove(self.client)
+            self.client = None
+        if self.folder == Path():
+            return
         self.house.call("ensemble-server", "cancel", self.folder.name, environ=self.environ)
         self.house.until(lambda: audit.progress(self.folder)[1], plan.STOP)
