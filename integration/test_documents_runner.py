@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,15 @@ BAD = {
     "check of a file fails": ("<!-- file: a.sh check: bash -n a.sh -->\n```bash\nif\n```", "exits 2"),
     "fragment fails": ("<!-- check: fragment json -->\n```json\n{\n```", "exits 1"),
     "rule of an ensemble": ("<!-- check: fragment rules a -->\n```yaml\n- triger: start\n```", "triger"),
+    "key of settings": ("<!-- check: fragment settings -->\n```toml\ndelai = 1\n```", "did you mean 'delay'?"),
+    "parameter of a plugin": (
+        '<!-- check: fragment settings -->\n```toml\n[plugins.slurm]\nshap = ["a: cores=1"]\n```',
+        "plugins.slurm.shap: unknown parameter",
+    ),
+    "catalogue": (
+        '<!-- check: fragment catalogue instance_type -->\n```toml\n[[shapes]]\nmachine_type = "x"\n```',
+        "machine_type",
+    ),
     "sub-command of a shown block": (
         "<!-- shown: x -->\n```console\n$ jobspec transmute\n```",
         "`jobspec` has no sub-comm",
@@ -267,3 +277,16 @@ def test_every_document_is_run() -> None:
     assert sorted(parts) == sorted(page.name for page in held.pages())
     assert {"README.md", "CONTRIBUTING.md", "docs/index.md", "packages/jobspec/README.md"} <= set(parts)
     assert len([name for name in parts if name.startswith("examples/")]) >= 6
+
+
+def test_settings_go_into_a_file_as_readers_put_them_there() -> None:
+    from documents.bursting import merged
+
+    file = 'owner = "a"\n\n[limits]\nnodes = 1\n\n[plugins.slurm]\nhosts = "slurm[0-2]"\nlease = "4h"\n'
+    fragment = 'delay = 0\n\n[plugins.slurm]\nlease = "30m"\n'
+    assert tomllib.loads(merged(file, fragment)) == {
+        "delay": 0,
+        "owner": "a",
+        "limits": {"nodes": 1},
+        "plugins": {"slurm": {"lease": "30m"}},
+    }

@@ -48,17 +48,15 @@ STARTED: dict[str, Callable[[str], AbstractContextManager[dict[str, str]]]] = {
     "kubernetes": providers.kubernetes,
     "moto": providers.moto,
 }
-NOT_STARTED = {"lead": "flux"}  # what a page starts by itself -> the engine that it is one of
 
 
 def lacking(needs: tuple[str, ...]) -> str:
     """Why needs can't be met here, "" where they can.
 
-    A need is an engine of the suite, perhaps with its size or kind (`flux=2`, or 0 for one that is not started;
-    `slurm=debug`), a Flux that the page starts by itself (`lead`), a module (`python:grpc`), or a program on PATH.
+    A need is an engine of the suite, perhaps with its size or kind (`flux=2`, `slurm=debug`; with `flux=0` it is not
+    started), a module (`python:grpc`), or a program on PATH.
     """
-    bare = [need.partition("=")[0] for need in needs]
-    names = [NOT_STARTED.get(name, name) for name in bare]
+    names = [need.partition("=")[0] for need in needs]
     if absent := [name for name in names if name in ENGINES and ENGINES[name].missing()]:
         return f"needs {', '.join(absent)}"
     absent = [name for name in names if name not in ENGINES and not _here(name)]

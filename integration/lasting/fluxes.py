@@ -45,7 +45,16 @@ class Flux(Site):
         self.environ = {**house.environ, "FLUX_URI": uri}
         wait_for_flux(house, self.broker, self.environ)
         self.loads = [
-            RunLoad(house, self.name, name, size=2, taken=self.taken, environ=self.environ, member=["--member", "flux"])
+            RunLoad(
+                house,
+                self.name,
+                name,
+                size=2,
+                taken=self.taken,
+                forgot=self.forgot,
+                environ=self.environ,
+                member=["--member", "flux"],
+            )
             for name in ("flux", "flux2")
         ]
 
@@ -55,7 +64,14 @@ class Flux(Site):
     def acts(self) -> list[Act]:
         made = super().acts()
         for number in KINDS:
-            made.append(Act(self.name, f"instance {number.name}", 0.5, self.engine(partial(self.broker.kill, number))))
+            made.append(
+                Act(
+                    self.name,
+                    f"instance {number.name}",
+                    0.5,
+                    self.engine(partial(self.broker.kill, number), wipes=number is signal.SIGKILL),
+                )
+            )
         return made
 
     def rest(self) -> None:
@@ -120,9 +136,17 @@ class Bursting(Site):
         self.controller = house.keep("controller", controller, self.environ)
         groups = plan.BURSTS if slurm else tuple(group for group in plan.BURSTS if group.name != "remote")
         self.loads = [
-            RunLoad(house, self.name, "burst", groups=groups, taken=self.taken, environ=self.environ,
-                    member=["--member", "flux"])
-        ]  # fmt: skip
+            RunLoad(
+                house,
+                self.name,
+                "burst",
+                groups=groups,
+                taken=self.taken,
+                forgot=self.forgot,
+                environ=self.environ,
+                member=["--member", "flux"],
+            )
+        ]
 
     def kept(self) -> Sequence[Kept]:
         return (self.lead, self.controller)
@@ -131,7 +155,14 @@ class Bursting(Site):
         made = super().acts()
         for number in KINDS:
             made.append(Act(self.name, f"controller {number.name}", 1.5, partial(self.controller.kill, number)))
-            made.append(Act(self.name, f"lead {number.name}", 0.3, self.engine(partial(self.lead.kill, number))))
+            made.append(
+                Act(
+                    self.name,
+                    f"lead {number.name}",
+                    0.3,
+                    self.engine(partial(self.lead.kill, number), wipes=number is signal.SIGKILL),
+                )
+            )
         for name in self.plugins:
             act = Act(self.name, f"{name} broker SIGKILL", 0.8, self.engine(partial(self._kill, name)))
             made.append(act)

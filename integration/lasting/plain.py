@@ -99,9 +99,17 @@ class Slurm(Site):
             one.process = self.cluster.daemons[name]
             self._daemons.append(one)
         self.loads = [
-            RunLoad(house, self.name, "slurm", groups=(*plan.GROUPS, *plan.WIDE), taken=self.taken,
-                    environ=self.environ, member=["--member", "slurm"])
-        ]  # fmt: skip
+            RunLoad(
+                house,
+                self.name,
+                "slurm",
+                groups=(*plan.GROUPS, *plan.WIDE),
+                taken=self.taken,
+                forgot=self.forgot,
+                environ=self.environ,
+                member=["--member", "slurm"],
+            )
+        ]
 
     def kept(self) -> Sequence[Kept]:
         return self._daemons
@@ -115,7 +123,14 @@ class Slurm(Site):
     def acts(self) -> list[Act]:
         made = super().acts()
         for number, weight in ((signal.SIGKILL, 1.0), (signal.SIGTERM, 0.5)):
-            made.append(Act(self.name, f"slurmctld {number.name}", weight, self.engine(self._kill(0, number))))
+            made.append(
+                Act(
+                    self.name,
+                    f"slurmctld {number.name}",
+                    weight,
+                    self.engine(self._kill(0, number), wipes=number is signal.SIGKILL),
+                )
+            )
             made.append(Act(self.name, f"slurmd {number.name}", weight, self.engine(self._kill(None, number))))
         return made
 
