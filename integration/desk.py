@@ -158,18 +158,18 @@ def until(true: Callable[[], object], what: Callable[[], object] | str, seconds:
 
 
 @contextmanager
-def desk(environ: Mapping[str, str], keeps: Sequence[str] = ()) -> Iterator[Desk]:
+def desk(environ: Mapping[str, str], keeps: Sequence[str] = (), patience: float = 30) -> Iterator[Desk]:
     """A desk for as long as a `with` lasts; at the end nothing of it may be left but what is in its folder for work.
 
-    keeps: what may stay besides, by the beginnings of its names, such as `cache/resource-secretary`. Raises
-    AssertionError with the processes and the files that are left.
+    keeps: what may stay besides, by the beginnings of its names, such as `cache/resource-secretary`; patience: seconds
+    until all must be gone. Raises AssertionError with the processes and the files that are left.
     """
     # A short name, because sockets below it may not have a long one.
     with tempfile.TemporaryDirectory(prefix="desk-", ignore_cleanup_errors=True) as folder:
         made = Desk(Path(folder).resolve(), environ, keeps)
         try:
             yield made
-            until(lambda: not made.processes(), lambda: f"processes are left: {made.processes()}", 30)
-            until(lambda: not made.strays(), lambda: f"files are left: {made.strays()}", 15)
+            until(lambda: not made.processes(), lambda: f"processes are left: {made.processes()}", patience)
+            until(lambda: not made.strays(), lambda: f"files are left: {made.strays()}", patience)
         finally:
             made.end()

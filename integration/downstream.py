@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 NAME, FOLDER = "hpc-resources", "packages/resources"
 # Of the commits of hpc-resources, the oldest with which the tests of all the others pass.
-COMMIT = "030d1b22266a90a34138f57377829ba8a7d43878"
+COMMIT = "c1a9ba486c08e1936bd76805a34f90f22a8ee467"
 FLUX = "flux"  # an extra whose version is that of the Flux on the machine
 
 

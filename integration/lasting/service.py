@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from engines import slurm as slurm_engine
+from engines import free_ports
 
 from lasting.fluxes import Flux
 from lasting.house import Act, House, Kept
 from lasting.loads import ServerLoad
 from lasting.plain import Slurm
 from lasting.site import PATIENCE, Site, missing
+
+
+def never(since: float) -> bool:
+    """Of this machine nobody kills anything."""
+    return False
 
 
 class Service(Site):
@@ -28,7 +33,7 @@ class Service(Site):
     def __init__(self, house: House, where: dict[str, Site], stack: ExitStack) -> None:
         super().__init__(house)
         folder = house.folder / "server"
-        [port] = slurm_engine.free_ports(1)
+        [port] = free_ports(1)
         address = f"127.0.0.1:{port}"
         self.server = house.keep("server", ["ensemble-server", "start", "--bind", address, "--dir", str(folder)])
         self.server.start()
@@ -46,10 +51,10 @@ class Service(Site):
             argv += ["--token-file", str(folder / "token"), "--dir", str(house.folder / f"agent-{queue}")]
             self.agents.append(house.keep(f"agent-{queue}", argv, environ))
             client = {**environ, "ENSEMBLE_TOKEN": (folder / "token").read_text().strip()}
-            taken = site.taken if queue != "local" else (lambda since: False)
+            taken, forgot = (site.taken, site.forgot) if queue != "local" else (never, never)
             self.loads.append(
                 ServerLoad(house, self.name, f"service-{queue}", cluster=queue, runs=folder / "runs",
-                           taken=taken, environ=client)
+                           taken=taken, forgot=forgot, environ=client)
             )  # fmt: skip
 
     def kept(self) -> Sequence[Kept]:

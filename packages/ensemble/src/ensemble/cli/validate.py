@@ -28,6 +28,6 @@ def validate(ctx: click.Context, file: str, as_json: bool) -> None:
         jobs = [group.as_dict() for group in document.jobs.values()]
         echo_json({"file": file, "valid": True, "jobs": jobs, "rules": [rule.as_dict() for rule in document.rules]})
     else:
-        jobs, rules = len(document.jobs), len(document.rules)
-        groups = f"{jobs} group{'s' * (jobs != 1)} of jobs"
-        click.echo(f"{file}: valid ({groups}, {rules} rule{'s' * (rules != 1)})")
+        groups, rules = len(document.jobs), len(document.rules)
+        counted = f"{groups} group{'s' * (groups != 1)} of jobs, {rules} rule{'s' * (rules != 1)}"
+        click.echo(f"{file}: valid ({counted})")
