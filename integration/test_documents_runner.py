@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -272,6 +273,23 @@ def test_by_hand_a_page_that_is_wrong_gives_one(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "+one" in done.stdout
     assert "1 commands" in done.stdout
+
+
+def test_by_hand_a_run_that_is_terminated_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(f"```console\n$ pwd >{tmp_path}/where && mv {tmp_path}/where {tmp_path}/there && sleep 600\n```\n")
+    process = subprocess.Popen([sys.executable, str(HERE / "documents"), str(path)], stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60
+        while not (tmp_path / "there").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(60) == 143
+        assert not Path((tmp_path / "there").read_text().strip()).exists()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_every_document_is_run() -> None:
