@@ -50,7 +50,8 @@ JUDGES = {
     ),
 }
 # What `integration` installs beside the wheels: the extras that its tests use, and what pages of README and docs/ use.
-TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, "hatchling")
+CLOUDS = ("boto3>=1.34", "moto[server]>=5", "awscli")
+TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, *CLOUDS, "hatchling")
 # In so many processes tests run; a file stays in one. More where they wait for brokers and engines most of the time.
 SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.

@@ -76,7 +76,8 @@ def needs() -> Callable[..., None]:
 def _lacks(report: Any) -> list[str]:
     """The engines for want of which a test did not run."""
     reason = report.longrepr[2] if report.outcome == "skipped" and isinstance(report.longrepr, tuple) else ""
-    return reason.removeprefix(NEEDS).split(", ") if reason.startswith(NEEDS) else []
+    names = reason.removeprefix(NEEDS).split(", ") if reason.startswith(NEEDS) else []
+    return names if set(names) <= set(ENGINES) else []  # other things are needed too, and their skips are told in full
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,11 @@ $ sleep 600 & echo at $HOME
 at /home/you
 ```
 
+<!-- file: included.yaml check: ensemble validate included.yaml -->
+```yaml
+--8<-- "examples/hello-world.yaml"
+```
+
 Ask `resources fit REQUEST --in INVENTORY`, or `nox -s "tests(jobspec)"`.
 
 <!-- command: jobspec convert -->
@@ -113,6 +119,10 @@ Ask `resources fit REQUEST --in INVENTORY`, or `nox -s "tests(jobspec)"`.
 | `--to`, `--strict` | `--nonsense` |
 """
 BAD = {
+    "included file": (
+        '<!-- file: a -->\n```text\n--8<-- "examples/none"\n```',
+        "examples/none is included and is not there",
+    ),
     "wrong output": ("```console\n$ echo one\ntwo\n```", "page.md:2: $ echo one"),
     "output that is not shown": ("```console\n$ echo one; echo two\none\n```", "+two"),
     "output that is not there": ("```console\n$ echo one\none\n...\ntwo\n```", "-two"),
@@ -127,6 +137,17 @@ BAD = {
     "check of a file fails": ("<!-- file: a.sh check: bash -n a.sh -->\n```bash\nif\n```", "exits 2"),
     "fragment fails": ("<!-- check: fragment json -->\n```json\n{\n```", "exits 1"),
     "rule of an ensemble": ("<!-- check: fragment rules a -->\n```yaml\n- triger: start\n```", "triger"),
+    "key of settings": ("<!-- check: fragment settings -->\n```toml\ndelai = 1\n```", "did you mean 'delay'?"),
+    "parameter of a plugin": (
+        '<!-- check: fragment settings -->\n```toml\n[plugins.slurm]\nshap = ["a: cores=1"]\n```',
+        "plugins.slurm.shap: unknown parameter",
+    ),
+    "catalogue": (
+        '<!-- check: fragment catalogue instance_type -->\n```toml\n[[shapes]]\nmachine_type = "x"\n```',
+        "machine_type",
+    ),
+    "key of a job": ("<!-- check: fragment job -->\n```yaml\nretries: 3\nretrys: 3\n```", "retrys"),
+    "custom function": ("<!-- check: fragment custom f -->\n```python\ndef f(**_):\n    return 1\n```", "exits 1"),
     "sub-command of a shown block": (
         "<!-- shown: x -->\n```console\n$ jobspec transmute\n```",
         "`jobspec` has no sub-comm",
@@ -253,7 +274,21 @@ def test_by_hand_a_page_that_is_wrong_gives_one(tmp_path: Path) -> None:
     assert "1 commands" in done.stdout
 
 
-def test_every_document_is_held_to_it_or_named() -> None:
-    names = {page.name for page in held.pages()} | set(held.waiting())
-    assert {"README.md", "CONTRIBUTING.md", "docs/index.md", "packages/jobspec/README.md"} <= names
-    assert len([name for name in names if name.startswith("examples/")]) >= 6
+def test_every_document_is_run() -> None:
+    parts = [page.name for part in ("", *held.PARTS) for page in held.pages(part)]
+    assert sorted(parts) == sorted(page.name for page in held.pages())
+    assert {"README.md", "CONTRIBUTING.md", "docs/index.md", "packages/jobspec/README.md"} <= set(parts)
+    assert len([name for name in parts if name.startswith("examples/")]) >= 6
+
+
+def test_settings_go_into_a_file_as_readers_put_them_there() -> None:
+    from documents.bursting import merged
+
+    file = 'owner = "a"\n\n[limits]\nnodes = 1\n\n[plugins.slurm]\nhosts = "slurm[0-2]"\nlease = "4h"\n'
+    fragment = 'delay = 0\n\n[plugins.slurm]\nlease = "30m"\n'
+    assert tomllib.loads(merged(file, fragment)) == {
+        "delay": 0,
+        "owner": "a",
+        "limits": {"nodes": 1},
+        "plugins": {"slurm": {"lease": "30m"}},
+    }

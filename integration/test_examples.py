@@ -40,7 +40,9 @@ def installed(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, dict
     """A plugin's wheel, built by its own backend and unpacked, and an environment that has it."""
     name, site = request.param, tmp_path / "site"
     code = f"import os; from hatchling.build import build_wheel; print(build_wheel({str(tmp_path)!r}))"
-    built = subprocess.run([sys.executable, "-c", code], cwd=PLUGINS / name, capture_output=True, text=True, timeout=60)
+    built = subprocess.run(
+        [sys.executable, "-c", code], cwd=PLUGINS / name, capture_output=True, text=True, timeout=120
+    )
     assert built.returncode == 0, built.stderr
     with zipfile.ZipFile(tmp_path / built.stdout.split()[-1]) as wheel:
         wheel.extractall(site)
@@ -61,7 +63,7 @@ def test_it_is_listed_and_keeps_its_contract(installed: tuple[str, dict[str, str
     command, wanted = LISTED[folder]
     program = str(Path(sys.executable).with_name(command[0]))
     listing = [program, *command[1:], "--json"]
-    done = subprocess.run(listing, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(listing, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert wanted in names(json.loads(done.stdout)), done.stdout
     if folder in TESTED_BY_ITS_PACKAGE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,34 @@ def test_a_tag_that_does_not_agree_is_refused(release: Path, tag: str, why: str)
     assert (done.returncode, done.stdout) == (1, "")
     assert why in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def git(script: Path, *words: str) -> None:
+    who = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", str(script.parents[1]), *who, *words], check=True, capture_output=True)
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="no git on PATH")
+@pytest.mark.parametrize(
+    ("need", "tags", "released"),
+    [
+        (">=1.1", ["1.0.0", "1.1.0"], True),
+        (">=1.1.0a1,<2", ["1.1.0a2"], True),
+        (">=1.1", ["1.0.9", "2-not-a-version"], False),
+        (">=1.1", ["1.1.0a1"], False),  # comes before 1.1
+        (">=1.1", [], False),
+    ],
+)
+def test_what_a_release_asks_of_hpc_resources_has_a_tag(
+    release: Path, need: str, tags: list[str], released: bool
+) -> None:
+    settings = release.parents[1] / "packages/fluxburst/pyproject.toml"
+    asked = f'name = "flux-burst"\ndependencies = ["hpc-resources{need}", "click>=8"]'
+    settings.write_text(settings.read_text().replace('name = "flux-burst"', asked))
+    git(release, "init", "--quiet")
+    git(release, "commit", "--quiet", "--allow-empty", "-m", "x")
+    for version in tags:
+        git(release, "tag", f"hpc-resources-v{version}")
+    done = ask(release, "flux-burst-v1.2.0")
+    assert done.returncode == (0 if released else 1), done.stderr
+    assert released or ("flux-burst asks for hpc-resources" in done.stderr and done.stderr.count("\n") == 1)

@@ -1,6 +1,6 @@
 """Batch scripts and jobspecs give the same on Slurm and on Flux: what they print, where, and their exit codes.
 
-The directives of most scripts are those of public ones, as they stand; the bodies are short ones of ours.
+The scripts have what public ones have: the directives, and the ways to write them, that are found most often.
 """
 
 from __future__ import annotations

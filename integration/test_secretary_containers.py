@@ -41,6 +41,15 @@ def need(*commands: str, root: bool = False) -> None:
         pytest.skip(f"{commands[0]} can be started by root only")
 
 
+def need_namespaces() -> None:
+    """What unpacks images does so in a mount namespace of its own, which most containers don't allow."""
+    need("unshare")
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    tried = subprocess.run(["unshare", *user, "--mount", "true"], capture_output=True, text=True, timeout=60)
+    if tried.returncode:
+        pytest.skip(f"no mount namespaces here: {tried.stderr.strip()[:100]}")
+
+
 def secretary(environ: Environ) -> Secretary:
     return Secretary(system=System(timeout=60, environ=environ))
 
@@ -71,12 +80,7 @@ def answers(environ: Environ, *argv: str) -> bool:
 
 @pytest.fixture
 def files(tmp_path: Path) -> bytes:
-    """The root file system of an image, as a tar. Engines unpack it in a mount namespace of their own."""
-    need("unshare")
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    tried = subprocess.run(["unshare", *user, "--mount", "true"], capture_output=True, text=True, timeout=60)
-    if tried.returncode:
-        pytest.skip(f"no mount namespaces here: {tried.stderr.strip()[:100]}")
+    """The root file system of an image, as a tar."""
     folder = tmp_path / "rootfs"
     (folder / "etc").mkdir(parents=True)
     (folder / "etc/name").write_text("tiny")
@@ -86,6 +90,7 @@ def files(tmp_path: Path) -> bytes:
 @pytest.fixture
 def podman(tmp_path: Path) -> Environ:
     need("podman")
+    need_namespaces()
     conf = tmp_path / "storage.conf"
     conf.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/graph"\nrunroot = "{tmp_path}/run"\n')
     return {**os.environ, "CONTAINERS_STORAGE_CONF": str(conf), "XDG_RUNTIME_DIR": str(tmp_path)}
@@ -203,6 +208,7 @@ def test_containerd(containerd: Environ, tmp_path: Path, files: bytes) -> None:
     assert call(containerd, "containerd.images", namespace="other")["items"] == []
     if not shutil.which("podman"):
         pytest.skip("no podman on PATH to make an image")
+    need_namespaces()
     conf = tmp_path / "storage.conf"
     conf.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/graph"\nrunroot = "{tmp_path}/run"\n')
     maker = {**containerd, "CONTAINERS_STORAGE_CONF": str(conf)}
@@ -241,6 +247,7 @@ def docker(containerd: Environ, tmp_path: Path) -> Iterator[Environ]:
 
 
 def test_docker(docker: Environ, files: bytes) -> None:
+    need_namespaces()
     said(docker, "docker", "import", "-", "tiny:1.0", stdin=files)
     found = metadata(docker, "docker")
     asked = "{{.ServerVersion}} {{.Driver}} {{.CgroupDriver}} {{.NCPU}} {{.MemTotal}}"

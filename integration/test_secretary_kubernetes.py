@@ -1,7 +1,7 @@
 """The secretary beside a real API server: what it says is what `kubectl` itself prints.
 
-The server and etcd come from the folder in KUBEBUILDER_ASSETS or from PATH (the envtest convention), or, where
-KUBECONFIG names a cluster that answers, that cluster is looked at as it is.
+The server and etcd come from the folder in KUBEBUILDER_ASSETS or from PATH (the envtest convention).
+test_secretary_kubernetes_given.py looks at a cluster that is there.
 """
 
 from __future__ import annotations

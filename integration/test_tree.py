@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,16 +38,58 @@ def test_actions_are_pinned_by_commit(workflow: Path) -> None:
         assert len(comment) == 2, f"the version of {action} is not said"
 
 
+# Functions that import what a string names.
+BY_NAME = {"import_module", "__import__", "importorskip", "find_spec", "run_module", "resolve_name"}
+# An import within a string: code that is run in another process.
+IN_TEXT = re.compile(r"(?:^|[\n;])\s*(?:import|from)\s+(\w+)(?=\s*(?:$|[\n;,.]|as |import ))")
+
+
+def imported(code: str) -> Iterator[tuple[int, str]]:
+    """The top-level names that code imports, with their lines: optional ones, by name and in strings, too."""
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Import(names=aliases):
+                names = [alias.name for alias in aliases]
+            case ast.ImportFrom(module=str(module), level=0):
+                names = [module]
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[ast.Constant(str(text)), *_]):
+                names = [text] if name in BY_NAME else []
+            case ast.Constant(value=str(text)):
+                names = IN_TEXT.findall(text)
+            case _:
+                continue
+        for name in names:
+            yield node.lineno, name.partition(".")[0].partition(":")[0]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import jobspec.steps",
+        "def f():\n    try:\n        from jobspec import steps\n    except ImportError:\n        pass",
+        "importlib.import_module('jobspec.steps')",
+        "__import__('jobspec')",
+        "pytest.importorskip('jobspec', reason='x')",
+        "run([sys.executable, '-c', 'import sys; import jobspec'])",
+        "run([sys.executable, '-c', 'from jobspec.cli import main; main()'])",
+    ],
+)
+def test_what_an_import_is(code: str) -> None:
+    assert "jobspec" in {name for _, name in imported(code)}
+
+
+def test_what_an_import_is_not() -> None:
+    code = "'Made from jobspec files; imports jobspec nowhere.'\nfrom . import jobspec\nread('jobspec')"
+    assert not list(imported(code))
+
+
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
 def test_no_package_imports_a_sibling(package: Path) -> None:
+    """Nor do its tests and benchmarks."""
     siblings = set(IMPORTS.values()) - {"resources", IMPORTS[package.name]}
     for file in package.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and not node.level:
-                names = [node.module or ""]
-            imported = {name.partition(".")[0] for name in names}
-            assert not imported & siblings, f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        wrong = [f"{file.relative_to(ROOT)}:{line}" for line, name in imported(file.read_text()) if name in siblings]
+        assert not wrong
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)

@@ -45,6 +45,7 @@ class Target:
     source: list[str]
     tests: list[str]
     leave: list[str]
+    environment: dict[str, str]
 
     @property
     def folder(self) -> Path:
@@ -84,7 +85,7 @@ class Target:
         process = subprocess.Popen(
             command,
             cwd=self.folder,
-            env={**os.environ, "HYPOTHESIS_PROFILE": "first"},
+            env={**os.environ, "HYPOTHESIS_PROFILE": "first", **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -9,23 +9,19 @@ from documents.page import Page, parse
 from documents.programs import ROOT
 
 PATTERNS = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "packages/*/README.md", "examples/**/README.md")
-# Pages that are not held to it yet; empty in the end.
-NOT_YET: tuple[str, ...] = ()
+# Parts that run side by side; what is in none of them is the part "".
+PARTS = {
+    "bursting": ("docs/bursting*.md",),
+    "readmes": ("README.md", "packages/*", "examples/*"),
+}
 
 
-def pages(root: Path = ROOT) -> list[Page]:
-    """Those that are held to it, by name."""
-    return [parse(path, str(path.relative_to(root))) for path in _found(root) if not _not_yet(path, root)]
+def pages(part: str | None = None, root: Path = ROOT) -> list[Page]:
+    """All of them (of one part), by name."""
+    found = sorted({path for pattern in PATTERNS for path in root.glob(pattern)})
+    return [parse(path, str(path.relative_to(root))) for path in found if part in (None, _part(path, root))]
 
 
-def waiting(root: Path = ROOT) -> list[str]:
-    """The names of those that are not."""
-    return [str(path.relative_to(root)) for path in _found(root) if _not_yet(path, root)]
-
-
-def _found(root: Path) -> list[Path]:
-    return sorted({path for pattern in PATTERNS for path in root.glob(pattern)})
-
-
-def _not_yet(path: Path, root: Path) -> bool:
-    return any(fnmatch(str(path.relative_to(root)), pattern) for pattern in NOT_YET)
+def _part(path: Path, root: Path) -> str:
+    name = str(path.relative_to(root))
+    return next((part for part, patterns in PARTS.items() if any(fnmatch(name, one) for one in patterns)), "")

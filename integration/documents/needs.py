@@ -48,17 +48,15 @@ STARTED: dict[str, Callable[[str], AbstractContextManager[dict[str, str]]]] = {
     "kubernetes": providers.kubernetes,
     "moto": providers.moto,
 }
-NOT_STARTED = {"lead": "flux"}  # what a page starts by itself -> the engine that it is one of
 
 
 def lacking(needs: tuple[str, ...]) -> str:
     """Why needs can't be met here, "" where they can.
 
-    A need is an engine of the suite, perhaps with its size or kind (`flux=2`, `slurm=debug`), a Flux that the page
-    starts by itself (`lead`), a module (`python:grpc`), or a program on PATH.
+    A need is an engine of the suite, perhaps with its size or kind (`flux=2`, `slurm=debug`; with `flux=0` it is not
+    started), a module (`python:grpc`), or a program on PATH.
     """
-    bare = [need.partition("=")[0] for need in needs]
-    names = [NOT_STARTED.get(name, name) for name in bare]
+    names = [need.partition("=")[0] for need in needs]
     if absent := [name for name in names if name in ENGINES and ENGINES[name].missing()]:
         return f"needs {', '.join(absent)}"
     absent = [name for name in names if name not in ENGINES and not _here(name)]
@@ -74,4 +72,4 @@ def _here(need: str) -> bool:
 def start(need: str) -> AbstractContextManager[dict[str, str]] | None:
     """An engine that was asked for, None where nothing has to be started."""
     name, _, size = need.partition("=")
-    return STARTED[name](size) if name in STARTED else None
+    return STARTED[name](size) if name in STARTED and size != "0" else None

@@ -21,7 +21,7 @@ from documents.programs import BASE, DISTRIBUTIONS, ROOT, entry_points, programs
 
 SHOWN_HOME = "/home/you"  # what a page calls the home of who reads it
 MARK = "DOCUMENT_SANDBOX"  # the variable by which processes of a sandbox are found
-PATIENCE = 60.0  # seconds that a command may take
+PATIENCE = 120.0  # seconds that a command may take
 KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "USER", "LOGNAME", "KUBEBUILDER_ASSETS")
 SAVE = """
 trap 'code=$?; unset {unset}; {{ export -p; printf "cd %q\\n" "$PWD"; }} >"$DOCUMENT_STATE"; exit $code' EXIT
@@ -114,7 +114,9 @@ class Sandbox:
     @property
     def here(self) -> Path:
         """Where the page's shell is now."""
-        return Path(self._said("pwd", {}).strip())
+        if not (folder := self._said("pwd", {}).strip()):
+            raise RuntimeError(f"{self.home} is gone")  # never the folder that we are in
+        return Path(folder)
 
     def _said(self, command: str, environ: dict[str, str]) -> str:
         argv = ["bash", "--noprofile", "--norc", "-c", f". {self.state}\n{command}"]
@@ -144,7 +146,7 @@ class Sandbox:
         return process, output
 
     def run(self, command: str, environ: dict[str, str], stdin: str | None = None) -> tuple[Seen, Path]:
-        """Run a command to its end; after a minute it is killed, and the text says so."""
+        """Run a command to its end; after two minutes it is killed, and the text says so."""
         process, output = self.start(command, environ, stdin)
         try:
             code = process.wait(PATIENCE)

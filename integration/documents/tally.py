@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import pytest
 
-from documents import held
 from documents.page import Block, Page
 from documents.run import Result
 
@@ -41,7 +40,7 @@ def count(page: Page, block: Block, result: Result) -> Count:
     return Count(page.name, commands=result.commands)
 
 
-def lines(counts: list[Count], waiting: list[str]) -> list[str]:
+def lines(counts: list[Count]) -> list[str]:
     """For people, a line each."""
     shown = [one.shown for one in counts if one.shown]
     skipped = Counter(one.skipped for one in counts if one.skipped)
@@ -53,7 +52,7 @@ def lines(counts: list[Count], waiting: list[str]) -> list[str]:
     ]
     found += [f"  shown {one}" for one in shown]
     found += [f"  skipped {number}: {why}" for why, number in sorted(skipped.items())]
-    return found + ([f"  not held to it yet: {', '.join(waiting)}"] if waiting else [])
+    return found
 
 
 def tell(reporter: Any) -> None:
@@ -68,7 +67,7 @@ def tell(reporter: Any) -> None:
     ]
     if counts:
         reporter.section("documents")
-        for line in lines(counts, held.waiting()):
+        for line in lines(counts):
             reporter.line(line)
 
 

@@ -151,6 +151,8 @@ def slurm(
         )
     (folder / "slurm.conf").write_text(conf.format(folder=folder, ports=ports, accounting=storage, user=USER))
     (folder / "gres.conf").write_text(GRES.format(folder=folder))
+    # Nothing here uses control groups; the other plug-in looks for them at once, and containers have none to write.
+    (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
     (folder / "munge.key").write_bytes(os.urandom(1024))
     (folder / "munge.key").chmod(0o600)
     environ = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": PATH}

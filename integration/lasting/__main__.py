@@ -45,6 +45,8 @@ def main() -> int:
                 for site in (*(one for one in sites if one.name == "service"), *sites):
                     if site.name != "service" or not site.loads:
                         site.rest()
+                for each in (each for site in sites for each in site.loads):
+                    each.look_back()
                 whole = True
             except KeyboardInterrupt:
                 house.say("interrupted: ending everything")
@@ -135,7 +137,7 @@ def leave_nothing(house: House, *, tell: bool) -> None:
 def show(house: House, sites: list[Site]) -> None:
     """The table: by engine what was asked for and what became of it, and what was killed how often."""
     print(f"\n{'ENGINE':12}{'ENSEMBLES':>10}{'JOBS':>8}{'BEGAN':>8}{'SUCCESS':>9}{'FAILED':>8}{'TIMEOUT':>9}"
-          f"{'OTHER':>7}{'RETRIED':>9}{'KILLS':>7}")  # fmt: skip
+          f"{'OTHER':>7}{'RETRIED':>9}{'AGAIN':>7}{'KILLS':>7}")  # fmt: skip
     whole, taken = Tally(), Counter[str]()
     for site in sites:
         tally = Tally()
@@ -145,6 +147,8 @@ def show(house: House, sites: list[Site]) -> None:
         taken.update({f"{site.name}: {why}": number for why, number in tally.taken.items()})
         _row(site.name, tally, sum(house.kills.get(site.name, Counter()).values()))
     _row("all", whole, sum(sum(counter.values()) for counter in house.kills.values()))
+    if whole.again:
+        print("\nAGAIN: started once more by an engine that was killed (SIGKILL) and had not yet saved that they ran")
     for title, counter in (
         ("killed", Counter({f"{site}: {kind}": n for site, kinds in house.kills.items() for kind, n in kinds.items()})),
         ("attempts that engines took away, by the reason in the journal", taken),
@@ -159,7 +163,7 @@ def _row(name: str, tally: Tally, kills: int) -> None:
     ends = tally.ends
     other = sum(number for end, number in ends.items() if end not in ("success", "failed", "timeout"))
     print(f"{name:12}{tally.ensembles:10}{tally.asked:8}{tally.began:8}{ends['success']:9}{ends['failed']:8}"
-          f"{ends['timeout']:9}{other:7}{tally.retried:9}{kills:7}")  # fmt: skip
+          f"{ends['timeout']:9}{other:7}{tally.retried:9}{tally.again:7}{kills:7}")  # fmt: skip
 
 
 if __name__ == "__main__":

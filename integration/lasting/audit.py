@@ -24,12 +24,14 @@ class Tally:
     ends: Counter[str] = field(default_factory=Counter)
     retried: int = 0
     taken: Counter[str] = field(default_factory=Counter)  # attempts that the engine took away, by reason
+    again: int = 0  # that an engine started once more, which had forgotten them when it was killed
 
     def add(self, other: Tally) -> None:
         self.ensembles += other.ensembles
         self.asked += other.asked
         self.began += other.began
         self.retried += other.retried
+        self.again += other.again
         self.ends.update(other.ends)
         self.taken.update(other.taken)
 
@@ -93,8 +95,8 @@ def progress(folder: Path) -> tuple[int, bool]:
         return -1, False
 
 
-def going(folder: Path, witness: Path) -> Iterator[str]:
-    """What is wrong with a run that goes on."""
+def going(folder: Path, witness: Path, *, forgot: bool) -> Iterator[str]:
+    """What is wrong with a run that goes on. forgot: its engine may start again what has ended."""
     began, _ = witnessed(witness)
     if not began:
         return
@@ -103,24 +105,35 @@ def going(folder: Path, witness: Path) -> Iterator[str]:
     except sqlite3.Error as error:
         yield f"{folder}: jobs have run, and the journal can't be read: {error}"
         return
-    yield from _twice(folder, began)
+    if not forgot:
+        yield from twice(folder, began)
     for name in began.keys() - rows.keys():
         yield f"{folder}: {name} ran, and the journal does not know of it"
 
 
-def _twice(folder: Path, began: Mapping[str, int]) -> Iterator[str]:
+def twice(folder: Path, began: Mapping[str, int]) -> Iterator[str]:
     for name, times in began.items():
         if times > 1:
             yield f"{folder}: {name} ran {times} times"
 
 
-def ended(folder: Path, witness: Path, groups: Sequence[Group], size: int, *, taken: bool) -> tuple[Tally, list[str]]:
-    """Look at a run that has ended. taken: its engine was killed meanwhile, so that it may take jobs away."""
+def ended(
+    folder: Path, witness: Path, groups: Sequence[Group], size: int, *, taken: bool, forgot: bool
+) -> tuple[Tally, list[str]]:
+    """Look at a run that has ended.
+
+    taken: its engine was killed meanwhile, so that it may take jobs away. forgot: so that it lost what it knew of
+    the last seconds, and may start again what had ended.
+    """
     tally, wrong = Tally(ensembles=1), list[str]()
     began, codes = witnessed(witness)
     meta, rows = journal(folder)
     counts = json.loads(meta["result"])["counts"] if meta.get("result") else {}
-    wrong += _twice(folder, began)
+    again = list(twice(folder, began))
+    if forgot:
+        tally.again = len(again)
+    else:
+        wrong += again
     wrong += [f"{folder}: {name} ran, and the journal does not know of it" for name in began.keys() - rows.keys()]
     tally.began = sum(began.values())
     jobs = dict[str, Attempts]()
@@ -137,7 +150,9 @@ def ended(folder: Path, witness: Path, groups: Sequence[Group], size: int, *, ta
             if job is None:
                 wrong.append(f"{folder}: {group.name}.{index} is not in the journal")
                 continue
-            wrong += (f"{folder}: {text}" for text in _job(job, group, index, began, codes, tally, taken=taken))
+            wrong += (
+                f"{folder}: {text}" for text in _job(job, group, index, began, codes, tally, taken=taken, forgot=forgot)
+            )
             ends[job.last["outcome"]] += 1
         tally.ends.update(ends)
         told = {end: number for end, number in counts.get(group.name, {}).items() if end in ENDS and number}
@@ -158,6 +173,7 @@ def _job(
     tally: Tally,
     *,
     taken: bool,
+    forgot: bool,
 ) -> Iterator[str]:
     name = f"{group.name}.{index}"
     if sorted(job.rows) != list(range(len(job.rows))):
@@ -169,13 +185,13 @@ def _job(
         ran, out = began.get(token, 0), list(codes.get(token, ()))
         if row["state"] != "ended" or end not in ENDS:
             yield f"{token} has no end: {row['state']} {end}"
-        elif end == "success" and (ran, out) != (1, [0]):
+        elif end == "success" and (not ran or not out or any(out) or (not forgot and (ran, out) != (1, [0]))):
             yield f"{token} is a success, and began {ran} times and ended with {out}"
         elif end == "failed" and out == [0]:
             yield f"{token} is a failure ({row['reason']}), and ended with 0"
         elif end == group.end:
             own += 1
-            if end == "failed" and out != [group.code]:
+            if end == "failed" and set(out) != {group.code}:
                 yield f"{token} failed with {row['status']} {row['reason']!r}, and ended with {out}"
         else:
             why = f"{end}: {row['reason'] or row['status']}"

@@ -45,7 +45,16 @@ class Flux(Site):
         self.environ = {**house.environ, "FLUX_URI": uri}
         wait_for_flux(house, self.broker, self.environ)
         self.loads = [
-            RunLoad(house, self.name, name, size=2, taken=self.taken, environ=self.environ, member=["--member", "flux"])
+            RunLoad(
+                house,
+                self.name,
+                name,
+                size=2,
+                taken=self.taken,
+                forgot=self.forgot,
+                environ=self.environ,
+                member=["--member", "flux"],
+            )
             for name in ("flux", "flux2")
         ]
 
@@ -55,7 +64,14 @@ class Flux(Site):
     def acts(self) -> list[Act]:
         made = super().acts()
         for number in KINDS:
-            made.append(Act(self.name, f"instance {number.name}", 0.5, self.engine(partial(self.broker.kill, number))))
+            made.append(
+                Act(
+                    self.name,
+                    f"instance {number.name}",
+                    0.5,
+                    self.engine(partial(self.broker.kill, number), wipes=number is signal.SIGKILL),
+                )
+            )
         return made
 
     def rest(self) -> None:
@@ -102,14 +118,16 @@ class Bursting(Site):
         [port] = free_ports(1)
         argv = ["flux-burst", "init", "--json", "--lead=lead", f"--port={port}", "--bind=127.0.0.1"]
         argv += ["--connect=127.0.0.1", "--lead-cores=2", "--slots=local:2:cores=2"]
-        argv += ["--slots=slurm:2:cores=4"] if slurm else []
+        argv += ["--slots=slurm:2:cores=2"] if slurm else []
         code, text, said = house.call(*argv, str(self.folder), environ=base)
         if code:
             raise RuntimeError(f"flux-burst init: {said}")
         settings = self.folder / "burst.toml"
         own = settings.read_text().replace("[plugins.local]\n", '[plugins.local]\nshape = ["local: cores=2"]\n')
-        own = own.replace("[plugins.slurm]\n", '[plugins.slurm]\nshape = ["main: cores=4"]\n')
+        own = own.replace("[plugins.slurm]\n", '[plugins.slurm]\nshape = ["main: cores=2"]\n')
         settings.write_text(plan.BURST + own)
+        if isinstance(slurm, Slurm):
+            slurm.marks.append(json.loads(text)["owner"])
         self.lead = house.keep("lead", json.loads(text)["start"]["background"], base)
         self.environ = {**base, "FLUX_URI": f"local://{self.folder}/lead.sock"}
         self.lead.start()
@@ -118,9 +136,17 @@ class Bursting(Site):
         self.controller = house.keep("controller", controller, self.environ)
         groups = plan.BURSTS if slurm else tuple(group for group in plan.BURSTS if group.name != "remote")
         self.loads = [
-            RunLoad(house, self.name, "burst", groups=groups, taken=self.taken, environ=self.environ,
-                    member=["--member", "flux"])
-        ]  # fmt: skip
+            RunLoad(
+                house,
+                self.name,
+                "burst",
+                groups=groups,
+                taken=self.taken,
+                forgot=self.forgot,
+                environ=self.environ,
+                member=["--member", "flux"],
+            )
+        ]
 
     def kept(self) -> Sequence[Kept]:
         return (self.lead, self.controller)
@@ -129,7 +155,14 @@ class Bursting(Site):
         made = super().acts()
         for number in KINDS:
             made.append(Act(self.name, f"controller {number.name}", 1.5, partial(self.controller.kill, number)))
-            made.append(Act(self.name, f"lead {number.name}", 0.3, self.engine(partial(self.lead.kill, number))))
+            made.append(
+                Act(
+                    self.name,
+                    f"lead {number.name}",
+                    0.3,
+                    self.engine(partial(self.lead.kill, number), wipes=number is signal.SIGKILL),
+                )
+            )
         for name in self.plugins:
             act = Act(self.name, f"{name} broker SIGKILL", 0.8, self.engine(partial(self._kill, name)))
             made.append(act)

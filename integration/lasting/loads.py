@@ -34,7 +34,10 @@ def text_of(groups: Sequence[Group], size: int, script: Path, witness: Path, num
 
 
 class Load:
-    """One ensemble after the other. taken: whether the engine was killed since a time (monotonic)."""
+    """One ensemble after the other.
+
+    taken: whether the engine was killed since a time (monotonic); forgot: so that it lost what it knew last.
+    """
 
     def __init__(
         self,
@@ -44,10 +47,13 @@ class Load:
         groups: Sequence[Group] = plan.GROUPS,
         size: int = 1,
         taken: Callable[[float], bool] = lambda since: False,
+        forgot: Callable[[float], bool] = lambda since: False,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.house, self.site, self.name, self.groups, self.size, self.taken = house, site, name, groups, size, taken
+        self.forgot = forgot
         self.environ = dict(environ or house.environ)
+        self.over: list[tuple[Path, float, int]] = []  # witnesses of those that have ended: since when, and how often
         self.tally = audit.Tally()
         self.number = 0
         self.going = False
@@ -84,7 +90,7 @@ class Load:
             if last != self.last:
                 self.last, self.moved = last, now
             elif now - self.moved > plan.STUCK:
-                self.house.find(f"{self.folder or self.file}: nothing new for {plan.STUCK:g} s ({self.name})")
+                self.house.find(f"{self.file}: nothing new for {plan.STUCK:g} s ({self.name})")
                 self.abandon()
                 self._end()
 
@@ -104,11 +110,19 @@ class Load:
         self.going = False
         self.rested = time.monotonic() + self.house.dice.expovariate(1 / plan.REST)
         try:
-            tally, wrong = audit.ended(self.folder, self.witness, self.groups, self.size, taken=self.taken(self.began))
+            tally, wrong = audit.ended(
+                self.folder,
+                self.witness,
+                self.groups,
+                self.size,
+                taken=self.taken(self.began),
+                forgot=self.forgot(self.began),
+            )
         except (sqlite3.Error, OSError, ValueError) as error:
             self.house.find(f"{self.folder}: can't be looked at: {error}")
             return
         self.tally.add(tally)
+        self.over.append((self.witness, self.began, tally.began))
         for text in wrong:
             self.house.find(text)
         if self.number % 5 == 1:  # it takes a second
@@ -122,10 +136,19 @@ class Load:
         """Hold what has run so far against the journal."""
         if self.going and self.folder != Path():
             try:
-                for text in audit.going(self.folder, self.witness):
+                for text in audit.going(self.folder, self.witness, forgot=self.forgot(self.began)):
                     self.house.find(text)
             except (OSError, ValueError) as error:
                 self.house.find(f"{self.folder}: can't be looked at: {error}")
+
+    def look_back(self) -> None:
+        """At the very end: whether something of an ensemble that had ended ran later."""
+        for witness, since, before in self.over:
+            began, _ = audit.witnessed(witness)
+            if (more := sum(began.values()) - before) and self.forgot(since):
+                self.tally.again += more
+            elif more:
+                self.house.find(f"{witness}: {more} jobs began after their run had ended")
 
     def heard(self, said: str, code: int, who: str) -> None:
         """What a process has printed that ended."""
@@ -224,5 +247,11 @@ class ServerLoad(Load):
         return None
 
     def abandon(self) -> None:
+        if self.client:
+            self.client.end()
+            self.house.kept.remove(self.client)
+            self.client = None
+        if self.folder == Path():
+            return
         self.house.call("ensemble-server", "cancel", self.folder.name, environ=self.environ)
         self.house.until(lambda: audit.progress(self.folder)[1], plan.STOP)

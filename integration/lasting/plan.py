@@ -92,6 +92,8 @@ FLUX = """
 [resource]
 path = "{folder}/R"
 noverify = true
+[kvs]
+checkpoint-period = "5s"
 """
 
 BURST = """

@@ -16,6 +16,11 @@ from lasting.plain import Slurm
 from lasting.site import PATIENCE, Site, missing
 
 
+def never(since: float) -> bool:
+    """Of this machine nobody kills anything."""
+    return False
+
+
 class Service(Site):
     """A server with an agent beside each queue that is here."""
 
@@ -46,10 +51,10 @@ class Service(Site):
             argv += ["--token-file", str(folder / "token"), "--dir", str(house.folder / f"agent-{queue}")]
             self.agents.append(house.keep(f"agent-{queue}", argv, environ))
             client = {**environ, "ENSEMBLE_TOKEN": (folder / "token").read_text().strip()}
-            taken = site.taken if queue != "local" else (lambda since: False)
+            taken, forgot = (site.taken, site.forgot) if queue != "local" else (never, never)
             self.loads.append(
                 ServerLoad(house, self.name, f"service-{queue}", cluster=queue, runs=folder / "runs",
-                           taken=taken, environ=client)
+                           taken=taken, forgot=forgot, environ=client)
             )  # fmt: skip
 
     def kept(self) -> Sequence[Kept]:

@@ -14,14 +14,14 @@ KINDS = (signal.SIGKILL, signal.SIGTERM)
 
 
 class Site:
-    """One engine. touched: when it was killed last (monotonic)."""
+    """One engine. touched: when it was killed last (monotonic); wiped: so that it lost what it knew last."""
 
     name = ""
 
     def __init__(self, house: House) -> None:
         self.house = house
         self.loads: list[Load] = []
-        self.touched = 0.0
+        self.touched = self.wiped = float("-inf")
 
     def acts(self) -> list[Act]:
         return [act for load in self.loads if isinstance(load, RunLoad) for act in load.acts()]
@@ -44,13 +44,17 @@ class Site:
     def taken(self, since: float) -> bool:
         return self.touched >= since
 
-    def engine(self, kill: Callable[[], bool]) -> Callable[[], bool]:
-        """The same, noting that the engine was touched."""
+    def forgot(self, since: float) -> bool:
+        return self.wiped >= since
+
+    def engine(self, kill: Callable[[], bool], *, wipes: bool = False) -> Callable[[], bool]:
+        """The same, noting that the engine was touched. wipes: it then knows what it had saved, and no more."""
 
         def do() -> bool:
             done = kill()
             if done:
-                self.touched = float("inf") if self.touched == float("inf") else time.monotonic()
+                self.touched = time.monotonic()
+                self.wiped = self.touched if wipes else self.wiped
             return done
 
         return do

@@ -65,6 +65,7 @@ class Cluster:
         for name in ("state", "spool"):
             (folder / name).mkdir()
         (folder / "slurm.conf").write_text(CONF.format(folder=folder, ports=_free_ports(5)))
+        (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")  # the other looks for them at once
         (folder / "munge.key").write_bytes(os.urandom(1024))
         (folder / "munge.key").chmod(0o600)
         self.environ = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}

@@ -73,8 +73,10 @@ def test_a_jobspec(tmp_path: Path) -> None:
 
 def test_what_flux_burst_goes_by_stands_where_it_looks(tmp_path: Path) -> None:
     given = {"burstable": True, "burst": {"plugin": "slurm"}, "mine": 3}
-    found = json.loads(Writer("r", str(tmp_path), {}).text(Job("g.0", "r-g.0", Spec("g", ("true",), attributes=given))))
+    job = Job("g.0", "r-g.0", Spec("g", ("true",), attributes=given), avoid=("n1",))
+    found = json.loads(Writer("r", str(tmp_path), {}, ["n1", "n2"]).text(job))
     system = found["attributes"]["system"]
+    assert "constraints" not in system  # it makes no nodes for jobs that are tied to hosts
     assert (system["burstable"], system["burst"]) == (True, {"plugin": "slurm"})
     assert "mine" not in system
     assert found["attributes"]["user"]["mine"] == 3

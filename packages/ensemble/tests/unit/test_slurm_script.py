@@ -73,14 +73,16 @@ def test_start_end_and_output_are_written_down(shell: str, tmp_path: Path) -> No
 
 
 def test_one_that_has_ended_is_not_run_again_by_a_slurmctld_that_forgot_it(shell: str, tmp_path: Path) -> None:
-    runner = Runner(shell, tmp_path, [sh(f"echo x >>{tmp_path}/ran; exit 3"), sh(f"echo y >>{tmp_path}/ran")])
-    runner.run(0)
-    assert runner.start(0).wait(30) == 3
-    assert not runner.store.new_records({0})
-    assert (tmp_path / "ran").read_text() == "x\n"
-    runner.run(1)
-    runner.start(0, restart=1).wait(30)  # Slurm was asked to: an attempt of its own
-    assert (tmp_path / "ran").read_text() == "x\ny\nx\n"
+    runner = Runner(shell, tmp_path, [sh(f"echo {code} >>{tmp_path}/ran; exit {code}") for code in (3, 0)])
+    for index, code in enumerate((3, 0)):
+        runner.run(index)
+        assert runner.start(index).wait(30) == code
+        assert not runner.store.new_records({0})
+    assert (tmp_path / "ran").read_text() == "3\n0\n"
+    # Put back into the queue: a failure as its administrators may want it (RequeueExit), a success by mistake.
+    assert runner.start(0, restart=1).wait(30) == 3
+    assert runner.start(1, restart=1).wait(30) == 0
+    assert (tmp_path / "ran").read_text() == "3\n0\n3\n"
 
 
 def test_long_output_stays_a_file(shell: str, tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ class _Life:
             yield self.close(sighting.reason or why)
 
     def _settles(self, asked: float) -> bool:
-        return self.now < asked + self.look.settle.get(self.row.plugin, 0.0)
+        return self.now < asked + self.look.settle[self.row.plugin]
 
     def _deleting(self) -> Iterator[Step]:
         row = self.row
@@ -247,8 +247,7 @@ class _Life:
     def _ready(self) -> Iterator[Step]:
         row, look = self.row, self.look
         part, most = LAST_PART
-        last = min(most, (row.deadline - row.asked) / part) if row.deadline else 0.0
-        if row.deadline and self.now >= row.deadline - last:
+        if row.deadline and self.now >= row.deadline - min(most, (row.deadline - row.asked) / part):
             yield from self._drain("its lease ends soon")
             return
         if look.up is None:

@@ -117,7 +117,10 @@ def _element(one: Parameter, value: object) -> object:
     if one.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if one.kind is Path and isinstance(value, str):
-        value = Path(value)
+        try:
+            value = Path(value).expanduser()  # in a file of settings no shell has done that
+        except RuntimeError as error:
+            raise ParameterError(f"{value}: {error}", one.name) from None
     if not isinstance(value, one.kind) or (isinstance(value, bool) and one.kind is not bool):
         raise ParameterError(f"{KINDS[one.kind]} is needed, not {shown(value)}", one.name)
     if isinstance(value, float) and not isfinite(value):

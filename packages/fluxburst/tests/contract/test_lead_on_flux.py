@@ -171,6 +171,20 @@ def test_a_broker_that_has_lost_its_lead_leaves(init, start, place):
     assert broker.wait(PATIENCE) != 0
 
 
+def test_what_waits_survives_a_lead_that_is_killed(init, start, place):
+    """By flux-config-kvs(5), checkpoint-period; by default Flux writes its queue down when it ends in order."""
+    said = init("--slots", "local:1", "--port", str(free_port()))
+    lead = Started(said, start)
+    job = lead.flux("submit", "--nodes=2", "true")
+    before = lead.flux("dmesg").count("checkpoint-put")
+    until(lambda: lead.flux("dmesg").count("checkpoint-put") > before, "the queue is written down")
+    lead.process.kill()
+    lead.process.wait()
+    (place / "d" / SOCKET).unlink()
+    lead = Started(said, start)
+    assert lead.flux("jobs", "-no", "{id} {state}") == f"{job} SCHED"
+
+
 def test_check_tells_before_what_a_broker_would_fail_at(init, start, run, place):
     said = init("--slots", "local:2", "--port", str(free_port()))
     far = copy(Lead.open(said["folder"]), place / "far")

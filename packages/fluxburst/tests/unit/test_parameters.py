@@ -89,3 +89,10 @@ def test_a_field_that_is_no_option():
 
     with pytest.raises(ParameterError, match=r"table.*can't be an option"):
         parameters(Strange)
+
+
+def test_the_home_of_a_path_in_a_file_is_that_of_who_reads_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert build(Everything, {"cluster": "c", "key": "~/k"}).key == tmp_path / "k"
+    with pytest.raises(ParameterError, match=r"key: ~nobody-of-that-name/k: "):
+        build(Everything, {"cluster": "c", "key": "~nobody-of-that-name/k"})

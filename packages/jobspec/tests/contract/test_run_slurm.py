@@ -54,6 +54,7 @@ def cluster(tmp_path_factory, free_ports):
     for name in ("state", "spool"):
         (folder / name).mkdir()
     (folder / "slurm.conf").write_text(CONF.format(folder=folder, ports=free_ports(3)))
+    (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")  # the other looks for them at once
     (folder / "munge.key").write_bytes(os.urandom(1024))
     (folder / "munge.key").chmod(0o600)
     environ = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}

@@ -81,7 +81,10 @@ class Writer:
         if self._shared is None or (self._shared[0] is not spec and self._shared[0] != spec):
             self._shared = (spec, *self._common(spec))
         _, head, system = self._shared
-        if avoid := [host for host in dict.fromkeys(job.avoid) if host in self.hosts]:
+        # Of nodes that come and go a name is given to one machine after the other: there is nothing to avoid, and
+        # flux-burst makes no nodes for jobs that are tied to hosts.
+        avoid = [host for host in dict.fromkeys(job.avoid) if host in self.hosts]
+        if avoid and not spec.attributes.get("burstable"):
             system = f'{system}, "constraints": {json.dumps({"not": [{"hostlist": [",".join(avoid)]}]})}'  # RFC 31
         if self.by_token:
             system = f'{system}, "job": {{"name": {json.dumps(job.token)}}}'

@@ -36,7 +36,7 @@ _SIZES = (
 SERVER_OPTIONS = (
     *_KEEPALIVE,
     *_SIZES,
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),  # on a machine that is busy several come at once
     ("grpc.so_reuseport", 0),  # else a second server on the same port would take half of the connections
 )
 CLIENT_OPTIONS = (
@@ -130,7 +130,10 @@ def client_token(file: Path | None, environment: Mapping[str, str], default: Pat
             raise ServiceError(f"${TOKEN_VARIABLE} is no token: it is printable ASCII without blanks")
         return token
     if file is None and not default.exists():
-        raise ServiceError(f"no token: give --token-file FILE or set ${TOKEN_VARIABLE} (there is no {default} either)")
+        raise ServiceError(
+            f"no token: give --token-file FILE or set ${TOKEN_VARIABLE} (there is no {default} either:"
+            " `ensemble-server start` makes it)"
+        )
     return read_tokens(file or default)[0]
 
 

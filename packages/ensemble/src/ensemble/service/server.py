@@ -237,7 +237,7 @@ class Server:
 
     async def start(self) -> None:
         if count := self.runs.resume():
-            self._say(f"{count} unfinished runs go on")
+            self._say("1 unfinished run goes on" if count == 1 else f"{count} unfinished runs go on")
         await self._server.start()
 
     async def stop(self) -> None:

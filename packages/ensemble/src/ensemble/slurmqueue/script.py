@@ -68,10 +68,14 @@ _Erestart=${SLURM_RESTART_COUNT:-0}
 _Eid=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}
 _Ewhere=${SLURM_JOB_NODELIST:-$(hostname)}
 _Eflag= _Epid= _Ewatch= _Estarted=
-# A slurmctld that was killed may start jobs again that have ended since it last saved its state: their word stands.
-_Edone=$(grep -F "$_Ebatch $_Eindex $_Erestart end " "$_Epack.rec" 2>/dev/null | tail -n 1)
+# A slurmctld that was killed may start jobs again that have ended since it last saved its state, or put them back
+# into the queue where their node does not have them any more. The word of such a one stands, and a success for good.
+_Edone=$(
+  { grep -F "$_Ebatch $_Eindex $_Erestart end " "$_Epack.rec" ||
+    grep -F "$_Ebatch $_Eindex " "$_Epack.rec" | grep ' end [^ ]* exit 0 '; } 2>/dev/null | tail -n 1
+)
 case $_Edone in
-  "$_Ebatch $_Eindex $_Erestart end "*" .") set -- $_Edone; exit "$7" ;;
+  "$_Ebatch $_Eindex "*" .") set -- $_Edone; exit "$7" ;;
 esac
 trap '_Eflag=term; [ -z "$_Epid" ] || kill -TERM "$_Epid" 2>/dev/null' TERM
 trap '_Eflag=timeout; [ -z "$_Epid" ] || kill -TERM "$_Epid" 2>/dev/null' ALRM

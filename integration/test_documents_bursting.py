@@ -1,0 +1,6 @@
+"""Every command and snippet of the pages on bursting runs here, and prints what is shown."""
+
+from documents import held
+from documents.items import *  # noqa: F403 - the tests
+
+PAGES = held.pages("bursting")
