@@ -51,6 +51,8 @@ def main() -> int:
             except KeyboardInterrupt:
                 house.say("interrupted: ending everything")
             finally:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_IGN)  # who is impatient would leave something running
                 for site in reversed(sites):
                     site.close()
                 for one in house.kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -91,6 +92,7 @@ class Slurm(Site):
             os.environ.clear()
             os.environ.update(before)
         self.environ = {**self.cluster.environ, "PATH": house.environ["PATH"]}
+        self.mend_at = float("inf")
         self.marks: list[str] = []  # in names of jobs that must be gone by themselves: of bursts
         self._daemons: list[Kept] = []
         for name in ("slurmctld", *plan.NODES):
@@ -114,8 +116,25 @@ class Slurm(Site):
     def kept(self) -> Sequence[Kept]:
         return self._daemons
 
+    def ended(self, one: Kept, killed: str, code: int | None) -> None:
+        super().ended(one, killed, code)
+        if code is not None and one.name == "slurmctld" and killed == "SIGKILL":
+            self.mend_at = time.monotonic() + plan.MEND
+
+    def mend(self) -> None:
+        """What its administrator does: slurmd that start anew say what really runs, and drained nodes come back."""
+        drained = self.house.call("sinfo", "-h", "-R", "-o", "%E", environ=self.environ)[1]
+        for reason in drained.splitlines():
+            self.house.notes[f"slurm: drained after a slurmctld was killed: {reason}"] += 1
+        self.house.call("scontrol", "update", "nodename=ALL", "state=resume", environ=self.environ)
+        for one in self._daemons[1:]:
+            one.kill(signal.SIGTERM)
+
     def tick(self) -> None:
         super().tick()
+        if time.monotonic() >= self.mend_at:
+            self.mend_at = float("inf")
+            self.mend()
         for one in self._daemons:
             if one.process is not None:
                 self.cluster.daemons[one.name] = one.process
@@ -146,6 +165,8 @@ class Slurm(Site):
         return why if code else said
 
     def rest(self) -> None:
+        if self.house.kills.get(self.name, Counter())["slurmctld SIGKILL"]:
+            self.mend()
         if not self.house.until(lambda: self.queue() == "", plan.GO, self.tick):
             left = self.queue()
             kills = self.house.kills.get(self.name, Counter())

@@ -8,6 +8,7 @@ PAUSE = 4.0  # mean seconds between two acts of the chaos
 AWAY = 3.0  # mean seconds until what was killed is started again
 REST = 6.0  # mean seconds between two ensembles of one load: others may need this machine, too
 LOOK = 120.0  # seconds between two looks at the journals of runs that go on
+MEND = 30.0  # seconds after which somebody looks after a Slurm whose slurmctld was killed
 STOP = 40.0  # seconds that a process has to end after SIGTERM
 STUCK = 600.0  # seconds without anything new in a journal after which a run counts as stuck
 DRAIN = 900.0  # seconds that the last ensembles have to come to their end, when nothing is killed any more
