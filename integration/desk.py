@@ -21,7 +21,7 @@ from pathlib import Path
 
 from engines import PATH, USER
 
-PATIENCE = 120  # seconds: the machine may be busy
+PATIENCE = 240  # seconds: the machine may be busy
 KEPT = ("LD_LIBRARY_PATH", "PYTHONPATH")
 PLACES = {
     "HOME": "home",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -146,6 +147,8 @@ BAD = {
         '<!-- check: fragment catalogue instance_type -->\n```toml\n[[shapes]]\nmachine_type = "x"\n```',
         "machine_type",
     ),
+    "key of a job": ("<!-- check: fragment job -->\n```yaml\nretries: 3\nretrys: 3\n```", "retrys"),
+    "custom function": ("<!-- check: fragment custom f -->\n```python\ndef f(**_):\n    return 1\n```", "exits 1"),
     "sub-command of a shown block": (
         "<!-- shown: x -->\n```console\n$ jobspec transmute\n```",
         "`jobspec` has no sub-comm",
@@ -200,7 +203,8 @@ def test_a_page_that_shows_what_is_seen_passes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "said"), BAD.values(), ids=[name.replace(" ", "-") for name in BAD])
 def test_a_mistake_fails_and_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
-    monkeypatch.setattr("documents.run.PATIENCE", 1.0)
+    monkeypatch.setattr("documents.run.PATIENCE", 1.0 if "stays" not in text else 60.0)
+    monkeypatch.setattr("documents.run.STAYS", 60.0)
     assert said in wrong(tmp_path, text)
 
 
@@ -270,6 +274,23 @@ def test_by_hand_a_page_that_is_wrong_gives_one(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "+one" in done.stdout
     assert "1 commands" in done.stdout
+
+
+def test_by_hand_a_run_that_is_terminated_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(f"```console\n$ pwd >{tmp_path}/where && mv {tmp_path}/where {tmp_path}/there && sleep 600\n```\n")
+    process = subprocess.Popen([sys.executable, str(HERE / "documents"), str(path)], stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60
+        while not (tmp_path / "there").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(60) == 143
+        assert not Path((tmp_path / "there").read_text().strip()).exists()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_every_document_is_run() -> None:

@@ -89,8 +89,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "folder").mkdir()
     (folder / "readonly").mkdir(mode=0o500)
     (folder / "secret").chmod(0)
+    (folder / "locked").mkdir(mode=0)
     yield folder
-    (folder / "readonly").chmod(0o700)
+    for name in ("readonly", "locked"):
+        (folder / name).chmod(0o700)
 
 
 @pytest.fixture(scope="module")

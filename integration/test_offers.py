@@ -42,8 +42,9 @@ class FluxCluster:
     def says(self, nodes: int, cores: int) -> str:
         """What becomes of such a job: READY where it starts at once, BUSY where it waits for others."""
         job = self.user("flux", "submit", f"-N{nodes}", f"-n{nodes}", f"-c{cores}", "true").strip()
-        # The scheduler says nothing of a job that waits; one that fits is placed in a fraction of a second.
-        said = self.user.ask("flux", "job", "wait-event", "-t10", job, "alloc")
+        # The scheduler says nothing of a job that waits: so it is shown first that it places jobs now.
+        self.user("flux", "run", "--urgency=31", "true")
+        said = self.user.ask("flux", "job", "wait-event", "-t5", job, "alloc")
         events = self.user("flux", "job", "eventlog", job)
         if said.returncode == 0:
             return "READY"

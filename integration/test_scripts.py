@@ -21,7 +21,7 @@ Told = tuple[int, dict[str, list[str]]]  # the exit code, and the lines of each 
 # A batch job of Flux is an instance, whose broker says that the script has failed; srun says that it waits for a core
 # that the step before it had.
 NOTICE = re.compile(r" broker\.err\[0\]: rc2\.0: |^srun: (Job \d+ step creation|Step created)")
-pytestmark = pytest.mark.needs("flux", "slurm")
+pytestmark = [pytest.mark.needs("flux", "slurm"), pytest.mark.timeout(900)]  # all scripts run before the first test
 
 
 def place(user: Desk, name: str) -> Path:

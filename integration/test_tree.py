@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
@@ -100,3 +101,10 @@ def test_a_package_is_complete(package: Path) -> None:
     assert (ROOT / "LICENSE").read_bytes() == (package / "LICENSE").read_bytes()
     assert f"({package.relative_to(ROOT)})" in (ROOT / "README.md").read_text()
     assert project["requires-python"] == ">=3.11"
+
+
+def test_each_container_has_the_tree_and_keeps_its_own_environments() -> None:
+    services = yaml.safe_load((ROOT / "integration/compose.yaml").read_text())["services"]
+    assert {name: service["volumes"] for name, service in services.items()} == {
+        name: ["..:/tree", f"{name}:/tree/.nox"] for name in ("flux", "slurm")
+    }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 
 from documents import held, words
@@ -46,6 +48,8 @@ def main() -> int:
     parser.add_argument("pages", nargs="*", metavar="PAGE", type=Path)
     parser.add_argument("--write", action="store_true", help="shown output becomes what was seen")
     asked = parser.parse_args()
+    # What a page has started is ended then, too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     pages = [parse(path.resolve(), str(path)) for path in asked.pages] or held.pages()
     counts: list[Count] = []
     wrong = False

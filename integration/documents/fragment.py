@@ -12,14 +12,14 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import dedent, indent
 
 import yaml
 
 from documents.bursting import catalogue, policy, settings
 
 ROOT = Path(__file__).resolve().parents[2]
-JOB = {"name": "a", "command": "true"}
-START = {"trigger": "start", "action": {"name": "submit", "label": "a"}}
+STARTED = "- {{trigger: start, action: {{name: submit, label: {0}}}}}\n"  # a rule
 
 
 def lines_in(text: str, file: str) -> str:
@@ -35,31 +35,28 @@ def part_of(text: str, file: str) -> str:
 
 
 def rules(text: str, *groups: str) -> str:
-    """rules GROUP...: each document of the block is a list of rules of an ensemble with these groups of jobs."""
-    groups = groups or ("a",)
-    jobs = [{**JOB, "name": name, "count": 10} for name in groups]
-    starts = [{"trigger": "start", "action": {"name": "submit", "label": name}} for name in groups]
-    return _ensemble([{"variables": {"round": 0}, "jobs": jobs, "rules": [*starts, *_listed(text)]}])
+    """rules GROUP...: the block is rules of an ensemble with these groups of jobs and the variable `round`."""
+    jobs = "".join(f"- {{name: {name}, command: 'true', count: 10}}\n" for name in groups)
+    starts = "".join(STARTED.format(name) for name in groups)
+    return _ensemble([f"variables: {{round: 0}}\njobs:\n{jobs}rules:\n{starts}{dedent(text)}"])
 
 
-def job(text: str, *keys: str) -> str:
-    """job KEY...: each line of the block is keys of a group of jobs; these keys stand on a line of their own each."""
-    found = []
-    for line in text.splitlines():
-        if line.strip():
-            words = " ".join(f"{{{key}}}" for key in keys)
-            found.append(
-                {"jobs": [{"name": "a", "command": f"true {words}", **yaml.safe_load(line)}], "rules": [START]}
-            )
-    return _ensemble(found)
+def job(text: str, *names: str) -> str:
+    """job NAME...: each line of the block is keys of a group of jobs, whose command uses these parameters."""
+    command = " ".join(["name: a, command: 'true", *(f"{{{name}}}" for name in names)]) + "'"
+    files = []
+    for line in filter(str.strip, text.splitlines()):
+        keys = line.removeprefix("{") if line.startswith("{") else f"{line.partition(' #')[0]}}}"
+        files.append(f"jobs:\n- {{{command}, {keys}\nrules:\n{STARTED.format('a')}")
+    return _ensemble(files)
 
 
 def custom(text: str, name: str) -> str:
     """custom NAME: the block is the custom functions of an ensemble, which runs them here once one job has ended."""
-    call = {"trigger": "job-success", "name": "sleep", "action": {"name": "custom", "label": name}}
-    start = {"trigger": "start", "action": {"name": "submit", "label": "sleep"}}
-    jobs = [{**JOB, "name": "sleep"}, {**JOB, "name": "echo"}]
-    return _ensemble([{"jobs": jobs, "rules": [start, call], "custom": text}], "run", "--member", "local")
+    jobs = "- {name: sleep, command: 'true'}\n- {name: echo, command: 'true'}\n"
+    call = f"- {{trigger: job-success, name: sleep, action: {{name: custom, label: {name}}}}}\n"
+    file = f"jobs:\n{jobs}rules:\n{STARTED.format('sleep')}{call}custom: |\n{indent(text, '  ')}"
+    return _ensemble([file], "run", "--member", "local")
 
 
 def mcp_servers(text: str) -> str:
@@ -94,21 +91,16 @@ def as_toml(text: str) -> str:
     return ""
 
 
-def _listed(text: str) -> list[object]:
-    loaded = yaml.safe_load(text)
-    return loaded if isinstance(loaded, list) else loaded.get("rules", [loaded])
-
-
-def _ensemble(documents: Sequence[object], *argv: str) -> str:
+def _ensemble(files: Sequence[str], *argv: str) -> str:
     """What `ensemble validate` (or another command) says to files."""
-    for document in documents:
+    for text in files:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "fragment.yaml")
-            file.write_text(yaml.safe_dump(document, sort_keys=False))
+            file.write_text(text)
             command = ["ensemble", *(argv or ("validate",)), str(file)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=60)
             if done.returncode:
-                return f"{done.stdout}{done.stderr}\n{file.read_text()}"
+                return f"{done.stdout}{done.stderr}\n{text}"
     return ""
 
 

@@ -17,6 +17,7 @@ from documents.programs import DISTRIBUTIONS, mistakes
 from documents.sandbox import PATIENCE, Sandbox, Seen
 from documents.snippets import Snippets
 
+STAYS = 0.5  # seconds that a command is seen to stay after it has said what is shown
 CHECKERS = Path(__file__).resolve().parents[1]  # holds the package of `fragment`
 
 
@@ -164,6 +165,10 @@ class PageRun:
         while True:
             ended = stays and process.poll() is not None
             said = self.sandbox.read(output)
-            if ended or time.monotonic() > until or matches(command.expected, self._outward(said), varies):
+            if ended or time.monotonic() > until:
                 return Seen(process.returncode if ended else None, said)
+            if matches(command.expected, self._outward(said), varies):
+                if not stays:
+                    return Seen(None, said)
+                until = min(until, time.monotonic() + STAYS)
             time.sleep(0.05)

@@ -72,3 +72,22 @@ def test_the_last_host_is_never_avoided_and_what_failed_there_is_bounded():
     suspects.hosts.add("n1")
     assert suspects.failed("n0", "a.9", 0.0)
     assert not any(suspects.failed("n1", f"a.{number}", 0.0) for number in range(9))
+
+
+def test_what_is_known_of_hosts_survives_a_restart():
+    suspects = Suspects()
+    suspects.hosts = {"n0", "n1"}
+    for number in range(3):
+        suspects.failed("n0", f"a.{number}", 5.0)
+    suspects.failed("n1", "a.9", 6.0)
+    state = suspects.state()
+    assert state == {
+        "hosts": ["n0", "n1"],
+        "avoided": {"n0": 5.0 + AVOIDED_FOR},
+        "failed": {"n1": {"a.9": 6.0}},
+    }
+    again = Suspects()
+    again.restore(state)
+    assert again.state() == state
+    again.failed("n1", "a.8", 7.0)
+    assert state["failed"] == {"n1": {"a.9": 6.0}}  # what was read is not changed

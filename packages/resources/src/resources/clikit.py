@@ -22,6 +22,7 @@ from resources.errors import InputError, ResourcesError
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_KEPT_OUT = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}  # of a path: the caller's affair, and no bug
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 LARGEST_DOCUMENT = 64 * 1024 * 1024  # bytes; no request or inventory of a real machine comes near
 
@@ -115,6 +116,10 @@ class LazyGroup(click.Group):
             if isinstance(error, OSError) and _unwritable(error):
                 _drop_output()
                 _stop(ctx, error, f"can't write the output: {error.strerror}", 1, debug)
+            if isinstance(error, OSError) and error.filename is not None and error.errno in _KEPT_OUT:
+                from resources.units import shown
+
+                _stop(ctx, error, f"can't use {shown(os.fsdecode(error.filename))}: {error.strerror}", 1, debug)
             text = f"bug: {type(error).__name__}: {error} (please report it; --debug shows where)"
             _stop(ctx, error, text, EXIT_BUG, debug)
 

@@ -1,5 +1,6 @@
 """What `resources` prints for people where there is much to say, and of what is no text at all."""
 
+import errno
 import json
 
 import pytest
@@ -66,3 +67,18 @@ def test_a_bug_is_called_one_and_debug_shows_where(run, monkeypatch):
     assert (code, out) == (70, "")
     assert said == "resources: bug: RuntimeError: not foreseen (please report it; --debug shows where)\n"
     assert "Traceback" in run("--debug", "parse", "cores=1")[2]
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/far/x"), 1, "can't use '/far/x': Permission denied"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_what_the_caller_can_mend_is_no_bug(run, monkeypatch, raised, code, said):
+    def broken(*_):
+        raise raised
+
+    monkeypatch.setattr("resources.cli.parse.read_request", broken)
+    assert run("parse", "cores=1") == (code, "", f"resources: {said}\n")

@@ -78,7 +78,7 @@ def run(
         raise click.UsageError("--resume wants the directory of the run: ensemble run --resume DIR")
     if not file and not resume:
         raise click.UsageError("which FILE? (- is stdin)")
-    if not resume and (Path(file) / DATABASE).exists():
+    if not resume and os.path.exists(Path(file) / DATABASE):  # noqa: PTH110 - False where it may not be looked at
         raise EnsembleError(f"{file} is the directory of a run: go on with it by ensemble run --resume {file}")
     plugins = registry()
     if resume and folder is not None and (not file or (folder / DATABASE).exists()):

@@ -130,7 +130,10 @@ def client_token(file: Path | None, environment: Mapping[str, str], default: Pat
             raise ServiceError(f"${TOKEN_VARIABLE} is no token: it is printable ASCII without blanks")
         return token
     if file is None and not default.exists():
-        raise ServiceError(f"no token: give --token-file FILE or set ${TOKEN_VARIABLE} (there is no {default} either)")
+        raise ServiceError(
+            f"no token: give --token-file FILE or set ${TOKEN_VARIABLE} (there is no {default} either:"
+            " `ensemble-server start` makes it)"
+        )
     return read_tokens(file or default)[0]
 
 
