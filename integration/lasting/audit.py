@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -195,7 +196,7 @@ def _job(
                 yield f"{token} failed with {row['status']} {row['reason']!r}, and ended with {out}"
         else:
             why = f"{end}: {row['reason'] or row['status']}"
-            tally.taken[why[:80]] += 1
+            tally.taken[re.sub(r"\b\d+(_\d+)?\b", "N", why)[:80]] += 1
             if not taken:
                 yield f"{token} ended as {why}, though nobody touched its engine"
             elif not row["reason"] and row["status"] is None:
