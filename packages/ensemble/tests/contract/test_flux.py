@@ -285,6 +285,20 @@ def test_a_lost_node_and_the_rest(fresh: Callable[[int], Instance]) -> None:
     instance.check(scenario)
 
 
+def test_a_broker_that_is_just_starting_is_unreachable(
+    flux: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of its attributes are set after it has begun to answer."""
+    monkeypatch.setenv("FLUX_URI", flux.uri)
+
+    def attributes(connection: Any, answer: Any) -> None:
+        answer({"size": connection.attribute("size"), "hostlist": connection.attribute("no-such-attribute")})
+
+    monkeypatch.setattr("ensemble.members.flux._attributes", attributes)
+    with pytest.raises(Unreachable, match="attributes can't be had"):
+        asyncio.run(FluxMember(Options("r", tmp_path)).open(print, print))
+
+
 def test_a_broker_that_dies_is_unreachable(fresh: Callable[[int], Instance]) -> None:
     instance = fresh(1)
 

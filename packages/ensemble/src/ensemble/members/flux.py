@@ -132,7 +132,11 @@ class FluxMember(Member):
         foreign = bool(self.options.settings.get("foreign", False))
         self._journal = journal = Journal(self.options.run, reactor.tell, partial(self._revoke, reactor), foreign)
         journal.ids, journal.before, journal.over = self._ids, self._before, self._over
-        attributes = await reactor.ask(_attributes)
+        try:
+            attributes = await reactor.ask(_attributes)
+        except OSError as error:  # it is just starting: not all of them are there yet
+            await self._drop()
+            raise self._failed("its attributes", error) from None
         self._size = int(attributes["size"])
         listed = not self.options.settings.get("journal", True)
         try:
