@@ -97,13 +97,12 @@ class Shape:
     """
 
     __slots__ = (
-        "_units", "base", "cores", "each", "impossible", "job", "licenses", "need", "never", "nodes", "plain", "tasks",
-        "time", "unit",
+        "_units", "base", "cores", "each", "impossible", "job", "licenses", "never", "nodes", "plain", "tasks", "time",
+        "unit",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, need: Resource) -> None:
         nodes, tasks = need.get("nodes"), need.get("tasks")
-        self.need = need
         self.nodes: int = 0 if nodes is None else nodes.N
         self.tasks: int = 0 if tasks is None else tasks.N
         self.time: WTime | None = need.get("walltime")

@@ -10,6 +10,7 @@ from resources import (
     InputError,
     InsufficientResources,
     Inventory,
+    Memory,
     Node,
     Pool,
     Tasks,
@@ -19,6 +20,7 @@ from resources import (
     fit,
     parse,
 )
+from resources.allocation import Granted
 
 
 def inventory(*lines):
@@ -31,10 +33,25 @@ def test_a_silent_host_matters_only_where_it_could_take_the_request():
     answer = fit(parse("cores=2"), found)
     assert answer.verdict == "UNKNOWN"
     assert answer.reason.startswith("may fit: 1 host does not say what is free; on the others")
+    assert [str(short) for short in answer.shortages] == ["cores short by 1 (needs 2, has 1)"]
+    two = inventory("hosts=a | cores=4 | cores=1", "hosts=c,d state=unknown | cores=2 | unknown")
+    assert fit(parse("cores=2"), two).reason.startswith("may fit: 2 hosts do not say what is free; on the others")
     assert fit(parse("nodes=2 cores=2"), found).verdict == "BUSY"  # one silent host is not two
     assert fit(parse("tasks=3 cores=2"), found).verdict == "BUSY"
     verdicts = [fit(parse(f"tasks={n} cores=1"), found).verdict for n in (2, 3, 4, 5)]
     assert verdicts == ["READY", "UNKNOWN", "UNKNOWN", "BUSY"]
+
+
+def test_the_number_of_hosts_is_short_where_two_can_never_be_had():
+    found = inventory("hosts=a | cores=4", "hosts=b | cores=1")
+    answer = fit(parse("nodes=2 cores=4"), found)
+    assert (answer.verdict, [short.kind for short in answer.shortages]) == ("INCOMPATIBLE", ["hosts", "cores"])
+
+
+def test_what_is_free_on_a_host_has_the_host_s_own_time():
+    pool = Pool.uniform("queue", Node(8, 8) & WTime(100, countdown=False))
+    pool.alloc(Cores(3))
+    assert pool.inventory().groups[0].free == Cores([3, 4, 5, 6, 7]) & Memory(8) & WTime(100, countdown=False)
 
 
 def test_licenses_that_nobody_told_of_are_unknown_and_not_short():
@@ -157,3 +174,20 @@ def test_an_allocation_that_cannot_be_read_is_said_to_be_of_the_environment(monk
     monkeypatch.setenv("RESOURCES_ALLOCATION", "{")
     with pytest.raises(InputError, match="RESOURCES_ALLOCATION: line 1"):
         current()
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"parts": [{"host": 1, "rank": 0, "tasks": 1, "resources": {}}]}, "parts[0]: host is a text"),
+        ({"parts": [{"host": "a", "rank": 0, "tasks": 1, "resources": {"cores": "x"}}]}, "parts[0].resources.cores"),
+        ({"job": {"walltime": []}}, "job.walltime"),
+    ],
+)
+def test_what_is_wrong_in_an_allocation_is_told_with_its_place(change, place):
+    document = {"type": "allocation", "version": 1, "parts": [], "job": {}, "start": 0, "deadline": None}
+    document["parts"] = [{"host": "a", "rank": 0, "tasks": 1, "resources": {"cores": 1}}]
+    assert Granted.from_json(document).remaining() is None
+    with pytest.raises(InputError) as caught:
+        Granted.from_json({**document, **change})
+    assert place in str(caught.value)

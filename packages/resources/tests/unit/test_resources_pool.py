@@ -251,6 +251,22 @@ def test_groups_learn_their_limits():
     # the 8 runs above 10 s: mean 100, standard deviation of the sample sqrt(250 / 7) = 5.98
     assert (got.T, got.softT) == (130, 112)
     assert got.remaining() == 130
+    assert got.job == WTime(130, 112, "g1")
+    hosts = Pool.uniform("a", Node(1, 1) & WTime(112, countdown=False), clock=clock, estimator=pool.estimator)
+    assert hosts.request(need)  # until the soft limit is enough
+    hosts = Pool.uniform("a", Node(1, 1) & WTime(111, countdown=False), clock=clock, estimator=pool.estimator)
+    assert not hosts.request(need)
+
+
+def test_a_run_that_is_given_back_by_hand_teaches_its_group_unless_told_otherwise():
+    clock = Clock()
+    pool = Pool.uniform("a", Node(1, 1), clock=clock, estimator=Estimator(floor=0))
+    for counts in [False] * 8 + [True] * 8:
+        assert pool.estimator.limits("g") is None
+        got = pool.alloc(Cores(1) & WTime(group="g"))
+        clock.now += 100
+        pool.dealloc(got, counts=False) if not counts else pool.dealloc(got)
+    assert pool.estimator.limits("g") == (100, 100)
 
 
 async def _over_time(pool):
