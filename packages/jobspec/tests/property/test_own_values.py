@@ -164,7 +164,7 @@ def test_the_examples(examples, name):
         ),
         ("version: 2\ntask: {}\n", 1, "must be 1"),
         ("version: 1\ntask: {}\n---\na: 1\n", 4, "second document"),
-        ("", 1, "must be"),
+        ("", 1, "the file is empty"),
         ("a: [", 1, "no YAML"),
         ("version: 1\ntask: {}\nresources:\n  type: rack\n", 4, "unknown type"),
     ],
