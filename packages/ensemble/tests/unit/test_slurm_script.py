@@ -114,7 +114,7 @@ def test_a_limit_that_is_not_met_leaves_nothing_behind(shell: str, tmp_path: Pat
     seconds = 100_000 + time.time_ns() % 1_000_000  # a sleep that is ours
     runner = Runner(shell, tmp_path, [sh("true", duration=seconds)])
     assert runner.run()[-1].how == "exit"
-    for _ in range(50):
+    for _ in range(300):
         if not subprocess.run(["pgrep", "-f", f"^sleep {seconds}"], capture_output=True).stdout:
             return
         time.sleep(0.1)

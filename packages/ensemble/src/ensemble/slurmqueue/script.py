@@ -60,6 +60,8 @@ _Eend() {
     case $_Eatout in own|file) ;; *) rm -f "$_Eout" ;; esac
     case $_Eaterr in own|file) ;; *) rm -f "$_Eerr" ;; esac
   fi
+  # Once more: a shell that has just been forked forgets a signal while it sets its traps back (dash).
+  [ -z "$_Ewatch" ] || kill "$_Ewatch" 2>/dev/null
   trap - TERM ALRM
   exit "$2"
 }
