@@ -52,7 +52,7 @@ JUDGES = {
 # What `integration` installs beside the wheels: the extras that its tests use, and what pages of README and docs/ use.
 CLOUDS = ("boto3>=1.34", "moto[server]>=5", "awscli")
 TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, *CLOUDS, "hatchling")
-# In so many processes tests run; a file stays in one. More where they wait for brokers and engines most of the time.
+# In so many processes tests run; a module or class stays in one. More where they mostly wait for engines.
 SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.
 PEERS = ("grain-scheduler==0.17.1", "parsl", "distributed", f"hyperqueue; {BINARY}")
@@ -138,7 +138,12 @@ def test_arguments(session: nox.Session, package: str, *requirements: str) -> li
     """Install a package with what its tests ask, and no sibling; gives the arguments for pytest."""
     alone = tuple(dict.fromkeys(("resources", package)))
     provide(session, *TESTING, *JUDGES.get(package, ()), *requirements, packages=alone)
-    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadfile")
+    return pytest_arguments(session, package)
+
+
+def pytest_arguments(session: nox.Session, package: str) -> list[str]:
+    """What pytest is told for a package."""
+    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadscope")
     return [f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs]
 
 
@@ -183,8 +188,7 @@ def downstream(session: nox.Session, package: str, versions: str) -> None:
     more = (*TESTING, *JUDGES.get(package, ()))
     session.run("python", "integration/downstream.py", package, versions, *more)
     bindings(session, flux_version())
-    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadfile")
-    session.run("pytest", f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs)
+    session.run("pytest", *pytest_arguments(session, package))
 
 
 @nox.session

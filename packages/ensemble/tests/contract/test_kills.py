@@ -16,11 +16,19 @@ NO_BINDINGS = FLUX is None or subprocess.run([sys.executable, "-c", "import flux
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "member",
-    ["local", pytest.param("flux", marks=pytest.mark.skipif(NO_BINDINGS, reason="no Flux with its bindings here"))],
-)
-def test_killed_and_resumed_again_and_again(member: str, tmp_path: Path) -> None:
+class TestLocal:  # classes, so that both can run side by side (pytest-xdist's loadscope)
+    def test_killed_and_resumed_again_and_again(self, tmp_path: Path) -> None:
+        killed_and_resumed_again_and_again("local", tmp_path)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(NO_BINDINGS, reason="no Flux with its bindings here")
+class TestFlux:
+    def test_killed_and_resumed_again_and_again(self, tmp_path: Path) -> None:
+        killed_and_resumed_again_and_again("flux", tmp_path)
+
+
+def killed_and_resumed_again_and_again(member: str, tmp_path: Path) -> None:
     script = Path(__file__).with_name("kills.py")
     command = [sys.executable, str(script), member, str(tmp_path), str(MOMENTS), "1"]
     if member == "flux":
