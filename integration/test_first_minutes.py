@@ -48,6 +48,7 @@ JOB = (
 FILES = {
     "empty": b"",
     "binary": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" * 9,
+    "utf16": "#!/bin/bash\n#SBATCH --nodes=1\n".encode("utf-16"),
     "secret": b"nobody may read it",
     "tabs.yaml": b"jobs:\n\t- name: sleep\n",
     "cluster.txt": b"inventory version=1\nhosts=n0 ranks=0 state=up | cores=4 memory=8GB\n",

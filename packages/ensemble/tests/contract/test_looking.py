@@ -171,6 +171,8 @@ def test_report_writes_a_file_or_says_why_not(ensemble: Run, journal: Make, tmp_
     assert ensemble("report", folder, "-o", "-").stdout.endswith("</html>\n")
     done = ensemble("report", folder, "-o", "none/r.html")
     assert (done.returncode, done.stderr) == (1, "ensemble: can't write none/r.html: No such file or directory\n")
+    done = ensemble("report", folder, "-o", ".")
+    assert (done.returncode, done.stderr) == (1, "ensemble: can't write .: Is a directory\n")
 
 
 def test_lines_of_what_is_done() -> None:

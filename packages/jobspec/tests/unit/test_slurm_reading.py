@@ -110,6 +110,12 @@ def test_refusals_say_where(line, place, message):
     assert message in caught.value.message
 
 
+def test_a_script_in_utf_16_is_told_so():
+    with pytest.raises(ScriptError) as caught:
+        read_text("#!/bin/sh\n".encode("utf-16").decode(errors="surrogateescape"), DEFAULT)
+    assert "UTF-16" in caught.value.meant
+
+
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [

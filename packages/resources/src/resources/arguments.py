@@ -24,6 +24,8 @@ def _load_request(text: str) -> Resource:
     if not text.strip():
         # Most likely the program before us in a pipe has failed: to say that nothing fits anywhere would hide it.
         raise InputError("the request is empty; one that needs nothing is '' or the document with empty resources")
+    if text.lstrip().startswith("inventory "):
+        raise InputError("it is an inventory; a request is key=value, such as cores=4")
     return load_request(text)
 
 

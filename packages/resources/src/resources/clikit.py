@@ -6,6 +6,7 @@ Exit codes: 0 yes or done; 1 a negative answer, or a domain error with stdout em
 
 from __future__ import annotations
 
+import codecs
 import errno
 import importlib
 import io
@@ -116,10 +117,8 @@ class LazyGroup(click.Group):
             if isinstance(error, OSError) and _unwritable(error):
                 _drop_output()
                 _stop(ctx, error, f"can't write the output: {error.strerror}", 1, debug)
-            if isinstance(error, OSError) and error.filename is not None and error.errno in _KEPT_OUT:
-                from resources.units import shown
-
-                _stop(ctx, error, f"can't use {shown(os.fsdecode(error.filename))}: {error.strerror}", 1, debug)
+            if said := _callers_affair(error):
+                _stop(ctx, error, said, 1, debug)
             text = f"bug: {type(error).__name__}: {error} (please report it; --debug shows where)"
             _stop(ctx, error, text, EXIT_BUG, debug)
 
@@ -127,6 +126,31 @@ class LazyGroup(click.Group):
 def _unwritable(error: OSError) -> bool:
     """Whether it is stdout that could not be written: a full disk, and no file of ours has a part in it."""
     return error.filename is None and error.errno in _UNWRITABLE
+
+
+def _callers_affair(error: Exception) -> str:
+    """What to say of an error that comes from where or how we were called, and is no bug; "" for every other."""
+    from resources.units import shown
+
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _KEPT_OUT:
+        return f"can't use {shown(os.fsdecode(error.filename))}: {error.strerror}"
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            return "the current directory is gone: change to one that is there"
+    if isinstance(error, UnicodeEncodeError):
+        if error.encoding == sys.getfilesystemencoding() != "utf-8":
+            text = shown(error.object[error.start : error.end])
+            return f"names of files can't have {text} in this locale ({error.encoding}): set LC_ALL=C.UTF-8"
+        if raw := next((text for text in sys.argv[1:] if not _is_unicode(text)), ""):
+            return f"{shown(raw)} is not UTF-8 text"
+    return ""
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the bytes of an argument were UTF-8; those that were not are surrogates in it."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _drop_output() -> None:
@@ -161,7 +185,10 @@ def read_argument(argument: str, what: str = "document") -> str:
     try:
         return data.decode("utf-8-sig")  # a byte order mark, as some editors leave, is no part of the text
     except UnicodeDecodeError as error:
-        raise InputError(f"the {what} {argument!r} is not UTF-8 text (byte {error.start})") from None
+        why = f"byte {error.start}"
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            why = "it is UTF-16: iconv -f UTF-16 -t UTF-8 converts it"
+        raise InputError(f"the {what} {argument!r} is not UTF-8 text ({why})") from None
 
 
 def one_stdin(*arguments: str | None) -> None:

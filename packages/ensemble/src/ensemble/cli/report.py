@@ -28,6 +28,8 @@ def report(folder: Path, output: str) -> None:
         click.echo(text, nl=False)
         return
     path = Path(output)
+    if path.is_dir():  # "." has no name that a part could be made of
+        raise EnsembleError(f"can't write {output}: Is a directory")
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         part.write_text(text, encoding="utf-8")

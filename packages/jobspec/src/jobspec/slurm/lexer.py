@@ -47,6 +47,8 @@ def _first(text: str) -> str:
     start = text.lstrip("\ufeff" + BLANKS)
     if start.startswith("#!"):
         return "nothing may stand before '#!', neither a blank line nor a byte order mark"
+    if text.startswith(("\udcff\udcfe", "\udcfe\udcff")):  # its byte order mark, as bytes that are not UTF-8 are read
+        return "it is UTF-16: iconv -f UTF-16 -t UTF-8 converts it"
     return "put #!/bin/sh in the first line"
 
 
