@@ -68,7 +68,7 @@ def catalogue(text: str, key: str) -> str:
 
 def policy(text: str) -> str:
     """policy: the block is a policy of IAM, and every action that it allows is one of the service."""
-    import boto3  # type: ignore[import-untyped]
+    import boto3
 
     absent = []
     for statement in json.loads(text)["Statement"]:
