@@ -19,8 +19,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME, FOLDER = "hpc-resources", "packages/resources"
-# Of the commits of hpc-resources, the oldest that does: what the tests of the others expect of Ctrl-C, of paths that may
-# not be used and of UTF-16 it has since then.
+# Of the commits of hpc-resources, the oldest that does: what the tests of the others expect of Ctrl-C, of paths that
+# may not be used and of UTF-16, it has since then.
 COMMIT = "6819d5b524eea8e071f1a0e9b619168955dffbed"
 FLUX = "flux"  # an extra whose version is that of the Flux on the machine
 
