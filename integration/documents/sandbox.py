@@ -86,6 +86,9 @@ class Sandbox:
                 module, _, function = value.partition(":")
                 (self.bin / name).write_text(COMMAND.format(python=python, module=module, function=function))
                 (self.bin / name).chmod(0o755)
+        for name in BROUGHT:
+            if (there := Path(sys.executable).parent / name).is_file():
+                (self.bin / name).symlink_to(there)
         absent = {
             value.partition(".")[0]
             for distribution in set(DISTRIBUTIONS.values()) - kept
