@@ -20,6 +20,7 @@ from pathlib import Path
 from documents.programs import BASE, DISTRIBUTIONS, ROOT, entry_points, programs
 
 SHOWN_HOME = "/home/you"  # what a page calls the home of who reads it
+BROUGHT = ("aws",)  # commands of others that pages use, and that may be installed beside ours
 MARK = "DOCUMENT_SANDBOX"  # the variable by which processes of a sandbox are found
 PATIENCE = 120.0  # seconds that a command may take
 KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "USER", "LOGNAME", "KUBEBUILDER_ASSETS")
