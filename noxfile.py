@@ -35,7 +35,7 @@ PACKAGES = {  # folder below packages/ -> distribution
     "ensemble": "ensemble-python",
     "fluxburst": "flux-burst",
 }
-TESTING = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "jsonschema")
+TESTING = ("pytest", "pytest-timeout", "pytest-xdist>=3.7", "hypothesis", "jsonschema")
 # What the tests of a package ask besides; those with binary wheels only where they have some.
 BINARY = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 MCP, NVML = "mcp>=2.3,<3", "nvidia-ml-py>=12"  # as in the extras of the secretary
@@ -143,7 +143,8 @@ def test_arguments(session: nox.Session, package: str, *requirements: str) -> li
 
 def pytest_arguments(session: nox.Session, package: str) -> list[str]:
     """What pytest is told for a package."""
-    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadscope")
+    # In their own order, in which the long ones come first: those of engines, then properties.
+    apart = ("-n", str(SIDE_BY_SIDE[package]), "--dist", "loadscope", "--no-loadscope-reorder")
     return [f"packages/{package}/tests", "--timeout=120", *apart, *session.posargs]
 
 
@@ -248,7 +249,7 @@ def alone(session: nox.Session, package: str) -> None:
 @nox.session(requires=["build"])
 def integration(session: nox.Session) -> None:
     """The five together, from their wheels, on throwaway engines; INTEGRATION_MUST_HAVE=slurm,... fails without."""
-    provide_wheels(session, *TESTING, "pytest-xdist", *TOGETHER)
+    provide_wheels(session, *TESTING, *TOGETHER)
     apart = ("-n", "3", "--dist", "loadfile")
     session.run(
         "pytest", "integration", "--wheels", "--timeout=300", *apart, *session.posargs, env={"PYTHONPATH": None}

@@ -91,3 +91,24 @@ def test_what_is_known_of_hosts_survives_a_restart():
     assert again.state() == state
     again.failed("n1", "a.8", 7.0)
     assert state["failed"] == {"n1": {"a.9": 6.0}}  # what was read is not changed
+
+
+def test_a_custom_function_that_was_under_way_is_called_again_with_its_rule_and_its_event():
+    custom = "custom: |\n  def f(**_): return None\n"
+    engine = Engine(parse(TEXT.replace("{name: submit, label: a}", "{name: custom, label: f}") + custom, "x.yaml"))
+    call = engine.handle(start_event(3.0))[-1]
+    assert call.kind == "custom"
+    again = Engine.restore(engine.document, engine.state())
+    assert list(again.calls.values()) == [call]
+    assert (call.rule, call.event.time) == (engine.document.rules[0], 3.0)
+
+
+def test_what_is_told_of_a_job_and_of_its_values_is_kept():
+    engine = Engine(parse(TEXT, "x.yaml"))
+    told = []
+    engine.on_value = lambda key, time, value: told.append((key, time, value))
+    engine.handle(start_event(0.0))
+    engine.handle(Event("submit", 0.0, "a.0", {"id": 77}))
+    assert engine.jobs["a.0"].id == "77"
+    engine.handle(Event("metric", 1.0, "a.0", {"values": [["t", 2.5]], "source": "out", "offset": 1}))
+    assert told == [("a-t", 1.0, 2.5)]
