@@ -34,6 +34,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,7 @@ from ensemble.members._telling import Telling
 BATCH = 5_000  # jobs that become the tasks of one job of HyperQueue
 QUICKEST, SLOWEST = 0.03, 0.5  # seconds between two looks at the records of our own workers
 PATIENCE = 60.0  # seconds for a worker of our own to come up
+_LIBRARY = threading.Lock()  # one for all members of a process: see _alone
 ANSWER = 30.0  # seconds for a server to answer
 LATE_HERE, LATE = 2.0, 90.0  # seconds that a record may take to be seen, on this machine and over NFS
 STILL = 3  # looks at the server that must agree before a job without a record is told of as lost
@@ -684,7 +686,7 @@ class HyperqueueMember(Telling[_Entry]):
         if self._thread is None:
             raise Unreachable(self.name, "it is not open")
         async with asyncio.timeout(max(ANSWER, self._wait or 0) + ANSWER):
-            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _alone, function, *args)
 
     def _order(self, *orders: str) -> None:
         """Write down what jobs and the server are to do, for good."""
@@ -767,6 +769,16 @@ def _seen(last: str) -> set[str]:
     from ensemble.events import COURSE
 
     return set(COURSE[: COURSE.index(last) + 1]) if last else set()
+
+
+def _alone(function: Callable[..., Any], *args: Any) -> Any:
+    """Call the library in no two threads at a time, those of a member that was closed included.
+
+    Some of its calls (0.27) keep Python's lock while they wait for the server, and others call back, which takes that
+    lock: all of them share what reads from the servers, so two at a time can wait for each other for ever.
+    """
+    with _LIBRARY:
+        return function(*args)
 
 
 def _states(client: Any, ids: list[int]) -> dict[int, dict[str, Any]]:
