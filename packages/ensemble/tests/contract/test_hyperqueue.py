@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ pytest.importorskip("hyperqueue", reason="hyperqueue is not installed: pip insta
 from ensemble.errors import MemberError
 from ensemble.job import Job, Known, Spec
 from ensemble.member import Options, Unreachable
-from ensemble.members.hyperqueue import HyperqueueMember
+from ensemble.members.hyperqueue import HyperqueueMember, _alone
 from ensemble.testing import SCENARIOS, Scenario, Session, check_member
 
 
@@ -186,7 +188,7 @@ KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from ensemble.member import Options
-from ensemble.members.hyperqueue import HyperqueueMember
+from ensemble.members.hyperqueue import HyperqueueMember, _alone
 from ensemble.testing import Session
 
 async def main():
@@ -280,3 +282,18 @@ def test_a_folder_has_one_run(folder: Path) -> None:
             await make(folder).open(session.emit, session.lost)
 
     check_member(two, lambda: make(folder))
+
+
+def test_the_library_is_called_by_one_thread_at_a_time() -> None:
+    """Two at a time end in a panic of its own, or wait for each other for ever (0.27)."""
+    inside: list[int] = []
+
+    def work(number: int) -> int:
+        inside.append(number)
+        time.sleep(0.02)
+        together = len(inside)
+        inside.remove(number)
+        return together
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(partial(_alone, work), range(12))) == {1}
