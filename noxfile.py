@@ -50,7 +50,7 @@ JUDGES = {
     ),
 }
 # What `integration` installs beside the wheels: the extras that its tests use, and what pages of README and docs/ use.
-CLOUDS = ("boto3>=1.34", "moto[server]>=5", "awscli")
+CLOUDS = ("awscli", "boto3>=1.34", "moto[server]>=5")  # in this order pip finds versions that agree soonest
 TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, *CLOUDS, "hatchling")
 # In so many processes tests run; a module or class stays in one. More where they mostly wait for engines.
 SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
