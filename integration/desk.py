@@ -34,6 +34,7 @@ PLACES = {
 }
 # What our commands and the engines under them call what they make where nobody has said where.
 # Not of Flux, whose instances are called alike whoever starts them: it keeps to TMPDIR.
+ALONE = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") == "1"
 OURS = re.compile(r"\.?(jobspec|ensemble|flux-?burst|resource|secretary|hq|hyperqueue)[-_.]")
 SHARED = [Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path("/run"), Path.home()]
 SHARED += [Path.home() / name for name in (".cache", ".config", ".local/share", ".local/state")]
@@ -120,14 +121,17 @@ class Desk:
         return sorted(map(str, [*own, *(self._shared() - self._before)]))
 
     def _shared(self) -> set[Path]:
-        """What is in places of everybody and may be ours: by its group, else by its user and its name."""
+        """What is in places of everybody and may be ours: by its group, else by its user and its name.
+
+        Names are looked at only where no other tests run side by side, which make files of such names, too.
+        """
         found = set()
         for folder in SHARED:
             with suppress(OSError):
                 for entry in folder.iterdir():
                     with suppress(OSError):
                         seen = entry.lstat()
-                        named = self.group is None and seen.st_uid == os.geteuid() and OURS.match(entry.name)
+                        named = ALONE and self.group is None and seen.st_uid == os.geteuid() and OURS.match(entry.name)
                         if named or seen.st_gid == self.group:
                             found.add(entry)
         return found
