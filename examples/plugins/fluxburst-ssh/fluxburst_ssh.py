@@ -16,8 +16,8 @@ from fluxburst.plugins import BurstPlugin
 NEEDS = {"command ssh": "install OpenSSH's client"}
 HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.:-]*", re.ASCII)  # never an option
 
-# What runs on a host. A slot is a folder OWNER/HOST/BURST/SLOT with its files, `pid` and `log`. Its process is ours as
-# long as its environment (proc(5)) bears the burst's name, so that nobody else's of the same number is meant.
+# What runs on a host. A slot is a folder OWNER/HOST/BURST/SLOT with its files (the secret until it is seen gone), `pid`
+# and `log`. Its process is ours as long as its environment (proc(5)) bears the burst's name: numbers are given anew.
 SCRIPT = r"""do=$1 place=$2 burst=$3 slot=$4; umask 077
 ours() { cat "/proc/$1/environ" 2>/dev/null | tr '\0' '\n' | grep -qxF "FLUX_BURST_NAME=$2"; }
 old() { [ -n "$(find "$1" -maxdepth 0 -mmin +"$2" 2>/dev/null)" ]; }
@@ -35,7 +35,7 @@ look)
         [ -n "$pid" ] || [ ! -d "$slot" ] || old "$slot" 1 || seen=pending
         if ours "$pid" "${slot%/*}"; then [ -e "$slot/ending" ] && seen=ending || seen=running; fi
         [ ! -d "$slot" ] || echo $seen "$slot" $(stat -c %Y "$slot") "$(tail -c 2000 "$slot/log" | base64 -w 0)"
-        if [ $seen = gone ] && old "$slot" 10; then rm -rf -- "$slot"; fi
+        [ $seen != gone ] || if old "$slot" 10; then rm -rf -- "$slot"; else rm -f -- "$slot/curve.cert"; fi
     done 2>/dev/null ;;
 end)
     cd -- "$place/$burst" 2>/dev/null || exit 0
@@ -136,7 +136,7 @@ def each(do: Callable[[str], str], items: Collection[str]) -> tuple[dict[str, st
     return {item: one.result() for item, one in made.items() if item not in failed}, failed
 
 
-def sighting(name: str, slots: Collection[list[str]]) -> Sighting:  # slots: (seen, slot, since, output)
+def sighting(name: str, slots: Collection[list[str]]) -> Sighting:
     """slots: (seen, slot, since, output) of each."""
     seen = [one for one in ("running", "pending", "ending", "gone") for slot in slots if slot[0] == one] or ["gone"]
     since = min((float(slot[2]) for slot in slots), default=0.0)

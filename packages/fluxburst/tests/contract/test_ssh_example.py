@@ -163,11 +163,12 @@ def test_brokers_join_run_a_job_and_go(load, lead, tmp_path):
     until(lambda: lead.up() == {"lead"}, "they go")
 
 
-def test_the_lease_ends_it_by_itself(load):
+def test_the_lease_ends_it_by_itself(load, tmp_path):
     plugin = load()
     burst = order("x-2", ("ssh0",), lease=2.0)
     plugin.create(burst)
     until(lambda: plugin.status([burst])[0].seen == "gone", "its lease ends")
+    assert {path.name for path in (tmp_path / "far").rglob("*") if path.is_file()} == {"system.toml", "log", "pid"}
 
 
 def test_what_it_forgot_is_found_by_its_mark_and_ended(load):
