@@ -7,14 +7,15 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import PATH, USER, free_ports
 
-COMMON = """
+# What every cluster has that is started here; how its nodes are shared, and which there are, comes behind.
+DAEMONS = """
 ClusterName=test
 SlurmctldHost=localhost
 SlurmUser={user}
@@ -30,13 +31,15 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core_Memory
 JobAcctGatherType=jobacct_gather/none
 ReturnToService=2
+{accounting}
+"""
+COMMON = f"""{DAEMONS}
+SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=sched_interval=1,bf_interval=1
 Licenses=solver:4,mesh:1
 GresTypes=gpu
-{accounting}
 """
 # Nodes that differ; n3 is larger than this host, and mostly has nobody behind it.
 CONF = f"""{COMMON}
@@ -131,12 +134,13 @@ def slurm(
     accounting: bool = False,
     conf: str = CONF,
     partition: str = "main",
+    environ: Mapping[str, str] = os.environ,
 ) -> Iterator[Cluster]:
     """Start one in an empty folder and end it. nodes: those that a slurmd stands behind, of n1, n2 and n3.
 
     conf: another slurm.conf, with as many of `{ports[0]}` to `{ports[5]}`, `{folder}`, `{user}` and `{accounting}` as
     it needs.
-    partition: one that all of these nodes are in.
+    partition: one that all of these nodes are in. environ: what its daemons have in their environment.
     """
     for name in ("state", "spool"):
         (folder / name).mkdir()
@@ -155,7 +159,7 @@ def slurm(
     (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
     (folder / "munge.key").write_bytes(os.urandom(1024))
     (folder / "munge.key").chmod(0o600)
-    environ = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": PATH}
+    environ = {**environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": PATH}
     cluster = Cluster(environ, folder, {})
     munge = [f"--{name}={folder}/{file}" for name, file in (("key-file", "munge.key"), ("socket", "munge.sock"))]
     munge += [f"--{name}={folder}/munge.{name}" for name in ("pid-file", "log-file", "seed-file")]

@@ -83,14 +83,8 @@ class Slurm(Site):
         super().__init__(house)
         folder = house.folder / "slurm"
         folder.mkdir(mode=0o700)
-        before = dict(os.environ)
-        os.environ.clear()  # its daemons get what the house has
-        os.environ.update(house.environ)
-        try:
-            self.cluster = stack.enter_context(slurm.slurm(folder, nodes=plan.NODES, conf=plan.SLURM))
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        made = slurm.slurm(folder, nodes=plan.NODES, conf=plan.SLURM, environ=house.environ)
+        self.cluster = stack.enter_context(made)
         self.environ = {**self.cluster.environ, "PATH": house.environ["PATH"]}
         self.mend_at = float("inf")
         self.marks: list[str] = []  # in names of jobs that must be gone by themselves: of bursts

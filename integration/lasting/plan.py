@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engines.slurm import DAEMONS
+
 PAUSE = 4.0  # mean seconds between two acts of the chaos
 AWAY = 3.0  # mean seconds until what was killed is started again
 REST = 6.0  # mean seconds between two ensembles of one load: others may need this machine, too
@@ -56,35 +58,17 @@ BURSTS = (
     Group("remote", 2, 3, keys=f"nodes: 2, attributes: {{burstable: true, burst: {{plugin: slurm}}}}, {KEEP}"),
 )
 
-SLURM = """
-ClusterName=test
-SlurmctldHost=localhost
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-AuthInfo=socket={folder}/munge.sock
-SlurmctldPort={ports[0]}
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool/%n
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd-%n.pid
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-MpiDefault=none
-SelectType=select/cons_tres
+SLURM = f"""{DAEMONS}
 SelectTypeParameters=CR_Core
-JobAcctGatherType=jobacct_gather/none
-ReturnToService=2
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 MaxArraySize=1001
 KillWait=2
 SlurmdTimeout=30
-{accounting}
-NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4 RealMemory=1000
-NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=4 RealMemory=1000
-NodeName=n3 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[3]} CPUs=4 RealMemory=1000
-NodeName=n4 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[4]} CPUs=4 RealMemory=1000
+NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[1]}} CPUs=4 RealMemory=1000
+NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[2]}} CPUs=4 RealMemory=1000
+NodeName=n3 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[3]}} CPUs=4 RealMemory=1000
+NodeName=n4 NodeHostname=localhost NodeAddr=127.0.0.1 Port={{ports[4]}} CPUs=4 RealMemory=1000
 PartitionName=main Nodes=n[1-4] Default=YES MaxTime=1:00:00
 """
 NODES = ("n1", "n2", "n3", "n4")
