@@ -268,7 +268,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def lasting(session: nox.Session) -> None:
     """An hour of ensembles and bursts while all that runs them is killed at random; `-- --minutes 3 --seed 7`."""
-    provide(session, f"hyperqueue; {BINARY}", "grpcio>=1.76.0", "protobuf>=6.31.1")
+    provide(session, f"hyperqueue; {BINARY}", *SERVICE)
     session.run("python", "-m", "lasting", *session.posargs, env={"PYTHONPATH": "integration"})
 
 

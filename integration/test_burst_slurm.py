@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import free_ports
 from engines import slurm as engine
 
 pytestmark = pytest.mark.needs("flux", "slurm")
@@ -59,10 +59,13 @@ def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{cluster.environ['PATH']}"
         kept = {name: value for name, value in cluster.environ.items() if not name.startswith("FLUX_")}
         made = Owner(folder, {**kept, "PATH": path})
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-        where = ["--lead=lead", f"--port={port}", "--bind=127.0.0.1", "--connect=127.0.0.1", "--lead-cores=2"]
+        where = [
+            "--lead=lead",
+            f"--port={free_ports(1)[0]}",
+            "--bind=127.0.0.1",
+            "--connect=127.0.0.1",
+            "--lead-cores=2",
+        ]
         init = ["flux-burst", "init", *where, "--slots", "slurm:2:cores=2", str(folder)]
         subprocess.run(init, env={**kept, "PATH": path}, check=True, capture_output=True, timeout=PATIENCE)
         settings = folder / "burst.toml"

@@ -7,12 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from engines.flux import flux
 
 from resource_secretary import Secretary
 from resource_secretary.errors import CommandFailed
@@ -37,29 +37,11 @@ class Instance:
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    folder = tmp_path_factory.mktemp("flux")
-    told = folder / "uri"
-    # It lasts until the pipe is closed: that ends its first program, and with it every broker.
-    command = ["flux", "start", f"--test-size={SIZE}", "sh", "-c", f"flux getattr local-uri > {told}; exec cat"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE)
-    try:
-        end = time.monotonic() + PATIENCE
-        while not (told.is_file() and told.read_text().endswith("\n")):
-            if process.poll() is not None or time.monotonic() > end:
-                pytest.fail("flux start: no instance")
-            time.sleep(0.1)
+    with flux(tmp_path_factory.mktemp("flux"), SIZE, PATIENCE) as reach:
         # In this locale, which is that of the secretary's commands, ids begin with an ASCII f.
-        made = Instance({**os.environ, "FLUX_URI": told.read_text().strip(), "LC_ALL": "C"})
+        made = Instance({**os.environ, **reach, "LC_ALL": "C"})
         made.say("resource", "drain", "2", "disk a b=c | d")
         yield made
-    finally:
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture

@@ -78,7 +78,8 @@ def _checked(text: str, load: Callable[[], _Loaded]) -> _Loaded:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = str(error.problem or error.context)
-        if mark and text.splitlines()[mark.line :][:1] and text.splitlines()[mark.line][mark.column :][:1] == "\t":
+        lines = text.splitlines()
+        if mark and mark.line < len(lines) and lines[mark.line].startswith("\t", mark.column):
             problem = "a tab can't indent YAML: use blanks"
         raise DocumentError(f"no YAML: {problem}", place) from None
     except (yaml.YAMLError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import click
@@ -20,11 +20,11 @@ def lines(message: Mapping[str, Any]) -> Iterator[str]:
         yield f"{at} {clean(text)}"
 
 
-def queue(document: Mapping[str, Any]) -> Iterator[str]:
-    """What the last plan said of the queue."""
+def queue(document: Mapping[str, Any], what: str = "queue") -> Iterator[str]:
+    """What the last plan said of the queue; `what` is the word for it."""
     totals = document["totals"]
     yield (
-        f"queue: {totals['burst']} of the pending jobs burst, {totals['lead']} fit on the lead,"
+        f"{what}: {totals['burst']} of the pending jobs burst, {totals['lead']} fit on the lead,"
         f" {totals['refused']} refused, {totals['not selected']} not selected"
     )
     for one in document["refused"]:
@@ -61,7 +61,14 @@ def _end(message: Mapping[str, Any]) -> Iterator[str]:
     yield message["text"]
 
 
-_TEXTS = {"event": _event, "pause": _pause, "trouble": _trouble, "lead": _lead, "queue": queue, "end": _end}
+_TEXTS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
+    "event": _event,
+    "pause": _pause,
+    "trouble": _trouble,
+    "lead": _lead,
+    "queue": queue,
+    "end": _end,
+}
 
 
 class Lines:

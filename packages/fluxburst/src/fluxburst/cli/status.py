@@ -81,10 +81,8 @@ def _lines(document: dict[str, Any], option: str) -> Iterator[str]:
     yield grid(rows, header) if rows else "no burst is open"
     if document["plan"]:
         yield ""
-        text = "\n".join(queue(document["plan"]))
-        if not controller["running"]:
-            text = text.replace("queue:", "queue, when it was last looked at:", 1)
-        yield from map(clean, text.splitlines())
+        what = "queue" if controller["running"] else "queue, when it was last looked at"
+        yield from map(clean, queue(document["plan"], what))
     for one in document["pauses"]:
         yield clean(f"{target(one)}: {one['text']}")
     for one in document["boot_failures"]:
