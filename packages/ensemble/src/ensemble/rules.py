@@ -215,6 +215,9 @@ class Rules:
 
     def _watch(self, slot: Slot) -> None:
         rule = slot.rule
+        for name in (rule.metric, *(rule.when.metrics if rule.when else ())):
+            if name and (name.series == "age" or name.window.endswith("s")):
+                self.timed[name.key] = name
         simple = rule.when.simple if rule.when else None
         if rule.metric and simple and slot.edge:
             sign, slot.limit = simple
@@ -229,9 +232,6 @@ class Rules:
         if rule.when:
             keys += [name.key for name in rule.when.metrics]
             keys += [f"var.{name}" for name in rule.when.variables]
-        for name in (rule.metric, *(rule.when.metrics if rule.when else ())):
-            if name and (name.series == "age" or name.window.endswith("s")):
-                self.timed[name.key] = name
         for key in dict.fromkeys(keys):
             self.watches.setdefault(key, _Watch()).others.append(slot)
 

@@ -192,6 +192,22 @@ def test_idle_comes_when_the_queue_is_empty_and_not_between_retries():
     assert engine.done
 
 
+def test_a_rule_on_an_age_fires_by_time_alone():
+    engine, _ = started('{trigger: metric, name: max.a-age, when: "> 100", action: {name: message, value: old}}')
+    play(engine, *course("a.0", last="alloc"))
+    assert engine.jobs["a.0"].id == "qa.0"
+    assert play(engine, tick(90.0)) == []
+    assert kinds(play(engine, tick(110.0)))[-1] == "message old"
+
+
+def test_a_rule_on_a_window_of_time_fires_by_time_alone():
+    slow = '{trigger: metric, name: "count[60s].a.success", when: "< 1", action: {name: message, value: slow}}'
+    engine, _ = started(slow)
+    play(engine, *course("a.0"))
+    assert play(engine, tick(50.0)) == []
+    assert kinds(play(engine, tick(80.0)))[-1] == "message slow"
+
+
 def test_a_rule_on_the_end_may_go_on():
     engine, _ = started("{trigger: end, action: {name: submit, label: b}}")
     assert kinds(end_all(engine)) == ["trigger end", "submit b"]
