@@ -247,6 +247,8 @@ def test_a_run_whose_jobs_all_end_comes_to_its_end(seed, document):
     queue = played(seed, document, most=5000)
     engine = queue.engine
     assert engine.done
-    left = {name for name, job in engine.jobs.items() if not job.foreign}
-    assert not left or engine.result().left  # what a terminate has left
-    assert all(engine.jobs[name].seen and not engine.jobs[name].held for name in left)
+    left = [job for job in engine.jobs.values() if not job.foreign]
+    result = engine.result()
+    assert not left or result.ended_by == "terminate"  # which waits for no `clean`
+    assert all(job.ended for job in left) or result.left
+    assert all(job.seen and not job.held for job in left)

@@ -65,6 +65,7 @@ def test_a_number_and_a_comparison_with_one_are_simple(text: object, operator: s
         ("(" * 1500 + "1" + ")" * 1500, "nested more than 50 deep"),
         ("not " * 900 + "value > 1", "nested more than 50 deep"),
         ("-" * 3000 + "1 > value", "nested more than 50 deep"),
+        ("(-1 + " * 60 + "1" + ")" * 60 + " > value", "nested more than 50 deep"),
         (True, "a condition such as"),
         (None, "a condition such as"),
         ([3], "a condition such as"),

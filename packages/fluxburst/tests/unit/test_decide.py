@@ -166,6 +166,20 @@ def test_a_burst_that_ended_before_it_was_ready_failed_unless_it_was_taken_back(
     assert steps(1100.0, never, Sighting("me-0", "gone"))[0].values["reason"] == "it never came to be"
 
 
+@pytest.mark.parametrize("state", ["creating", "joining"])
+def test_a_burst_whose_lease_ended_before_anyone_looked_did_not_fail(state):
+    row = replace(ROW, state=state, began=1010.0, deadline=1100.0)
+    ended = {"state": "gone", "reason": "its lease has ended", "ended": 1100.0}
+    assert steps(1100.0, row, Sighting("me-0", "gone")) == [Change(row, ended)]
+
+
+def test_what_its_provider_ends_is_deleted():
+    ending = Sighting("me-0", "ending", output="said")
+    row = replace(ROW, state="joining", began=1010.0)
+    assert steps(1100.0, row, ending) == [Destroy(row, "its provider ends it", "it ended before it was ready", "said")]
+    assert steps(1100.0, ready(), ending, up=UP) == [Destroy(ready(), "its provider ends it", "", "said")]
+
+
 def test_is_over():
     for state, over in (
         ("planned", True),

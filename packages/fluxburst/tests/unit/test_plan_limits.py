@@ -248,9 +248,9 @@ def test_constraints(info):
 
 def test_names_of_bursts_come_from_the_policy(info):
     offers = (Offer("a", (STANDARD,), 1), Offer("b", (STANDARD,), 9))
-    jobs = [info(n, nodes=1, cores=8) for n in range(2)]
+    jobs = [info(n, nodes=1, cores=8, system={"burst": {"namespace": f"n{n}"}}) for n in range(3)]
     made = make(*jobs, offers=offers, name=lambda plugin, number: f"{plugin}.{number}")
-    assert [burst.name for burst in made.bursts] == ["a.0", "b.1"]
+    assert [burst.name for burst in made.bursts] == ["a.0", "b.1", "b.2"]
 
 
 def test_a_shape_from_text_has_a_price_and_a_place():

@@ -199,6 +199,19 @@ def test_nodes_that_come_anyway_are_used_first_and_count_against_the_limit(info)
     assert refused.outcome == "refused"
 
 
+def test_each_shape_that_comes_anyway_is_looked_at(info):
+    shapes = [NodeShape(f"s{cores}", Cores(cores)) for cores in (1, 2, 4, 8)]
+    bursts = tuple(
+        Burst(f"mock-{n}", "mock", shape.name, (f"h{n}",), state="joining") for n, shape in enumerate(shapes)
+    )
+    made = make([info(n, cores=cores) for n, cores in enumerate((2, 4, 8))], offer(*shapes), bursts=bursts)
+    assert [(one.shape, one.new_nodes, one.shared_nodes) for one in made.decisions] == [
+        ("s2", 0, 1),
+        ("s4", 0, 1),
+        ("s8", 0, 1),
+    ]
+
+
 def test_nodes_that_have_joined_are_the_leads(info):
     joined = Inventory((Group(("mock-4-0",), (9,), Cores(4), ZERO),))
     made = make([info(cores=4)], offer(SMALL), lead=joined, bursts=(existing(1),))
