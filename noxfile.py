@@ -50,8 +50,9 @@ JUDGES = {
     ),
 }
 # What `integration` installs beside the wheels: the extras that its tests use, and what pages of README and docs/ use.
-CLOUDS = ("awscli", "boto3>=1.34", "moto[server]>=5")  # in this order pip finds versions that agree soonest
-TOGETHER = (MCP, NVML, "kubernetes", f"hyperqueue; {BINARY}", *SERVICE, *CLOUDS, "hatchling")
+CLOUDS = ("awscli", "boto3>=1.34", "moto[server]>=5")
+# What pip is told first it moves last: the AWS CLI takes one version of its library, which kubernetes has to go by.
+TOGETHER = (*CLOUDS, "kubernetes", MCP, NVML, f"hyperqueue; {BINARY}", *SERVICE, "hatchling")
 # In so many processes tests run; a module or class stays in one. More where they mostly wait for engines.
 SIDE_BY_SIDE = {"resources": 2, "secretary": 2, "jobspec": 2, "ensemble": 3, "fluxburst": 3}
 # What the benchmarks are measured against.
@@ -249,7 +250,7 @@ def alone(session: nox.Session, package: str) -> None:
 @nox.session(requires=["build"])
 def integration(session: nox.Session) -> None:
     """The five together, from their wheels, on throwaway engines; INTEGRATION_MUST_HAVE=slurm,... fails without."""
-    provide_wheels(session, *TESTING, *TOGETHER)
+    provide_wheels(session, *TOGETHER, *TESTING)
     apart = ("-n", "3", "--dist", "loadfile")
     session.run(
         "pytest", "integration", "--wheels", "--timeout=300", *apart, *session.posargs, env={"PYTHONPATH": None}
