@@ -288,12 +288,10 @@ class _References:
             except SpecError as error:
                 for fault in faults_of(error):
                     self._wrong(placed, ("action", "value", *fault.path), fault.message)
-        expressions = [action.expression] if action.expression else []
-        expressions += [part for part in action.parts if not isinstance(part, str)]
         place: Path = ("action", "value")
         if action.name == "message" and (*placed.path, "action", "value") not in self.checker.places.values:
             place = label
-        for expression in expressions:
+        for expression in action.expressions:
             if expression.own and not rule.metric:
                 self._wrong(placed, place, f"the value of which metric? The rule has no name ({expression})")
             self._read(placed, expression.metrics, expression.variables, place)

@@ -172,8 +172,7 @@ class Engine:
                 self._timers.set(event.time + slot.rule.interval, "every", str(slot.number))
         if self.document.heartbeat:
             self._timers.set(event.time + self.document.heartbeat, "heartbeat")
-        if self._rules.timed:
-            self._timers.set(event.time + _LOOK_EVERY, "look")
+        self._look_later(event)
         self._fire_on("start", event, out)
 
     def _tick(self, event: Event, out: list[Command]) -> None:
@@ -185,23 +184,33 @@ class Engine:
                     # From now, not from when it was due: after a pause they don't come all at once.
                     if slot.left != 0 and not self._stopping:
                         self._timers.set(event.time + slot.rule.interval, kind, key)
+                        self._refresh(event)
                         self._fire_if(slot, event, out)
                 case "heartbeat":
                     self._timers.set(event.time + self.document.heartbeat, kind)
                     self._look(event, out)
                     self._fire_on("heartbeat", event, out)
                 case "look":
-                    self._timers.set(event.time + _LOOK_EVERY, kind)
+                    self._look_later(event)
                     self._look(event, out)
                 case "timeout":
                     self._time_out(key, event, out)
                 case "avoided":
                     self.suspects.avoided.pop(key, None)
 
+    def _look_later(self, event: Event) -> None:
+        if self._rules.timed:
+            self._timers.set(event.time + _LOOK_EVERY, "look")
+
     def _look(self, event: Event, out: list[Command]) -> None:
         """Take in what changes with time alone, where a rule asks for it."""
+        self._refresh(event)
+        for key in self._rules.timed:
+            self._updated(key, event, out)
+
+    def _refresh(self, event: Event) -> None:
         self.metrics.advance(event.time)
-        for key, name in self._rules.timed.items():
+        for name in self._rules.timed.values():
             if name.series == "age":
                 ages = [
                     event.time - job.submitted
@@ -209,7 +218,6 @@ class Engine:
                     if job.group == name.group and job.submitted is not None and job.started is None and not job.ended
                 ]
                 self.metrics.ages(name.group, ages, event.time)
-            self._updated(key, event, out)
 
     def _request(self, event: Event, out: list[Command]) -> None:
         if "stop" in event.context:
@@ -400,10 +408,13 @@ class Engine:
             self._error(str(error))
             if self.document.stop_on_custom_error:
                 self._terminate("custom", event, out, reason=str(error))
+        looks = bool(self._rules.timed)
         for rule in event.context.get("rules", ()):
             slot = self._rules.add(Rule(rule))
             if slot.rule.trigger == "every":
                 self._timers.set(event.time + slot.rule.interval, "every", str(slot.number))
+        if not looks:
+            self._look_later(event)
         for action in event.context.get("actions", ()):
             if not self._stopping:
                 self._act(Action(action), None, event, out)

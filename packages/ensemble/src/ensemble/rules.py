@@ -142,6 +142,7 @@ class Rules:
     def add(self, rule: Rule) -> Slot:
         slot = Slot(rule, len(self.slots))
         self.slots.append(slot)
+        self._keep(rule)
         if rule.per and rule.metric:
             self.per_job.setdefault(rule.metric.key, []).append(slot)
             lookup = self._of_job(rule.metric.group)
@@ -149,7 +150,6 @@ class Rules:
             slot.condition = rule.when.compile(lookup) if rule.when else None
             return slot
         if rule.metric:
-            self._metrics.watch(rule.metric)
             slot.get = self._metrics.getter(rule.metric)
         if rule.when:
             slot.condition = rule.when.compile(self.lookup)
@@ -160,6 +160,15 @@ class Rules:
                 self.job_events.add(rule.trigger.removeprefix("job-"))
             self.on.setdefault(f"{rule.trigger} {rule.name}".strip(), []).append(slot)
         return slot
+
+    def _keep(self, rule: Rule) -> None:
+        """Have what it names kept from now on, not from when it is first asked for."""
+        told = [name for expression in rule.action.expressions for name in expression.metrics]
+        for name in told if rule.per else (*rule.metrics, *told):
+            self._metrics.watch(name)
+        for name in (*rule.metrics, *told):
+            if name.series == "age" or name.window.endswith("s"):
+                self.timed[name.key] = name
 
     def updated(self, key: str) -> Sequence[Slot]:
         """The rules that may fire now that a metric was updated, in their order."""
@@ -215,9 +224,6 @@ class Rules:
 
     def _watch(self, slot: Slot) -> None:
         rule = slot.rule
-        for name in (rule.metric, *(rule.when.metrics if rule.when else ())):
-            if name and (name.series == "age" or name.window.endswith("s")):
-                self.timed[name.key] = name
         simple = rule.when.simple if rule.when else None
         if rule.metric and simple and slot.edge:
             sign, slot.limit = simple

@@ -63,6 +63,10 @@ WILD = parse(
   - {trigger: job-node-lost-is-none, action: {name: grow}}
   - {trigger: job-requeue, action: {name: grow, repetitions: 3}}
   - {trigger: metric, when: "var.x >= 3 and count.a.success > 2", action: {name: terminate, value: leave}}
+  - trigger: metric
+    name: max.a-age
+    when: "> 4"
+    action: {name: message, value: "{rate[20s].a.success} {max[20s].b-duration}", repetitions: unlimited}
 custom: |
   def f(**known): pass
 """.replace("  - {trigger: job-node-lost-is-none, action: {name: grow}}\n", ""),

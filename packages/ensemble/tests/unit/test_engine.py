@@ -208,6 +208,34 @@ def test_a_rule_on_a_window_of_time_fires_by_time_alone():
     assert kinds(play(engine, tick(80.0)))[-1] == "message slow"
 
 
+@pytest.mark.parametrize("when", ["{trigger: every, interval: 30", "{trigger: heartbeat"])
+def test_what_a_message_or_a_set_names_is_kept_from_the_start_and_is_that_of_now(when):
+    text = f'{when}, action: {{name: message, value: "{{max.a-age}} {{count[60s].a.success}}", repetitions: 3}}}}'
+    value = f'{when}, action: {{name: set, label: x, value: "max.a-age + count[60s].a.success", repetitions: 3}}}}'
+    engine, _ = started(text, value, more="variables: {x: 0}\nlogging: {heartbeat: 30}")
+    play(engine, *course("a.0"), *course("a.1", last="alloc"))
+    told = [command for at in (30.0, 60.0, 90.0) for command in play(engine, tick(at)) if command.kind != "trigger"]
+    assert kinds(told) == ["message 30 1", "set x", "message 60 1", "set x", "message 90 0", "set x"]
+    assert [command.reason for command in told if command.kind == "set"] == ["31", "61", "90"]
+
+
+def test_a_condition_of_a_rule_on_time_sees_the_ages_of_now():
+    engine, _ = started("{trigger: every, interval: 25, when: max.a-age > 22, action: {name: message, value: old}}")
+    play(engine, *course("a.0", last="alloc"))
+    assert play(engine, tick(10.0), tick(20.0)) == []  # ages are looked at
+    assert kinds(play(engine, tick(25.0)))[-1] == "message old"
+
+
+def test_a_rule_on_an_age_that_a_function_returns_fires_by_time_alone():
+    engine, _ = started("{trigger: job-start, action: {name: custom, label: f}}", more=CUSTOM)
+    (*_, call) = play(engine, *course("a.0", last="start"), Event("submit", 1.0, "a.1"))
+    old = Rule(trigger="metric", name="max.a-age", when="> 20", action=Action(name="message", value="old"))
+    play(engine, returned_event(2.0, call.call, [], [old]))
+    engine = Engine.restore(engine.document, json.loads(json.dumps(engine.state())))
+    assert play(engine, tick(12.0)) == []
+    assert kinds(play(engine, tick(22.0)))[-1] == "message old"
+
+
 def test_a_rule_on_the_end_may_go_on():
     engine, _ = started("{trigger: end, action: {name: submit, label: b}}")
     assert kinds(end_all(engine)) == ["trigger end", "submit b"]

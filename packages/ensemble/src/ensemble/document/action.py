@@ -79,6 +79,12 @@ class Action:
         """The fields of the group that a submit sets anew."""
         return self.value if self.name == "submit" and self.value else {}
 
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """What it works out when it is done: the value of a set, the references of a message."""
+        parts = (part for part in self.parts if not isinstance(part, str))
+        return (*((self.expression,) if self.expression else ()), *parts)
+
     def as_dict(self) -> dict[str, Any]:
         said: dict[str, Any] = {"name": self.name, "label": self.label, "value": self.value}
         said = {key: value for key, value in said.items() if value is not None and (value != "" or key == "value")}
