@@ -77,7 +77,12 @@ class _Band:
 
     def crossed(self) -> Sequence[Slot]:
         value = self._get()
-        if value is None or self._low < value < self._high:
+        if value is None:  # a window is empty: what is unknown does not hold
+            for slot in self.slots:
+                slot.was = False
+            self._low, self._high = inf, -inf
+            return _SELDOM
+        if self._low < value < self._high:
             return _SELDOM
         low, high = -inf, inf
         found = []

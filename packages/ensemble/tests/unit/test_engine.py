@@ -219,6 +219,16 @@ def test_what_a_message_or_a_set_names_is_kept_from_the_start_and_is_that_of_now
     assert [command.reason for command in told if command.kind == "set"] == ["31", "61", "90"]
 
 
+@pytest.mark.parametrize("when", ['"> 1"', "value + 0 > 1"])
+def test_what_becomes_unknown_does_not_hold_any_more(when):
+    rule = f'{{trigger: metric, name: "mean[60s].a-duration", when: {when}, on: crossing'
+    engine, _ = started(f"{rule}, action: {{name: message, value: long, repetitions: unlimited}}}}")
+    assert kinds(play(engine, *course("a.0")))[-1] == "message long"
+    assert kinds(play(engine, *course("a.1", 10.0))) == []
+    assert play(engine, tick(100.0)) == []  # the window is empty
+    assert kinds(play(engine, *course("a.2", 100.0)))[-1] == "message long"
+
+
 def test_a_condition_of_a_rule_on_time_sees_the_ages_of_now():
     engine, _ = started("{trigger: every, interval: 25, when: max.a-age > 22, action: {name: message, value: old}}")
     play(engine, *course("a.0", last="alloc"))
