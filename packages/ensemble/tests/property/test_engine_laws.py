@@ -6,11 +6,12 @@ import json
 import random
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from ensemble.document import Action, Rule
 from ensemble.engine import Engine, returned_event, start_event
+from ensemble.errors import FileError
 from ensemble.events import CAUSES, Event
 from ensemble.load import parse
 
@@ -229,6 +230,51 @@ def test_the_same_events_give_the_same_commands(seed, document):
         commands += engine.handle(event)
     assert commands == queue.commands
     assert engine.state() == queue.engine.state()
+
+
+NAMES = [
+    "count.a.success",
+    "count[9s].a.success",
+    "rate[9s].b.finished",
+    "mean.a-duration",
+    "mean[9s].a-duration",
+    "median[3].a-pending",
+    "last[4s].b-duration",
+    "max.a-age",
+    "count.b-age",
+]
+
+
+def watching(condition: str, names: list[str], more: str) -> str:
+    text = f'{{trigger: metric, name: "{{name}}", when: "{condition}", {more}}}'
+    return TEXT + "".join(f"  - {text.replace('{name}', name)}\n" for name in names)
+
+
+@given(
+    SEEDS,
+    st.lists(st.sampled_from(NAMES), min_size=1, max_size=4),
+    st.sampled_from(["<", "<=", ">", ">=", "==", "!="]),
+    st.sampled_from([0, 0.25, 1, 2, 4]),
+    st.sampled_from(["on: crossing", "on: update"]),
+    st.sampled_from(["", ", repetitions: 2", ", repetitions: unlimited", ", repetitions: 4, backoff: 1"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_how_a_condition_is_written_changes_nothing(seed, names, sign, limit, on, often):
+    """A comparison with a number is looked up among others of its metric; the same one as a sum is worked out."""
+    more = f"{on}, action: {{name: message, value: '{{value}}'{often}}}"
+    simple, other = (watching(one, names, more) for one in (f"{sign} {limit}", f"value + 0 {sign} {limit}"))
+    try:
+        documents = [parse(text, "x.yaml") for text in (simple, other)]
+    except FileError:
+        reject()  # it could never hold
+    queue, engine = played(seed, documents[0]), Engine(documents[1])
+    commands = [command for event in queue.told for command in engine.handle(event)]
+    assert [(one.kind, one.jobs, one.number, one.reason) for one in commands] == [
+        (one.kind, one.jobs, one.number, one.reason) for one in queue.commands
+    ]
+    assert [one.label for one in commands if one.kind == "message"] == [
+        one.label for one in queue.commands if one.kind == "message"
+    ]
 
 
 @given(SEEDS, st.floats(0, 1), st.sampled_from(DOCUMENTS))
