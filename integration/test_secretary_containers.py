@@ -88,8 +88,8 @@ def files(tmp_path: Path) -> bytes:
 
 
 @pytest.fixture
-def podman(tmp_path: Path) -> Environ:
-    need("podman")
+def podman(tmp_path: Path, needs: Callable[..., None]) -> Environ:
+    needs("podman")
     need_namespaces()
     conf = tmp_path / "storage.conf"
     conf.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/graph"\nrunroot = "{tmp_path}/run"\n')
@@ -126,8 +126,8 @@ def test_podman_in_the_place_of_docker(podman: Environ, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def charliecloud(tmp_path: Path) -> Environ:
-    need("ch-run", "ch-image")
+def charliecloud(tmp_path: Path, needs: Callable[..., None]) -> Environ:
+    needs("charliecloud")
     # ch-image is a script for the system's Python, which has the libraries that it needs.
     path = f"/usr/bin{os.pathsep}{os.environ['PATH']}"
     environ = {**os.environ, "PATH": path, "USER": "user", "CH_IMAGE_STORAGE": str(tmp_path / "images")}

@@ -85,6 +85,11 @@ ENGINES = {
         root=True,
         more=_gridengine,
     ),
+    "openmpi": Engine("Open MPI", f"{DEBIAN} openmpi-bin", ("ompi_info",)),
+    "mpich": Engine("MPICH", f"{DEBIAN} mpich", ("mpichversion",)),
+    "modules": Engine("Environment Modules", f"{DEBIAN} environment-modules", ("modulecmd",)),
+    "podman": Engine("Podman", f"{DEBIAN} podman crun", ("podman",)),
+    "charliecloud": Engine("Charliecloud", f"{DEBIAN} charliecloud", ("ch-run", "ch-image")),
     "hyperqueue": Engine("HyperQueue", f"{PYPI} hyperqueue", modules=("hyperqueue",)),
     "kubernetes": Engine(
         "Kubernetes",
