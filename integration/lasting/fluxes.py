@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -19,7 +20,49 @@ from lasting.plain import Slurm
 from lasting.site import KINDS, PATIENCE, Site, missing
 
 
-class Flux(Site):
+class Looked(Site):
+    """One with a Flux, which somebody looks after when it was killed."""
+
+    broker: Kept
+    environ: dict[str, str]
+    mend_at = float("inf")
+
+    def ended(self, one: Kept, killed: str, code: int | None) -> None:
+        super().ended(one, killed, code)
+        if code is not None and one is self.broker and killed == "SIGKILL":
+            self.mend_at = time.monotonic() + plan.MEND
+
+    def tick(self) -> None:
+        super().tick()
+        if time.monotonic() >= self.mend_at:
+            self.mend_at = float("inf")
+            self.mend()
+
+    def mend(self) -> None:
+        """What its administrator does where the kill fell between a job's resources and the event that tells of them.
+
+        flux-core 0.88 has no scheduler then, start after start, until what such jobs were given is taken from them.
+        """
+        status = self.flux("queue", "status")
+        if not status:
+            self.mend_at = time.monotonic() + plan.MEND  # it has yet to come up
+        if "Scheduler is offline" not in status:
+            return
+        waiting = self.flux("jobs", "-n", "--filter=pending", "-o", "{id}").split()
+        keys = [f"{self.flux('job', 'id', '--to=kvs', id).strip()}.R" for id in waiting]
+        given = [key for key in keys if self.flux("kvs", "get", key)]
+        if given:
+            self.flux("kvs", "unlink", *given)
+            self.house.notes[f"{self.name}: no scheduler after the kill of an instance, until R was unlinked"] += 1
+            self.broker.kill(signal.SIGTERM)
+
+    def flux(self, *argv: str) -> str:
+        """What a command of Flux prints, nothing where it fails."""
+        code, said, _ = self.house.call("flux", *argv, environ=self.environ)
+        return "" if code else said
+
+
+class Flux(Looked):
     name = "flux"
 
     @staticmethod
@@ -100,7 +143,7 @@ def flux_rest(house: House, name: str, environ: dict[str, str]) -> None:
         house.find(f"{name}: drained: {drained}")
 
 
-class Bursting(Site):
+class Bursting(Looked):
     """A lead with a controller, and jobs that need more nodes than it has."""
 
     name = "burst"
@@ -128,10 +171,10 @@ class Bursting(Site):
         settings.write_text(plan.BURST + own)
         if isinstance(slurm, Slurm):
             slurm.marks.append(json.loads(text)["owner"])
-        self.lead = house.keep("lead", json.loads(text)["start"]["background"], base)
+        self.broker = house.keep("lead", json.loads(text)["start"]["background"], base)
         self.environ = {**base, "FLUX_URI": f"local://{self.folder}/lead.sock"}
-        self.lead.start()
-        wait_for_flux(house, self.lead, self.environ)
+        self.broker.start()
+        wait_for_flux(house, self.broker, self.environ)
         controller = ["flux-burst", "run", *(word for name in self.plugins for word in ("--plugin", name))]
         self.controller = house.keep("controller", controller, self.environ)
         groups = plan.BURSTS if slurm else tuple(group for group in plan.BURSTS if group.name != "remote")
@@ -149,7 +192,7 @@ class Bursting(Site):
         ]
 
     def kept(self) -> Sequence[Kept]:
-        return (self.lead, self.controller)
+        return (self.broker, self.controller)
 
     def acts(self) -> list[Act]:
         made = super().acts()
@@ -160,7 +203,7 @@ class Bursting(Site):
                     self.name,
                     f"lead {number.name}",
                     0.3,
-                    self.engine(partial(self.lead.kill, number), wipes=number is signal.SIGKILL),
+                    self.engine(partial(self.broker.kill, number), wipes=number is signal.SIGKILL),
                 )
             )
         for name in self.plugins:
