@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from resources import ZERO, Cores, Gpus, Resource
 from resources.documents import Group, Inventory
@@ -16,7 +16,9 @@ from fluxburst.demand import Demand
 from fluxburst.job_options import NONE, JobOptions
 from fluxburst.jobs import Job
 from fluxburst.model import Budget, Burst, Decision, JobRules, NodeShape, Observed, Offer, Plan, Policy, amount
+from fluxburst.planning import planner
 from fluxburst.planning.capacity import usable
+from fluxburst.planning.job_class import JobClass
 from fluxburst.planning.planner import plan
 
 NOW = 1_000_000.0
@@ -282,6 +284,50 @@ def test_young_jobs_wait_and_the_plan_says_until_when(jobs, world, delay):
     for decision in none.decisions:
         if decision.job.demand.options.given:
             assert decision.outcome in {"lead", "refused"}
+
+
+@st.composite
+def coming(draw: Any) -> tuple[tuple[Job, ...], Any, tuple[Burst, ...]]:
+    """A queue, a world, and bursts on their way, some of them for jobs of this queue."""
+    jobs, world = draw(queues()), draw(worlds())
+    made = []
+    for offer in world[0]:
+        for n in range(draw(st.integers(0, 3))):
+            name = f"{offer.plugin}-{n}"
+            hosts = tuple(f"{name}-{host}" for host in range(draw(st.integers(1, 2))))
+            wanted = tuple(draw(st.lists(st.sampled_from("0123"), max_size=2)))
+            shape = draw(st.sampled_from(offer.shapes)).name
+            end = draw(st.sampled_from([0.0, NOW + 3600, NOW + 7200]))
+            namespace = draw(st.sampled_from(["", "a"]))
+            made.append(Burst(name, offer.plugin, shape, hosts, wanted, "joining", end, namespace))
+    return jobs, world, tuple(made)
+
+
+class Forgetful(dict):  # type: ignore[type-arg]
+    """Of the jobs of a demand only that they were refused is known; everything else is found out for each anew."""
+
+    def get(self, key: object, default: object = None) -> JobClass | None:
+        old = super().get(key)
+        if old is None:
+            return None
+        new = JobClass(old.demand, old.space, old.duration, old.problem, old.verdict, old.hosts)
+        new.refused, new.again = old.refused, old.again
+        new.outgrown = new.dry = old.demand.constrained
+        self[key] = new
+        return new
+
+
+@given(coming(), budgets)
+@settings(max_examples=300)
+def test_what_is_remembered_of_a_demand_changes_nothing(scene, overall):
+    jobs, (offers, lead), bursts = scene
+    observed = Observed(jobs, lead, bursts, NOW)
+    policy = Policy(lambda info: True, offers, budget=overall)
+    anew = planner._Planner(observed, policy)
+    anew.classes = Forgetful()
+    found = {job.id: anew.decide(job) for job in sorted(jobs, key=lambda job: job.order)}
+    for one in plan(observed, policy).decisions:
+        assert replace(one, why=found[one.job.id].why) == found[one.job.id]
 
 
 @given(queues(), worlds(), budgets)

@@ -14,7 +14,6 @@ from resources.documents import Group, Inventory
 from fluxburst.demand import Demand
 from fluxburst.jobs import Job
 from fluxburst.model import Burst, Decision, NodeShape, Observed, Offer, Plan, Policy, amount
-from fluxburst.planning import planner
 from fluxburst.planning.planner import plan
 
 
@@ -167,22 +166,6 @@ def test_jobs_of_one_demand_share_their_explanation(jobs, lead, offers):
         if decision.outcome != "not selected":
             key = (decision.job.demand, decision.outcome, decision.plugin, decision.shape, decision.new_nodes > 0)
             assert seen.setdefault(key, id(decision.why)) == id(decision.why)
-
-
-class Forgetful(dict):  # type: ignore[type-arg]
-    """Explanations that are worked out anew for every job."""
-
-    def get(self, key: object, default: object = None) -> None:
-        return None
-
-
-@given(queues(), leads(), catalogues)
-def test_a_demand_that_is_refused_once_is_refused_for_good(jobs, lead, offers):
-    observed, policy = Observed(jobs, lead), Policy(lambda info: bool(info["burstable"]), offers)
-    anew = planner._Planner(observed, policy)
-    anew.explanations = Forgetful()
-    outcomes = {job.id: anew.decide(job).outcome for job in sorted(jobs, key=lambda job: job.order)}
-    assert {key: decision.outcome for key, decision in by_job(plan(observed, policy)).items()} == outcomes
 
 
 @given(demands.filter(lambda d: not d.constrained), st.integers(1, 16), st.integers(0, 4), st.integers(0, 8))

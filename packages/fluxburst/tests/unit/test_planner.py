@@ -199,6 +199,22 @@ def test_nodes_that_come_anyway_are_used_first_and_count_against_the_limit(info)
     assert refused.outcome == "refused"
 
 
+def test_nodes_on_their_way_are_for_their_job_though_one_like_it_was_refused(info):
+    coming = Burst("mock-4", "mock", "small", ("mock-4-0",), ("2",), "joining")
+    made = make([info(n, nodes=1, cores=4) for n in (1, 2)], offer(SMALL, limit=1), bursts=(coming,))
+    assert [(one.outcome, one.shared_nodes) for one in made.decisions] == [("refused", 0), ("burst", 1)]
+    assert not made.unused
+
+
+def test_nodes_that_their_job_does_not_need_any_more_are_for_jobs_like_one_that_was_refused(info):
+    coming = Burst("mock-4", "mock", "small", ("mock-4-0",), ("2",), "joining")
+    sizes = {1: 2, 2: 1, 3: 2}
+    free = lead((Cores(1), Cores(1)))  # takes the second job
+    jobs = [info(n, nodes=1, cores=cores) for n, cores in sizes.items()]
+    made = make(jobs, offer(SMALL, limit=1), lead=free, bursts=(coming,))
+    assert [one.outcome for one in made.decisions] == ["refused", "lead", "burst"]
+
+
 def test_each_shape_that_comes_anyway_is_looked_at(info):
     shapes = [NodeShape(f"s{cores}", Cores(cores)) for cores in (1, 2, 4, 8)]
     bursts = tuple(
