@@ -304,14 +304,14 @@ def coming(draw: Any) -> tuple[tuple[Job, ...], Any, tuple[Burst, ...]]:
 
 
 class Forgetful(dict):  # type: ignore[type-arg]
-    """Of the jobs of a demand only that they were refused is known; everything else is found out for each anew."""
+    """Of the jobs of a demand is known what could not be made for them; what has room for one is found out anew."""
 
     def get(self, key: object, default: object = None) -> JobClass | None:
         old = super().get(key)
         if old is None:
             return None
         new = JobClass(old.demand, old.space, old.duration, old.problem, old.verdict, old.hosts)
-        new.refused, new.again = old.refused, old.again
+        new.refused, new.looked, new.supply, new.kind = old.refused, old.looked, old.supply, old.kind
         new.outgrown = new.dry = old.demand.constrained
         self[key] = new
         return new

@@ -17,10 +17,10 @@ from fluxburst.planning.pools import Space
 class JobClass:
     """duration: seconds, 0 where it is not known or every lease is long enough. hosts: those that it is tied to.
 
-    What failed once is not tried again before nodes on their way are let go: `outgrown`: the lead can't hold it any
-    more, `dry`: not even a part of it; `supply`, `kind`: the plugins and shapes before these can't make what it needs,
-    and `reasons` says why; `first`: of the pools that were there from the start, those before have no room; `open`:
-    those that may have since (another one may once it has grown after `seen`).
+    What failed once is not tried again: `outgrown`: the lead can't hold it any more, `dry`: not even a part of it;
+    `supply`, `kind`: the plugins and shapes before these can't make what it needs, and `reasons` says why; `refused`:
+    nothing holds it, unless nodes on their way are let go; `first`: of the pools that were there from the start, those
+    before have no room; `open`: those that may have since (another one may once it has grown after `seen`).
     """
 
     demand: Demand
@@ -32,7 +32,7 @@ class JobClass:
     outgrown: bool = False
     dry: bool = False
     refused: Explanation | None = None
-    again: bool = False  # to be tried once more, though it was refused
+    looked: int = 0  # how often nodes had been let go when it was refused
     supply: int = 0
     kind: int = 0
     welcome: bool = False  # whether that plugin bars it not
@@ -44,11 +44,6 @@ class JobClass:
     told: dict[tuple[int, bool], Explanation] = field(default_factory=dict)
     on_lead: Ask = field(init=False)
     ask: Ask = field(init=False)
-
-    def begin_again(self) -> None:
-        """Nodes were let go: what had no room may have some."""
-        self.again = True
-        self.supply, self.kind, self.welcome, self.nearest, self.reasons = 0, 0, False, (inf, ""), []
 
     def __post_init__(self) -> None:
         cores, gpus = self.demand.unit

@@ -145,7 +145,7 @@ class _Planner:
             held.nodes = nodes[:need]
             if held.nodes:
                 self.kept.append(held)
-            _grow(space, pool, nodes[need:])
+            pool.grow(space, nodes[need:])
         for space in self.spaces.values():
             space.settle()
 
@@ -160,8 +160,8 @@ class _Planner:
         for held in self.held.pop(job.id, ()):
             held.pending -= 1
             if not held.pending and held.nodes:
-                nodes, held.nodes = held.nodes, []
-                self._let_go(held, nodes)
+                held.let_go(held.nodes)
+                held.nodes = []
         return decision
 
     def _decide(self, job: Job) -> Decision:
@@ -229,7 +229,7 @@ class _Planner:
         return jobs
 
     def _burst(self, job: Job, jobs: JobClass) -> Decision:
-        if jobs.refused and not jobs.again and job.id not in self.held:
+        if jobs.refused and jobs.looked == jobs.space.let_go and job.id not in self.held:
             return Decision(job, jobs.refused)
         moves: list[Move] = []
         units = jobs.demand.units
@@ -243,7 +243,7 @@ class _Planner:
         else:
             made = self._new(job, jobs, units)
             if not made:
-                jobs.refused, jobs.again = jobs.refused or self._refuse(jobs, units), False
+                jobs.refused, jobs.looked = jobs.refused or self._refuse(jobs, units), jobs.space.let_go
                 return Decision(job, jobs.refused)
             pool, new, onto = made
         why = jobs.told.get((pool.order, new > 0))
@@ -264,19 +264,11 @@ class _Planner:
             anyhow = jobs.ask._replace(least=0.0, most=inf)  # its nodes were made for it: they have grown older since
             rest = pool.nodes.fill(anyhow, units)[1]
             if rest:
-                self._let_go(held, held.release(anyhow, rest))
+                held.let_go(held.release(anyhow, rest))
             moves, rest = pool.nodes.fill(anyhow, units)
             if not rest:
                 return pool, moves
         return None
-
-    def _let_go(self, held: Held, nodes: list[Free]) -> None:
-        """Nodes on their way are open to all from now on."""
-        if nodes:
-            _grow(held.space, held.pool, nodes)
-            for jobs in self.classes.values():
-                if jobs.space is held.space:
-                    jobs.begin_again()
 
     def _open(self, jobs: JobClass, units: int) -> tuple[Pool, list[Move]] | None:
         """The first pool of open nodes that holds it; those that were found full are gone until they grow."""
@@ -373,13 +365,6 @@ class _Planner:
         for held in self.kept:
             counts[held.pool.supply.plugin, held.pool.kind.name] += len(held.nodes)
         return {key: count for key, count in counts.items() if count}
-
-
-def _grow(space: Space, pool: Pool, nodes: list[Free]) -> None:
-    for free, count in Counter(nodes).items():
-        pool.nodes.add(free, count)
-    if pool.nodes.size:
-        space.has_grown(pool)
 
 
 def _stopped(queue: str, reason: str) -> str:

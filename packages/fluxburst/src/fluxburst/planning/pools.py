@@ -88,6 +88,13 @@ class Pool:
     grown: int = 0
     bits: int = 0
 
+    def grow(self, space: Space, nodes: Iterable[Free]) -> None:
+        """More nodes are open to the jobs of its namespace."""
+        for free, count in Counter(nodes).items():
+            self.nodes.add(free, count)
+        if self.nodes.size:
+            space.has_grown(self)
+
 
 @dataclass(slots=True, eq=False)
 class Space:
@@ -95,6 +102,7 @@ class Space:
 
     recent: those that have got nodes, the last one at the end, by the bits of the most cores that one of their nodes
     has: large demands pass by what small ones have left over. first: in order, those that were there from the start.
+    let_go: how often nodes came that were held before.
     """
 
     name: str
@@ -102,6 +110,7 @@ class Space:
     recent: list[OrderedDict[int, Pool]] = field(default_factory=list)
     first: list[int] = field(default_factory=list)
     grown: int = 0
+    let_go: int = 0
 
     def has_grown(self, pool: Pool) -> None:
         """A pool has nodes that it had not before."""
@@ -158,6 +167,11 @@ class Held:
     pool: Pool
     nodes: list[Free]  # in the order of the hosts
     pending: int = 0
+
+    def let_go(self, nodes: list[Free]) -> None:
+        """These are open to all from now on."""
+        self.pool.grow(self.space, nodes)
+        self.space.let_go += 1
 
     def release(self, ask: Ask, units: int) -> list[Free]:
         """The first nodes that hold so many units, and are held no longer; all of them where they are too few."""
