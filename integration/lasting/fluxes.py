@@ -48,13 +48,16 @@ class Looked(Site):
             self.mend_at = time.monotonic() + plan.MEND  # it has yet to come up
         if "Scheduler is offline" not in status:
             return
-        waiting = self.flux("jobs", "-n", "--filter=pending", "-o", "{id}").split()
+        waiting = self.jobs("pending")
         keys = [f"{self.flux('job', 'id', '--to=kvs', id).strip()}.R" for id in waiting]
         given = [key for key in keys if self.flux("kvs", "get", key)]
         if given:
             self.flux("kvs", "unlink", *given)
             self.house.notes[f"{self.name}: no scheduler after the kill of an instance, until R was unlinked"] += 1
             self.broker.kill(signal.SIGTERM)
+
+    def jobs(self, state: str) -> list[str]:
+        return self.flux("jobs", "-n", f"--filter={state}", "-o", "{id}").split()
 
     def flux(self, *argv: str) -> str:
         """What a command of Flux prints, nothing where it fails."""
@@ -103,6 +106,15 @@ class Flux(Looked):
 
     def kept(self) -> Sequence[Kept]:
         return (self.broker,)
+
+    def mend(self) -> None:
+        """Sometimes the scheduler does not see that all is free, where jobs that ran could not be found again."""
+        super().mend()
+        if self.broker.alive and not self.broker.killed and self.jobs("pending") and not self.jobs("running"):
+            self.flux("module", "reload", "sched-simple")
+            self.house.notes[
+                "flux: a scheduler that started nothing after the kill of an instance was loaded anew"
+            ] += 1
 
     def acts(self) -> list[Act]:
         made = super().acts()
