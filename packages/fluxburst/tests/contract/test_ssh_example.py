@@ -125,6 +125,12 @@ def pids(far: Path) -> list[int]:
     return [int(path.read_text()) for path in far.glob("*/*/*/*/pid")]
 
 
+def kill(pid: int) -> None:
+    """Kill what was started with all that belongs to it: the session of its own that it may only just be making."""
+    until(lambda: os.getpgid(pid) == pid, "it has a session of its own")
+    os.killpg(pid, signal.SIGKILL)
+
+
 def order(name: str, hosts: tuple[str, ...], lease: float = 300.0) -> Burst:
     return Burst(name, "ssh", "ssh", hosts, ("1",), deadline=time.time() + lease)
 
@@ -187,7 +193,7 @@ def test_nobody_elses_process_is_meant(load, tmp_path):
     (path,) = (tmp_path / "far").glob("*/*/*/*/pid")
     with subprocess.Popen(["sleep", "600"]) as bystander:
         try:
-            os.killpg(int(path.read_text()), signal.SIGKILL)
+            kill(int(path.read_text()))
             path.write_text(str(bystander.pid))  # the number has been given anew
             until(lambda: plugin.status([burst])[0].seen == "gone", "its own process is gone")
             plugin.destroy(burst)
@@ -221,7 +227,7 @@ def test_names_reach_the_far_shell_as_they_are(load, tmp_path):
     check_create(plugin, burst)
     assert list((tmp_path / "far" / "a $(touch x); 'b\"").glob("*/node0/x-8/ssh0/pid"))
     for path in (tmp_path / "far").glob("*/*/*/*/*/pid"):
-        os.killpg(int(path.read_text()), signal.SIGKILL)
+        kill(int(path.read_text()))
     check_destroy(plugin, burst)
 
 
