@@ -230,7 +230,8 @@ def test_who_ends_it_ends_what_it_runs(tmp_path, number):
         wait_for(pid.exists)
         process.send_signal(number)
         out, _ = process.communicate(timeout=30)
-    assert out == "" and process.returncode in (1, 128 + number)
+    # A shell sees 128 + number of the last, too: under coverage a process ends by the signal itself.
+    assert out == "" and process.returncode in (1, 128 + number, -number)
     stat = Path("/proc", pid.read_text().strip(), "stat")
     wait_for(lambda: not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] in "ZX")
 
